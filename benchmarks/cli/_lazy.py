@@ -1,0 +1,60 @@
+"""Groups that import a command when it is named, and turn bad input into one line."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from omsdpm.errors import InputError, unknown_name
+
+
+class Refused(click.ClickException):
+    """Input that cannot be used: ``Error: <one line>`` on stderr, exit code 2."""
+
+    exit_code = 2
+
+    def __init__(self, error: InputError) -> None:
+        super().__init__(" ".join(str(error).split()))
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are given as ``name -> "module:attribute"``.
+
+    The commands' modules import what they need inside their functions, so that the help
+    of the whole tree costs nothing. Any :class:`InputError` below becomes :class:`Refused`.
+    """
+
+    def __init__(self, *args: Any, lazy: Mapping[str, str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.lazy = dict(lazy)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order of their table."""
+        return list(self.lazy)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Imports the command; None if there is none of that name."""
+        if cmd_name not in self.lazy:
+            return None
+        module, _, attribute = self.lazy[cmd_name].partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, but an unknown command lists what exists, nearest first."""
+        if args and not args[0].startswith("-") and args[0] not in self.lazy:
+            raise unknown_name("command", args[0], self.lazy)
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command that was named."""
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            raise Refused(error) from error

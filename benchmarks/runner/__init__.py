@@ -1,0 +1,10 @@
+"""The run: fit a predictor, search on it, sample the winners for real, write it all down."""
+
+from benchmarks.runner._leaderboard import COLUMNS, Leaderboard
+from benchmarks.runner._result import RunResult
+from benchmarks.runner._run import run_benchmark
+from benchmarks.runner._settings import Settings
+from benchmarks.runner._tables import tables
+from benchmarks.runner._winners import Scored, Winner
+
+__all__ = ["COLUMNS", "Leaderboard", "RunResult", "Scored", "Settings", "Winner", "run_benchmark", "tables"]

@@ -1,0 +1,138 @@
+"""The main job: fit, search, validate, write."""
+
+from __future__ import annotations
+
+import datetime
+from contextlib import suppress
+from pathlib import Path
+
+import benchmarks
+from benchmarks.runner._environment import environment
+from benchmarks.runner._fit import fit, ranking
+from benchmarks.runner._grid import write_grid
+from benchmarks.runner._leaderboard import Leaderboard
+from benchmarks.runner._plot import write_plot
+from benchmarks.runner._progress import Clock, Reporter
+from benchmarks.runner._result import RunResult, write_json, write_pareto, write_winners
+from benchmarks.runner._search import check_evaluations, search
+from benchmarks.runner._settings import Settings, resolve_budgets, training_data
+from benchmarks.runner._tables import ranking_line
+from benchmarks.runner._winners import Protocol, predicted_only, protocol, validate
+from omsdpm.devices import resolve_device
+from omsdpm.errors import InputError, unknown_name
+from omsdpm.files import writable_folder
+from predictors import predictor_names
+from studies import optimizer_names
+
+
+def run_benchmark(settings: Settings, reporter: Reporter) -> RunResult:
+    """Fits a predictor, searches schedules on it, samples the winners, writes a run folder.
+
+    All input is checked before anything is fitted or written.
+
+    Args:
+        settings: what to do.
+        reporter: is told the progress of each part.
+
+    Raises:
+        InputError: something in ``settings`` cannot be used.
+    """
+    when = datetime.datetime.now().astimezone()
+    for kind, name, known in (
+        ("optimizer", settings.optimizer, optimizer_names()),
+        ("predictor", settings.predictor, predictor_names()),
+    ):
+        if name not in known:
+            raise unknown_name(kind, name, known)
+    clock = Clock(reporter)
+    device = resolve_device(settings.device)
+    with clock.part("load", f"Loading {settings.benchmark}"):
+        benchmark = benchmarks.load_benchmark(settings.benchmark)
+        budgets = resolve_budgets(benchmark, settings.budgets)
+        train = training_data(benchmark, settings.train_size, settings.seed)
+        check_evaluations(settings.optimizer, settings.evaluations, budgets)
+        how = protocol(benchmark, settings.validate_images, settings.seeds)
+    board = Leaderboard(settings.leaderboard) if settings.validate else None
+    if board is not None:
+        board.check()
+    folder = _claim_folder(settings, benchmark.name, when)
+
+    with clock.part("fit", f"Fitting {settings.predictor} on {len(train)} schedules"):
+        predictor = fit(settings.predictor, benchmark, train, settings.seed)
+        ranks = ranking(predictor, benchmark.dataset)
+    reporter.note(ranking_line(settings.predictor, ranks))
+    with clock.part("search", f"Searching with {settings.optimizer}") as step:
+        found = search(
+            settings.optimizer,
+            benchmark,
+            predictor,
+            budgets,
+            evaluations=settings.evaluations,
+            seed=settings.seed,
+            progress=step,
+        )
+    images = []
+    if settings.validate:
+        with clock.part("validate", f"Sampling winners, {how.images} images x {len(how.seeds)} seeds") as step:
+            validated = validate(benchmark, found, budgets, how, device=device, progress=step)
+        winners, images = validated.winners, validated.images
+    else:
+        winners = predicted_only(benchmark, found, budgets)
+        how = Protocol(*benchmark.validation)
+
+    result = RunResult(
+        settings=settings,
+        folder=folder,
+        leaderboard=None if board is None else board.path,
+        benchmark={
+            "name": benchmark.name,
+            "data_hash": benchmark.data_hash,
+            "metric": benchmark.metric,
+            "solver": benchmark.space.solver,
+            "spacing": benchmark.spacing,
+            "num_models": benchmark.space.num_models,
+            "length": benchmark.space.length,
+            "latency_ms": [float(ms) for ms in benchmark.latency],
+        },
+        ranking=ranks,
+        train_size=len(train),
+        budgets=budgets,
+        found=found,
+        winners=winners,
+        protocol=how,
+        environment=environment(device),
+        seconds=clock.seconds,
+        when=when.isoformat(timespec="seconds"),
+    )
+    with clock.part("write", "Writing results"):
+        write_pareto(result, folder / "pareto.csv")
+        write_winners(result, folder / "winners.csv")
+        for winner, batch in zip(winners, images, strict=False):  # no images without validation
+            write_grid(batch, folder / f"samples-{winner.budget:.12g}.png")
+        write_plot(result, benchmark, predictor, folder / "plot.png")
+    write_json(result, folder / "result.json")
+    if board is not None:
+        board.append(result.leaderboard_rows())
+    return result
+
+
+def _claim_folder(settings: Settings, benchmark: str, when: datetime.datetime) -> Path:
+    """The run folder, empty and writable; the default one is new even if two runs start at once.
+
+    Raises:
+        InputError: it holds files already, or cannot be written.
+    """
+    if settings.output is not None:
+        folder = Path(settings.output)
+        with suppress(OSError):  # no folder yet, or none that can be read: the next line says it better
+            if folder.is_dir() and any(folder.iterdir()):
+                raise InputError(f"output folder {folder} holds files already: name a new or empty folder")
+        return writable_folder(folder)
+    runs = writable_folder("runs")
+    stem = f"{benchmark}-{settings.optimizer}-{settings.predictor}-{when:%Y%m%d-%H%M%S}"
+    for attempt in range(100):
+        folder = runs / (stem if attempt == 0 else f"{stem}-{attempt + 1}")
+        with suppress(FileExistsError):
+            folder.mkdir()
+            return folder
+    raise InputError(f"output folder {runs / stem} exists a hundred times: name one with --output")

@@ -1,0 +1,100 @@
+"""Searching schedules on a fitted predictor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.runner._progress import Step
+from omsdpm.errors import InputError
+from omsdpm.spaces import Schedules
+from studies import SearchProblem, SearchResult, make_optimizer
+
+if TYPE_CHECKING:
+    from benchmarks import Benchmark
+    from predictors import Predictor
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search brought: the nondominated schedules, and the best of each budget.
+
+    Attributes:
+        front: ``(f, L)`` in rising latency, with ``front_scores`` and ``front_latency`` ``(f,)``.
+        winners: ``(b, L)``, a row a budget.
+        predicted: ``(b,)`` the winners' predicted scores.
+        evaluations: schedules that were scored.
+    """
+
+    front: Schedules
+    front_scores: NDArray[np.float64]
+    front_latency: NDArray[np.float64]
+    winners: Schedules
+    predicted: NDArray[np.float64]
+    evaluations: int
+
+
+def check_evaluations(optimizer: str, evaluations: int, budgets: Sequence[float]) -> None:
+    """Raises :class:`InputError` where a search of its own for each budget would get no evaluation."""
+    if not make_optimizer(optimizer).multi_objective and evaluations < len(budgets):
+        raise InputError(
+            f"{evaluations} evaluations: {optimizer} searches each of the {len(budgets)} budgets by itself, "
+            f"so give at least {len(budgets)}"
+        )
+
+
+def search(
+    name: str,
+    benchmark: Benchmark,
+    predictor: Predictor,
+    budgets: Sequence[float],
+    *,
+    evaluations: int,
+    seed: int,
+    progress: Step,
+) -> Found:
+    """Searches the best predicted schedule under each budget.
+
+    A multi-objective optimizer approximates the front of score and latency in one run, up
+    to the largest budget; others run once a budget and share the evaluations equally. A
+    budget below everything that the one run met is then searched by itself, on top of
+    ``evaluations``; :attr:`Found.evaluations` counts what was spent.
+    """
+    optimizer = make_optimizer(name)
+    # One run's limit is the largest budget that it must serve.
+    limits = [max(budgets)] if optimizer.multi_objective else list(budgets)
+    share = evaluations // len(limits)
+
+    def run(limit: float, allowance: int, before: int) -> SearchResult:
+        problem = SearchProblem(
+            space=benchmark.space, predictor=predictor, latency=list(benchmark.latency), budget=limit
+        )
+        return optimizer.run(
+            problem, evaluations=allowance, seed=seed, progress=lambda done, _: progress(before + done, evaluations)
+        )
+
+    results = [run(limit, share, number * share) for number, limit in enumerate(limits)]
+    cheapest = min(result.latency.min() for result in results)
+    for budget in budgets:
+        if budget < cheapest:  # the common run met nothing so cheap: a fair share of its own
+            results.append(run(budget, max(1, evaluations // len(budgets)), 0))
+    together = replace(
+        results[0],
+        X=np.concatenate([result.X for result in results]),
+        scores=np.concatenate([result.scores for result in results]),
+        latency=np.concatenate([result.latency for result in results]),
+    )
+    best = [together.best_index(budget) for budget in budgets]
+    front = together.front()
+    return Found(
+        front=front.X,
+        front_scores=front.scores,
+        front_latency=front.latency,
+        winners=together.X[best],
+        predicted=together.scores[best],
+        evaluations=sum(result.evaluations for result in results),
+    )

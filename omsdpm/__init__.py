@@ -1,0 +1,47 @@
+"""Model schedules for diffusion sampling: spaces, solvers, zoos, sampling, FID, datasets."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from omsdpm.dataset import ScheduleDataset
+    from omsdpm.errors import InputError
+    from omsdpm.spaces import DDIMSpace, DPMSolverSpace, MultistepSpace, make_space
+    from omsdpm.zoo import ModelZoo
+
+__version__ = "0.1.0"
+
+# Names and where they live; imported when first asked for, so that `omsdpm-bench --help`
+# does not wait for NumPy and the rest.
+_PUBLIC = {
+    "DDIMSpace": "omsdpm.spaces",
+    "DPMSolverSpace": "omsdpm.spaces",
+    "InputError": "omsdpm.errors",
+    "ModelZoo": "omsdpm.zoo",
+    "MultistepSpace": "omsdpm.spaces",
+    "ScheduleDataset": "omsdpm.dataset",
+    "make_space": "omsdpm.spaces",
+}
+
+__all__ = [
+    "DDIMSpace",
+    "DPMSolverSpace",
+    "InputError",
+    "ModelZoo",
+    "MultistepSpace",
+    "ScheduleDataset",
+    "__version__",
+    "make_space",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

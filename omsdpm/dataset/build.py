@@ -1,0 +1,297 @@
+"""Building a dataset: draw a round, measure its shards on any executor, merge, next round."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import sleep
+from typing import Any
+
+import numpy as np
+
+from omsdpm.dataset._dataset import ScheduleDataset
+from omsdpm.dataset.designs import Setting, draw
+from omsdpm.dataset.recipe import Recipe, Round
+from omsdpm.dataset.shards import Measured, Shard, claim, cut, measure_shard
+from omsdpm.errors import InputError, unknown_name
+from omsdpm.files import replacing, writable_folder
+from omsdpm.measurement import Measurement
+from omsdpm.zoo.files import read_latency_card
+
+Progress = Callable[[str, int, int], None]
+"""Told ``(round, schedules measured, schedules)`` after every shard."""
+
+RESTARTS = 5
+"""How often a local pool that lost a worker is started again."""
+
+POLL_SECONDS = 0.5
+"""How often to look whether another process has finished the shards it claimed."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Where shards are measured.
+
+    Attributes:
+        executor: ``"joblib"`` for the cores of this machine, ``"dask"`` for a cluster.
+        jobs: local processes; each uses ``threads`` threads.
+        threads: of PyTorch in each process; ``None`` leaves PyTorch's choice.
+        scheduler: address of the Dask scheduler.
+        device: where each worker samples.
+    """
+
+    executor: str = "joblib"
+    jobs: int = 1
+    threads: int | None = 1
+    scheduler: str | None = None
+    device: str = "cpu"
+
+    @contextmanager
+    def open(self) -> Iterator[tuple[Callable[[], Executor], int]]:
+        """Yields what gives a working executor, and the number of shards to keep in flight.
+
+        One local job runs in this process, which is also what a single GPU wants.
+
+        Raises:
+            InputError: an unknown executor, or a Dask cluster that does not answer.
+        """
+        if self.executor == "joblib" and self.jobs == 1:
+            yield _InProcess, 1
+        elif self.executor == "joblib":
+            from joblib.externals.loky import get_reusable_executor
+
+            def pool() -> Executor:
+                return get_reusable_executor(max_workers=self.jobs, timeout=None)
+
+            try:
+                yield pool, 2 * self.jobs
+            finally:
+                pool().shutdown(wait=True, kill_workers=True)
+        elif self.executor == "dask":
+            with self._dask_client() as client:
+                # A worker that dies takes its shard with it; the scheduler gives it to another.
+                executor = client.get_executor(pure=False)
+                yield lambda: executor, 2 * max(1, sum(client.ncores().values()))
+        else:
+            raise unknown_name("executor", self.executor, ("joblib", "dask"))
+
+    def _dask_client(self) -> Any:
+        try:
+            from distributed import Client
+        except ImportError as error:
+            raise InputError("executor 'dask' needs Dask: pip install 'omsdpm[dask]'") from error
+        if self.scheduler is None:
+            raise InputError("executor 'dask' needs the address of a scheduler: give --scheduler ADDRESS")
+        try:
+            return Client(self.scheduler, timeout=20)
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"no Dask scheduler answers at {self.scheduler}: start one and give its address"
+            ) from error
+
+
+class _InProcess(Executor):
+    """Runs what it is given at once, in this process."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
+
+
+def build_dataset(
+    recipe: Recipe,
+    workers: Workers,
+    *,
+    shard_size: int = 50,
+    progress: Progress | None = None,
+) -> ScheduleDataset:
+    """Measures every round of a recipe that its dataset does not hold yet.
+
+    May be killed at any moment and started again, also by several processes at once in
+    the same folder: finished shards are kept, and a round joins the dataset when all of
+    its shards are there.
+
+    Args:
+        recipe: the folder's recipe; the dataset is written beside it.
+        workers: where shards are measured.
+        shard_size: schedules a shard; what a killed worker costs.
+        progress: told after every shard.
+
+    Raises:
+        InputError: the folder cannot be written, or holds a dataset of another measurement.
+    """
+    writable_folder(recipe.folder)
+    facts = _facts(recipe)
+    if all(entry.name in _existing(recipe, facts).design for entry in recipe.rounds):
+        return _existing(recipe, facts)
+    with workers.open() as (executor, in_flight):
+        for number, entry in enumerate(recipe.rounds):
+            dataset = _existing(recipe, facts)
+            if entry.name in dataset.design:
+                continue
+            work = recipe.folder / "build" / f"{number:02d}-{entry.name}"
+            X = _drawn(recipe, entry, dataset, work)
+            shards = cut(X, recipe.measurement, shard_size)
+
+            def tell(done: int, name: str = entry.name, n: int = len(X)) -> None:
+                if progress is not None:
+                    progress(name, done, n)
+
+            _Measuring(recipe.measurement, shards, work, workers, in_flight, tell).run(executor)
+            _merge(recipe, entry, X, shards, work, facts)
+    return _existing(recipe, facts)
+
+
+def _facts(recipe: Recipe) -> dict[str, object]:
+    """What must not change between rounds."""
+    m = recipe.measurement
+    return {"images": m.images, "seed": m.seed, "spacing": m.spacing, "members": list(m.numbers)}
+
+
+def _existing(recipe: Recipe, facts: dict[str, object]) -> ScheduleDataset:
+    m = recipe.measurement
+    if not recipe.dataset.exists():
+        empty = np.empty((0, m.length), dtype=np.int64)
+        return ScheduleDataset(m.space, empty, np.empty(0), metric=m.metric, extra={**facts, "rounds": {}})
+    dataset = ScheduleDataset.read(recipe.dataset)
+    found = {key: dataset.extra.get(key) for key in facts}
+    if found != facts or dataset.space != m.space or dataset.metric != m.metric:
+        raise InputError(
+            f"{recipe.dataset} was measured otherwise ({dataset.metric}, {dataset.space}, {found}): "
+            "move it away, or give the recipe its measurement"
+        )
+    return dataset
+
+
+def _drawn(recipe: Recipe, entry: Round, dataset: ScheduleDataset, work: Path) -> np.ndarray:
+    """The round's schedules: drawn once, and kept so that a resumed build has the same."""
+    path = work / "drawn.npy"
+    if not path.exists():
+        card = read_latency_card(recipe.measurement.zoo)
+        if card is None:
+            raise InputError(f"zoo {recipe.measurement.zoo} has no latency table: run `omsdpm-bench zoo profile` first")
+        latency = [card["ms"][number - 1] for number in recipe.measurement.numbers]
+        # Only train rows may guide what is drawn next: test and elite stay unseen.
+        guide = dataset.subset("train") if len(dataset) else dataset
+        setting = Setting(recipe.measurement.space, latency, guide, entry.window, entry.options)
+        rng = np.random.default_rng([recipe.seed, zlib.crc32(entry.name.encode())])
+        X = draw(entry.design, setting, entry.n, rng)
+        if len(dataset) and entry.design != "exhaustive":
+            X = _unmeasured(X, dataset, entry, setting, rng)
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.save(file, X.astype(np.int16))
+    return np.load(path, allow_pickle=False).astype(np.int64)
+
+
+def _unmeasured(
+    X: np.ndarray, dataset: ScheduleDataset, entry: Round, setting: Setting, rng: np.random.Generator
+) -> np.ndarray:
+    """``X`` without what other splits hold already, filled up to the round's number."""
+    seen = {row.tobytes() for row in dataset.space.canonical(dataset.X)}
+    while True:
+        fresh = np.array([row for row in X if row.tobytes() not in seen], dtype=np.int64).reshape(-1, X.shape[1])
+        if len(fresh) == entry.n:
+            return fresh
+        more = draw(entry.design, setting, entry.n, rng)
+        known = seen | {row.tobytes() for row in fresh}
+        extra = [row for row in more if row.tobytes() not in known][: entry.n - len(fresh)]
+        X = np.concatenate([fresh, np.array(extra, dtype=np.int64).reshape(-1, X.shape[1])])
+
+
+@dataclass
+class _Measuring:
+    """Sees to it that every shard of a round has its file, whoever measures it."""
+
+    measurement: Measurement
+    shards: list[Shard]
+    work: Path
+    workers: Workers
+    in_flight: int
+    progress: Callable[[int], None]
+
+    def run(self, executor: Callable[[], Executor]) -> None:
+        """Returns when all shards are measured."""
+        restarts = 0
+        while missing := self._report():
+            try:
+                claimed = self._measure_unclaimed(missing, executor())
+            except BrokenExecutor:
+                restarts += 1
+                if restarts > RESTARTS:
+                    raise
+                continue
+            if not claimed:
+                sleep(POLL_SECONDS)  # others hold what is missing
+
+    def _report(self) -> list[Shard]:
+        """Tells the progress; returns the shards without a file."""
+        missing = [shard for shard in self.shards if not shard.path(self.work).exists()]
+        self.progress(sum(len(shard.rows) for shard in self.shards) - sum(len(shard.rows) for shard in missing))
+        return missing
+
+    def _measure_unclaimed(self, missing: list[Shard], executor: Executor) -> int:
+        """Measures those missing shards that nobody else has claimed; returns how many."""
+        claimed = 0
+        running: dict[Future[Measured], tuple[Shard, ExitStack]] = {}
+        with ExitStack() as claims:
+            for shard in missing:
+                held = claims.enter_context(ExitStack())
+                # Who had the claim before may have finished the shard since we looked.
+                if not held.enter_context(claim(shard.path(self.work))) or shard.path(self.work).exists():
+                    held.close()
+                    continue
+                claimed += 1
+                args = (self.measurement, shard, self.workers.device, self.workers.threads)
+                running[executor.submit(measure_shard, *args)] = shard, held
+                if len(running) >= self.in_flight:
+                    self._collect(running)
+            while running:
+                self._collect(running)
+        return claimed
+
+    def _collect(self, running: dict[Future[Measured], tuple[Shard, ExitStack]]) -> None:
+        """Writes the shards that are done, waiting for at least one."""
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            shard, held = running.pop(future)
+            future.result().write(shard.path(self.work))
+            held.close()
+            self._report()
+
+
+def _merge(
+    recipe: Recipe, entry: Round, X: np.ndarray, shards: list[Shard], work: Path, facts: dict[str, object]
+) -> None:
+    """Appends the round to the dataset, and clears its shards."""
+    from filelock import FileLock
+
+    with FileLock(recipe.folder / "build" / "merge.lock"):
+        before = _existing(recipe, facts)
+        if entry.name not in before.design:
+            y = np.empty(len(X))
+            measured = [Measured.read(shard.path(work)) for shard in shards]
+            for part in measured:
+                y[part.rows] = part.y
+            cost = {
+                "schedules": len(X),
+                "evaluations": sum(part.evaluations for part in measured),
+                "one_by_one": sum(part.one_by_one for part in measured),
+                "seconds": round(sum(part.seconds for part in measured), 1),
+            }
+            after = ScheduleDataset(
+                before.space,
+                np.concatenate([before.X, X]),
+                np.concatenate([before.y, y]),
+                np.concatenate([before.split, np.full(len(X), entry.split)]),
+                np.concatenate([before.design, np.full(len(X), entry.name)]),
+                before.metric,
+                {**before.extra, "rounds": {**before.extra["rounds"], entry.name: cost}},
+            )
+            after.write(recipe.dataset)
+        for file in work.glob("*"):
+            file.unlink(missing_ok=True)
+        work.rmdir()

@@ -1,0 +1,118 @@
+"""A round's schedules in shards: claimed, measured anywhere, written atomically.
+
+A shard is the unit that a killed worker costs. Its rows stand next to each other in the
+trie of plans, so that a shard shares most of what the whole round would.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from omsdpm.errors import InputError
+from omsdpm.files import replacing
+from omsdpm.measurement import Measurement, Meter
+from omsdpm.sampling import Count, walk_order
+from omsdpm.spaces import Schedules
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Some rows of a round, by number, and their schedules."""
+
+    number: int
+    rows: np.ndarray
+    X: Schedules
+
+    def path(self, folder: Path) -> Path:
+        """The shard's file once it is measured."""
+        return folder / f"shard-{self.number:05d}.npz"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A shard's scores and what they cost."""
+
+    number: int
+    rows: np.ndarray
+    y: np.ndarray
+    evaluations: int
+    one_by_one: int
+    seconds: float
+
+    def write(self, path: Path) -> None:
+        """Writes the shard's file, whole or not at all."""
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.savez(
+                file,
+                allow_pickle=False,
+                rows=self.rows,
+                y=self.y,
+                cost=np.array([self.evaluations, self.one_by_one]),
+                seconds=self.seconds,
+            )
+
+    @classmethod
+    def read(cls, path: Path) -> Measured:
+        """Reads what :meth:`write` wrote."""
+        with np.load(path, allow_pickle=False) as file:
+            evaluations, one_by_one = file["cost"].tolist()
+            number = int(path.stem.rpartition("-")[2])
+            return cls(number, file["rows"], file["y"], evaluations, one_by_one, float(file["seconds"]))
+
+
+def cut(X: Schedules, measurement: Measurement, size: int) -> list[Shard]:
+    """Shards of about ``size`` schedules, neighbors in the trie together."""
+    if size < 1:
+        raise InputError(f"shard size {size}: expected a positive number")
+    order = walk_order(X, space=measurement.space, noise=measurement.noise, spacing=measurement.spacing)
+    parts = np.array_split(order, max(1, -(-len(X) // size)))
+    return [Shard(number, rows, X[rows]) for number, rows in enumerate(parts)]
+
+
+def measure_shard(measurement: Measurement, shard: Shard, device: str, threads: int | None) -> Measured:
+    """Samples and scores a shard; what a worker runs.
+
+    A worker keeps the networks of its last measurement, so that only its first shard
+    waits for them.
+    """
+    import torch
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    count = Count()
+    start = time.perf_counter()
+    y = _meter(measurement, device).measure(shard.X, count=count)
+    return Measured(shard.number, shard.rows, y, count.evaluations, count.one_by_one, time.perf_counter() - start)
+
+
+@lru_cache(maxsize=1)
+def _meter(measurement: Measurement, device: str) -> Meter:
+    return measurement.open(device)
+
+
+@contextmanager
+def claim(path: Path) -> Iterator[bool]:
+    """Tries to claim a shard's file for this process; yields whether it did.
+
+    The claim is a lock of the operating system, so it ends with the process however that
+    ends, and another one can take the shard.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path.with_suffix(".lock"), timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()

@@ -1,0 +1,138 @@
+"""The Fréchet distance between two Gaussians, by symmetric eigenvalue problems.
+
+    d^2 = |mu_1 - mu_2|^2 + tr S_1 + tr S_2 - 2 tr sqrt(S_1^(1/2) S_2 S_1^(1/2))
+
+(Dowson and Landau, 1982; Heusel et al., 2017, who call it FID on Inception features.)
+``S_1 S_2`` has the same eigenvalues as the symmetric matrix above, but its square root
+needs a Schur decomposition that is slow, turns complex, and fails for singular
+covariances, that is for fewer images than features.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from omsdpm.errors import InputError
+
+Array = NDArray[np.float64]
+
+ASYMMETRY = 1e-6  # of the largest entry: more than float32 covariances show
+NEGATIVE = 1e-3  # of the largest eigenvalue: a matrix below this was no covariance
+
+
+def frechet_distance(mu1: ArrayLike, sigma1: ArrayLike, mu2: ArrayLike, sigma2: ArrayLike) -> float:
+    """The squared Fréchet distance between ``N(mu1, sigma1)`` and ``N(mu2, sigma2)``.
+
+    Args:
+        mu1: first mean, ``(d,)``.
+        sigma1: first covariance, ``(d, d)``, symmetric; it may be rank-deficient.
+        mu2: second mean, ``(d,)``.
+        sigma2: second covariance, as the first.
+
+    Returns:
+        The distance, at least 0 and never NaN.
+
+    Raises:
+        InputError: shapes that do not match, NaN or infinity, or a matrix that is no covariance.
+
+    Example:
+        >>> frechet_distance([0.0, 0.0], [[1, 0], [0, 1]], [3.0, 0.0], [[4, 0], [0, 1]])
+        10.0
+    """
+    return Reference(mu1, sigma1).distance(mu2, sigma2)
+
+
+class Reference:
+    """One side of many Fréchet distances, with its square root taken once.
+
+    Args:
+        mu: mean, ``(d,)``.
+        sigma: covariance, ``(d, d)``.
+
+    Raises:
+        InputError: as :func:`frechet_distance`.
+    """
+
+    def __init__(self, mu: ArrayLike, sigma: ArrayLike) -> None:
+        self.mu, self.sigma = checked_moments(mu, sigma)
+        self.root = _root(self.sigma)  # (d, rank)
+
+    def distance(self, mu: ArrayLike, sigma: ArrayLike) -> float:
+        """The Fréchet distance of ``N(mu, sigma)`` from this reference; see :func:`frechet_distance`."""
+        mu, sigma = checked_moments(mu, sigma)
+        if mu.shape != self.mu.shape:
+            raise InputError(
+                f"means of {len(self.mu)} and {len(mu)} features: compare statistics of the same feature network"
+            )
+        difference = mu - self.mu
+        with np.errstate(over="ignore", invalid="ignore"):
+            spread = np.trace(sigma) + np.trace(self.sigma) - 2.0 * _trace_of_root(self.root, sigma)
+            distance = float(difference @ difference + spread)
+        if not np.isfinite(distance):
+            raise InputError("the distance overflows: features are too large; check what they were computed from")
+        return max(0.0, distance)  # equal statistics may give -1e-14
+
+
+def checked_moments(mu: ArrayLike, sigma: ArrayLike) -> tuple[Array, Array]:
+    """``mu`` as ``(d,)`` and ``sigma`` as symmetric ``(d, d)``, float64.
+
+    Raises:
+        InputError: other shapes, NaN or infinity, or a matrix that is not symmetric.
+    """
+    mu, sigma = real_array(mu, "mean"), real_array(sigma, "covariance")
+    if mu.ndim != 1 or mu.size == 0 or sigma.shape != (mu.size, mu.size):
+        raise InputError(f"mean of shape {mu.shape} and covariance of shape {sigma.shape}: expected (d,) and (d, d)")
+    for kind, values in (("mean", mu), ("covariance", sigma)):
+        if not np.isfinite(values).all():
+            raise InputError(f"the {kind} holds NaN or infinity: check the features that it was computed from")
+    if np.abs(sigma - sigma.T).max() > ASYMMETRY * np.abs(sigma).max():
+        raise InputError("the covariance is not symmetric: give the matrix that np.cov(features, rowvar=False) returns")
+    return mu, (sigma + sigma.T) / 2.0
+
+
+def real_array(values: ArrayLike, kind: str) -> Array:
+    """``values`` as float64; ``kind`` names them in the error.
+
+    Raises:
+        InputError: text, complex numbers or ragged lists.
+    """
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"its type is {array.dtype}")
+        return array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the {kind} is not an array of real numbers: {error}") from error
+
+
+def _root(sigma: Array) -> Array:
+    """``R`` of shape ``(d, rank)`` with ``R R^T = sigma``.
+
+    Eigenvalues that rounding cannot tell from 0 are dropped: kept, each would add the
+    square root of a rounding error, 1e-8 instead of 1e-16.
+    """
+    try:
+        values, vectors = np.linalg.eigh(sigma)  # ascending
+    except np.linalg.LinAlgError as error:
+        raise InputError(f"the covariance has no eigenvalues that can be computed: {error}") from error
+    largest = np.abs(values).max()
+    if values[0] < -NEGATIVE * largest:
+        raise InputError(
+            f"the covariance has the eigenvalue {values[0]:.3g} and is therefore none: "
+            "give the matrix that np.cov(features, rowvar=False) returns"
+        )
+    kept = values > len(values) * np.finfo(np.float64).eps * largest
+    root: Array = vectors[:, kept] * np.sqrt(values[kept])
+    return root
+
+
+def _trace_of_root(root: Array, sigma: Array) -> float:
+    """``tr sqrt(S_1^(1/2) S_2 S_1^(1/2))`` from ``root`` of ``S_1``, ``(d, r)``, and ``S_2``.
+
+    The square roots of that matrix's eigenvalues are the singular values of
+    ``R_1^T R_2``. Taken so, small ones are exact to 1e-16 of the largest; as square roots
+    of computed eigenvalues they would be to 1e-8 only.
+    """
+    product = root.T @ _root(sigma)  # (r_1, r_2)
+    return float(np.linalg.svd(product, compute_uv=False).sum()) if product.size else 0.0

@@ -1,0 +1,57 @@
+"""Real images as arrays ``(n, channels, height, width)``, float32 in ``[-1, 1]``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omsdpm.errors import InputError
+
+Images = NDArray[np.float32]
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".tif", ".tiff"}
+
+
+def load_digits_images() -> Images:
+    """scikit-learn's 1,797 handwritten digits, ``(1797, 1, 8, 8)``."""
+    from sklearn.datasets import load_digits
+
+    return (load_digits().images[:, None] / 8.0 - 1.0).astype(np.float32)
+
+
+def load_image_folder(folder: str | Path, size: int, channels: int) -> Images:
+    """Every image below ``folder``, in the order of their paths, resized to ``size x size``.
+
+    Raises:
+        InputError: no such folder, no image in it, or a file that cannot be read.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    if channels not in (1, 3):
+        raise InputError(f"channels={channels}: images have 1 or 3")
+    root = Path(folder)
+    if not root.is_dir():
+        raise InputError(f"image folder {root} does not exist: give a folder of images")
+    paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if not paths:
+        raise InputError(f"no image in {root}: expected files ending in {', '.join(sorted(SUFFIXES))}")
+    images = np.empty((len(paths), channels, size, size), dtype=np.float32)
+    for i, path in enumerate(paths):
+        try:
+            with Image.open(path) as image:
+                converted = image.convert("L" if channels == 1 else "RGB")
+                if converted.size != (size, size):
+                    converted = converted.resize((size, size), Image.Resampling.LANCZOS)
+        except (OSError, UnidentifiedImageError) as error:
+            raise InputError(f"cannot read image {path}: {error}") from error
+        pixels = np.asarray(converted, dtype=np.float32).reshape(size, size, channels)
+        images[i] = pixels.transpose(2, 0, 1) / 127.5 - 1.0
+    return images
+
+
+def to_uint8(images: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """``(n, C, H, W)`` in ``[-1, 1]`` to ``(n, H, W, C)`` bytes, clipped and rounded."""
+    pixels = np.clip((np.asarray(images, dtype=np.float64) + 1.0) * 127.5, 0, 255)
+    return pixels.round().astype(np.uint8).transpose(0, 2, 3, 1)

@@ -1,0 +1,275 @@
+"""Sampling: one executor for every plan, on any device; one schedule or a population.
+
+A population sampled from common noise shares work: plans that begin with equal stages
+need those stages once. :func:`sample_population` walks the trie of all plans depth first,
+so that memory grows with a plan's depth and not with the number of schedules.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from omsdpm.errors import InputError
+from omsdpm.noise import Noise
+from omsdpm.solvers import Combination, Plan, Spacing, Stage, compile_plan
+from omsdpm.spaces import ScheduleSpace
+
+if TYPE_CHECKING:
+    import torch
+
+    Denoiser = Callable[[torch.Tensor, "float | torch.Tensor"], torch.Tensor]
+    """``(x (n, ...), timestep)`` to the predicted noise, shaped as ``x``."""
+
+
+@dataclass
+class Count:
+    """What a population cost: filled in while :func:`sample_population` runs."""
+
+    evaluations: int = 0
+    """Network evaluations spent, each on the whole batch of noise."""
+
+    one_by_one: int = 0
+    """Network evaluations that sampling every schedule by itself takes."""
+
+    calls: int = 0
+    """Calls of a network; fewer than ``evaluations`` where siblings were batched."""
+
+    by_member: dict[int, int] = field(default_factory=dict)
+    """Evaluations spent on each member, numbered from 1."""
+
+    @property
+    def saved(self) -> int:
+        """Evaluations that sharing saved."""
+        return self.one_by_one - self.evaluations
+
+
+def sample(
+    denoisers: Sequence[Denoiser],
+    schedule: ArrayLike,
+    x_T: torch.Tensor,
+    *,
+    space: ScheduleSpace,
+    noise: Noise,
+    spacing: Spacing = "logSNR",
+    eta: float = 0.0,
+    seed: int = 0,
+    t_end: float | None = None,
+) -> torch.Tensor:
+    """Samples images with one schedule.
+
+    Args:
+        denoisers: ``denoisers[k - 1](x, t)`` is member ``k``'s noise prediction.
+        schedule: ``(L,)`` members, 0 = null, index 0 = image end.
+        x_T: ``(n, ...)`` starting noise; dtype and device of all work follow it.
+        space, noise, spacing, eta, t_end: see :func:`omsdpm.solvers.compile_plan`.
+        seed: of the fresh noise that ``eta > 0`` adds, drawn for each timestep anew.
+
+    Returns:
+        ``x_0``, shaped as ``x_T``.
+
+    Raises:
+        InputError: an invalid schedule, or a number of denoisers that is not the space's.
+    """
+    ((_, x_0),) = sample_population(
+        denoisers, [schedule], x_T, space=space, noise=noise, spacing=spacing, eta=eta, seed=seed, t_end=t_end
+    )
+    return x_0
+
+
+def sample_population(
+    denoisers: Sequence[Denoiser],
+    X: ArrayLike,
+    x_T: torch.Tensor,
+    *,
+    space: ScheduleSpace,
+    noise: Noise,
+    spacing: Spacing = "logSNR",
+    eta: float = 0.0,
+    seed: int = 0,
+    t_end: float | None = None,
+    group_siblings: bool = False,
+    count: Count | None = None,
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """Samples a population from common noise, evaluating every shared beginning once.
+
+    Args:
+        denoisers, x_T, space, noise, spacing, eta, seed, t_end: as in :func:`sample`.
+        X: ``(n, L)`` schedules.
+        group_siblings: evaluate the branches of one point that call the same member as
+            one larger batch, with a timestep a row. Memory grows by the number of branches.
+        count: filled with what was spent and saved.
+
+    Yields:
+        ``(row, x_0)``, every row of ``X`` once, in the order of the walk.
+
+    Raises:
+        InputError: an invalid schedule, or a number of denoisers that is not the space's;
+            raised by the call, before anything is sampled.
+    """
+    batch = space.check(np.asarray(X))
+    if len(denoisers) != space.num_models:
+        raise InputError(f"{len(denoisers)} denoisers: {space} takes one for each of its {space.num_models} members")
+    plans = [compile_plan(row, space, noise, spacing, eta=eta, t_end=t_end) for row in batch]
+    walk = _Walk(plans, denoisers, x_T, seed, group_siblings, Count() if count is None else count)
+    return walk.run()
+
+
+def walk_order(X: ArrayLike, *, space: ScheduleSpace, noise: Noise, spacing: Spacing = "logSNR") -> NDArray[np.int64]:
+    """``(n, L) -> (n,)``: an order of the rows in which plans with equal beginnings stand together."""
+    plans = [compile_plan(row, space, noise, spacing) for row in space.check(np.asarray(X))]
+    keys = [[(-stage.timestep, stage.model) for stage in plan.stages] for plan in plans]
+    return np.array(sorted(range(len(plans)), key=keys.__getitem__), dtype=np.int64)
+
+
+def count_evaluations(X: ArrayLike, *, space: ScheduleSpace, noise: Noise, spacing: Spacing = "logSNR") -> Count:
+    """What :func:`sample_population` will spend on ``X``, without sampling anything."""
+    count = Count()
+    nodes: dict[tuple[int, Stage], int] = {}  # (parent, stage) -> node; the root is 0
+    for row in space.check(np.asarray(X)):
+        plan = compile_plan(row, space, noise, spacing)
+        count.one_by_one += plan.nfe
+        node = 0
+        for stage in plan.stages:
+            known = len(nodes)
+            node = nodes.setdefault((node, stage), known + 1)
+            if len(nodes) > known:
+                count.by_member[stage.model] = count.by_member.get(stage.model, 0) + 1
+    count.evaluations = count.calls = len(nodes)
+    return count
+
+
+class _Node(NamedTuple):
+    """A point in the trie: rows whose plans agree on ``depth`` stages.
+
+    Holds the inputs and outputs, by stage, that some plan below still refers to.
+    """
+
+    rows: list[int]
+    depth: int
+    states: dict[int, torch.Tensor]
+    outputs: dict[int, torch.Tensor]
+
+
+class _Walk:
+    """A depth-first walk through the trie of ``plans``."""
+
+    def __init__(
+        self,
+        plans: Sequence[Plan],
+        denoisers: Sequence[Denoiser],
+        x_T: torch.Tensor,
+        seed: int,
+        group_siblings: bool,
+        count: Count,
+    ) -> None:
+        self.plans = plans
+        self.last_uses = [_last_uses(plan) for plan in plans]
+        self.denoisers = denoisers
+        self.x_T = x_T
+        self.seed = seed
+        self.group_siblings = group_siblings
+        self.count = count
+        self.count.one_by_one += sum(plan.nfe for plan in plans)
+
+    def run(self) -> Iterator[tuple[int, torch.Tensor]]:
+        # A stack of our own, since a plan may be deeper than Python's. A branch waits on it
+        # with its inputs and outputs; siblings share those of their parent.
+        waiting = [_Node(list(range(len(self.plans))), 0, {0: self.x_T}, {})]
+        while waiting:
+            node = waiting.pop()
+            branches: dict[Stage, list[int]] = defaultdict(list)
+            for row in node.rows:
+                plan = self.plans[row]
+                if node.depth == plan.nfe:
+                    yield row, self._combine(plan.closing, node)
+                else:
+                    branches[plan.stages[node.depth]].append(row)
+            groups = self._groups(list(branches))
+            if len(groups) > 1:
+                # One branch now; the rest of them when everything below it is done.
+                rest = [row for group in groups[1:] for stage in group for row in branches[stage]]
+                waiting.append(_Node(rest, node.depth, node.states, node.outputs))
+            if groups:
+                waiting.extend(self._children(node, groups[0], branches))
+
+    def _children(self, node: _Node, stages: list[Stage], branches: dict[Stage, list[int]]) -> Iterator[_Node]:
+        """The nodes below ``node`` along ``stages``, which call the same member."""
+        number = node.depth + 1
+        inputs = [self._combine(stage.input, node) for stage in stages]
+        for stage, x, e in zip(stages, inputs, self._evaluate(stages, inputs), strict=True):
+            rows = branches[stage]
+            needed = [self.last_uses[row] for row in rows]
+            states, outputs = {**node.states, number: x}, {**node.outputs, number: e}
+            yield _Node(
+                rows,
+                number,
+                {j: state for j, state in states.items() if any(uses.get(j, 0) > number for uses in needed)},
+                {j: output for j, output in outputs.items() if any(uses.get(-j, 0) > number for uses in needed)},
+            )
+
+    def _groups(self, stages: list[Stage]) -> list[list[Stage]]:
+        """The branches of a node, in the order they are taken, together where they may be."""
+        if not self.group_siblings:
+            return [[stage] for stage in stages]
+        by_model: dict[int, list[Stage]] = defaultdict(list)
+        for stage in stages:
+            by_model[stage.model].append(stage)
+        return list(by_model.values())
+
+    def _evaluate(self, stages: list[Stage], inputs: list[torch.Tensor]) -> Sequence[torch.Tensor]:
+        """The outputs of one member on several inputs."""
+        import torch
+
+        model = stages[0].model
+        self.count.evaluations += len(stages)
+        self.count.calls += 1
+        self.count.by_member[model] = self.count.by_member.get(model, 0) + len(stages)
+        denoiser = self.denoisers[model - 1]
+        with torch.no_grad():
+            if len(stages) == 1:
+                return [denoiser(inputs[0], stages[0].timestep)]
+            n = len(self.x_T)
+            t = torch.tensor([stage.timestep for stage in stages], dtype=self.x_T.dtype, device=self.x_T.device)
+            e = denoiser(torch.cat(inputs), t.repeat_interleave(n))
+            return e.split(n)
+
+    def _combine(self, combination: Combination, node: _Node) -> torch.Tensor:
+        terms = [(node.states[j], weight) for j, weight in combination.states]
+        terms += [(node.outputs[j], weight) for j, weight in combination.outputs]
+        if combination.noise is not None:
+            timestep, spread = combination.noise
+            terms.append((self._fresh_noise(timestep), spread))
+        first, weight = terms[0]
+        if len(terms) == 1 and weight == 1.0:
+            return first
+        total = first * weight
+        for tensor, weight in terms[1:]:
+            total.add_(tensor, alpha=weight)
+        return total
+
+    def _fresh_noise(self, timestep: int) -> torch.Tensor:
+        """Noise of a timestep: drawn on the CPU, so that every device adds the same."""
+        import torch
+
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + timestep) % 2**63)
+        drawn = torch.randn(self.x_T.shape, generator=generator, dtype=self.x_T.dtype)
+        return drawn.to(self.x_T.device)
+
+
+def _last_uses(plan: Plan) -> dict[int, int]:
+    """The last stage whose input refers to state ``j`` (key ``j``) or to output ``j`` (key ``-j``).
+
+    The closing combination counts as one stage more. State 0, the starting noise, is
+    only ever the first stage's input.
+    """
+    uses: dict[int, int] = {}
+    for number, combination in enumerate((*(stage.input for stage in plan.stages), plan.closing), start=1):
+        uses.update((j, number) for j, _ in combination.states)
+        uses.update((-j, number) for j, _ in combination.outputs)
+    return uses

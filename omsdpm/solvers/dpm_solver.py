@@ -1,0 +1,115 @@
+"""Single-step DPM-Solver of orders 1 to 3 (Lu et al., arXiv:2206.00927, Alg. 1, 2 and 4).
+
+Each group of three slots is one solver; the later slot is evaluated first. Not to be
+confused with multistep DPM-Solver++, which reuses the step before.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omsdpm.errors import InputError
+from omsdpm.noise import Noise, lambda_of, sigma_of
+from omsdpm.solvers.plan import START, Combination, Plan, Stage
+
+Spacing = Literal["logSNR", "time_uniform"]
+SPACINGS: tuple[Spacing, ...] = ("logSNR", "time_uniform")
+
+T_START = 1.0
+
+
+def time_end(nfe: int) -> float:
+    """Where sampling stops: nearer the image when there are evaluations to spend (App. D.4)."""
+    return 1e-4 if nfe >= 15 else 1e-3
+
+
+def compile_dpm_solver(
+    groups: Sequence[Sequence[int]],
+    noise: Noise,
+    spacing: Spacing = "logSNR",
+    t_end: float | None = None,
+) -> Plan:
+    """The plan of one schedule.
+
+    Args:
+        groups: ``(K, 3)`` members, each row's nulls last; group 0 = image end.
+        noise: the continuous schedule.
+        spacing: ``logSNR`` puts the ends of the solvers, and the stages inside each,
+            uniformly in lambda; ``time_uniform`` does so in t, a solver of order o
+            spanning o of ``nfe`` equal parts.
+        t_end: last time; ``None`` is :func:`time_end` of the number of evaluations.
+
+    Raises:
+        InputError: unknown spacing.
+    """
+    if spacing not in SPACINGS:
+        raise InputError(f"spacing {spacing!r}: choose one of {', '.join(SPACINGS)}")
+    solvers = [[int(m) for m in group if m][::-1] for group in reversed(groups)]
+    solvers = [members for members in solvers if members]  # in the order of evaluation
+    nfe = sum(map(len, solvers))
+    times = _stage_times(
+        [len(members) for members in solvers], noise, spacing, time_end(nfe) if t_end is None else t_end
+    )
+
+    stages: list[Stage] = []
+    entering = START
+    for members, t in zip(solvers, times, strict=True):
+        step = _Step(noise, t, first=len(stages) + 1)
+        for i, member in enumerate(members):
+            stages.append(Stage(member, float(noise.timestep(t[i])), step.input(i) if i else entering))
+        entering = step.result()
+    return Plan(tuple(stages), closing=entering)
+
+
+def _stage_times(orders: list[int], noise: Noise, spacing: Spacing, t_end: float) -> list[NDArray[np.float64]]:
+    """For each solver its stages' times and its end, ``(order + 1,)``, falling."""
+    if spacing == "time_uniform":
+        points = np.linspace(T_START, t_end, sum(orders) + 1)
+        starts = np.cumsum([0, *orders[:-1]])
+        return [points[start : start + order + 1] for start, order in zip(starts, orders, strict=True)]
+    lambdas = np.linspace(*lambda_of(noise.log_alpha([T_START, t_end])), len(orders) + 1)
+    inner = [np.linspace(lambdas[k], lambdas[k + 1], order + 1) for k, order in enumerate(orders)]
+    return [noise.inverse_lambda(lam) for lam in inner]
+
+
+class _Step:
+    """One solver from ``t[0]`` to ``t[-1]``; ``first`` is the number of its first stage."""
+
+    def __init__(self, noise: Noise, t: NDArray[np.float64], first: int) -> None:
+        log_alpha = noise.log_alpha(t)
+        lam = lambda_of(log_alpha)
+        self.first = first
+        self.order = len(t) - 1
+        self.scales = [float(s) for s in np.exp(log_alpha - log_alpha[0])]
+        self.sigmas = [float(s) for s in sigma_of(log_alpha)]
+        self.offsets = [float(o) for o in lam - lam[0]]  # r_i h, and h at the end
+
+    def input(self, i: int) -> Combination:
+        """What stage ``i > 0`` of this step is evaluated at."""
+        return self._combine(i, at=None if i == 1 else 1)
+
+    def result(self) -> Combination:
+        """The state at the end of the step."""
+        return self._combine(self.order, at=None if self.order == 1 else self.order - 1)
+
+    def _combine(self, i: int, at: int | None) -> Combination:
+        """The state at time ``i``: the first stage's output, corrected by stage ``at``'s.
+
+        With ``s = r h`` the offset of the correcting stage and ``h`` that of time ``i``, the
+        correction is ``(e_at - e_first) (h / s) phi_2(h)`` with ``phi_2(h) = expm1(h) / h - 1``;
+        a two-stage result uses ``expm1(h) h / (2 s)`` instead, as the paper's Alg. 1 does.
+        """
+        h = self.offsets[i]
+        first = -self.sigmas[i] * math.expm1(h)
+        outputs = {self.first: first}
+        if at is not None:
+            s = self.offsets[at]
+            phi = 0.5 * math.expm1(h) if self.order == 2 else math.expm1(h) / h - 1.0
+            correction = -self.sigmas[i] * (h / s) * phi
+            outputs = {self.first: first - correction, self.first + at: correction}
+        return Combination(states=((self.first, self.scales[i]),), outputs=tuple(outputs.items()))

@@ -1,0 +1,219 @@
+"""What all schedule spaces share: checks, costs, random designs, mutation."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from omsdpm.errors import InputError
+
+Schedules = NDArray[np.int64]  # (n, L), 0 = null, index 0 = image end
+
+ENUMERATION_LIMIT = 10_000_000
+"""Most schedules that :meth:`ScheduleSpace.enumerate` puts in memory at once."""
+
+
+class ScheduleSpace(ABC):
+    """All model schedules of one solver family, one length and one zoo size.
+
+    Subclasses are frozen dataclasses, so spaces compare and hash by value. They say
+    which arrays are schedules (:meth:`_well_formed`), how to make one of an array that
+    is not (:meth:`_mend`), and which schedules are the same (:meth:`canonical`). The
+    all-null schedule is never valid.
+    """
+
+    solver: ClassVar[str]
+    """The solver family's name in files and on the command line."""
+
+    num_models: int
+    """Number of members ``M`` in the zoo."""
+
+    length: int
+    """Number of slots ``L``."""
+
+    @property
+    @abstractmethod
+    def cardinality(self) -> int:
+        """Number of valid schedules, exact."""
+
+    @abstractmethod
+    def _well_formed(self, X: Schedules) -> NDArray[np.bool_]:
+        """``(n,)``: the structure of each row is that of this solver."""
+
+    @abstractmethod
+    def _mend(self, X: Schedules) -> Schedules:
+        """Rows of the right structure, equal to the given ones where those had it."""
+
+    @abstractmethod
+    def canonical(self, X: ArrayLike) -> Schedules:
+        """One representative of each class of schedules that sample the same images."""
+
+    @abstractmethod
+    def enumerate(self) -> Schedules:
+        """All valid schedules, ``(cardinality, L)``, in lexicographic order of the slots.
+
+        Raises:
+            InputError: there are more than ``ENUMERATION_LIMIT`` of them.
+        """
+
+    # -- checks ----------------------------------------------------------------------
+
+    def as_batch(self, X: ArrayLike) -> Schedules:
+        """``X`` as an integer array ``(n, L)`` of member numbers; a single row becomes a batch.
+
+        Raises:
+            InputError: not integers, a wrong length, or a member the zoo does not have.
+        """
+        batch = np.asarray(X)
+        if batch.ndim == 1:
+            batch = batch[None, :]
+        if batch.ndim != 2 or batch.shape[1] != self.length:
+            given = batch.shape[-1] if batch.ndim == 2 else f"an array of shape {batch.shape}"
+            raise InputError(f"schedule of length {given}: {self} takes {self.length} slots a schedule")
+        if batch.dtype == bool or not np.issubdtype(batch.dtype, np.number):
+            raise InputError(f"schedule of type {batch.dtype}: give integers, 0 for null and 1..{self.num_models}")
+        whole = batch.astype(np.int64)
+        if not np.issubdtype(batch.dtype, np.integer) and not np.array_equal(whole, batch):
+            raise InputError(f"schedule of fractions: give integers, 0 for null and 1..{self.num_models}")
+        outside = (whole < 0) | (whole > self.num_models)
+        if outside.any():
+            row, slot = np.argwhere(outside)[0]
+            raise InputError(
+                f"schedule {row} names member {whole[row, slot]} in slot {slot}: "
+                f"the zoo has members 1..{self.num_models}, 0 is null"
+            )
+        return whole
+
+    def valid(self, X: ArrayLike) -> NDArray[np.bool_]:
+        """``(n, L) -> (n,)``: right structure and at least one model. Members must be in range."""
+        batch = self.as_batch(X)
+        return self._well_formed(batch) & batch.any(axis=1)
+
+    def check(self, X: ArrayLike) -> Schedules:
+        """``X`` as a batch of valid schedules.
+
+        Raises:
+            InputError: names the first row that is not valid, and why.
+        """
+        batch = self.as_batch(X)
+        empty = ~batch.any(axis=1)
+        if empty.any():
+            raise InputError(f"schedule {int(empty.argmax())} is all null: at least one slot must name a member")
+        malformed = ~self._well_formed(batch)
+        if malformed.any():
+            row = int(malformed.argmax())
+            raise InputError(f"schedule {row} {self._explain(batch[row])}")
+        return batch
+
+    def _explain(self, row: NDArray[np.int64]) -> str:
+        """Why ``row`` is not well-formed, to follow 'schedule 7 '."""
+        return f"is not a schedule of {self}"
+
+    def repair(self, X: ArrayLike, rng: np.random.Generator | None = None) -> Schedules:
+        """``(n, L) -> (n, L)`` valid schedules; valid rows come back unchanged.
+
+        An all-null row gets one model: a random member in a random slot with ``rng``,
+        else member 1 at the noise end.
+        """
+        batch = self.as_batch(X).copy()
+        empty = np.flatnonzero(~batch.any(axis=1))
+        if rng is None:
+            batch[empty, -1] = 1
+        else:
+            slots = rng.integers(self.length, size=len(empty))
+            batch[empty, slots] = rng.integers(1, self.num_models + 1, size=len(empty))
+        return self._mend(batch)
+
+    # -- costs -----------------------------------------------------------------------
+
+    def nfe(self, X: ArrayLike) -> NDArray[np.int64]:
+        """``(n, L) -> (n,)``: number of network evaluations of each schedule."""
+        return np.count_nonzero(self.as_batch(X), axis=1)
+
+    def latency(self, X: ArrayLike, member_latency: Sequence[float]) -> NDArray[np.float64]:
+        """``(n, L) -> (n,)``: sum of the members' latencies, in their unit (ms in the zoo).
+
+        Raises:
+            InputError: not one finite, non-negative latency a member.
+        """
+        table = np.asarray(member_latency, dtype=float)
+        if table.shape != (self.num_models,) or not (np.isfinite(table) & (table >= 0)).all():
+            raise InputError(
+                f"latency table {np.round(table, 4).tolist()}: expected {self.num_models} "
+                "non-negative numbers, one a member, without the null model"
+            )
+        # Counting members before multiplying makes the sum independent of their order, so
+        # that equal schedules cost exactly the same and a budget separates them cleanly.
+        batch = self.as_batch(X)
+        counts = (batch[:, :, None] == np.arange(1, self.num_models + 1)).sum(axis=1)  # (n, M)
+        return counts @ table
+
+    # -- designs ---------------------------------------------------------------------
+
+    def random(
+        self,
+        n: int,
+        rng: np.random.Generator,
+        *,
+        null: float | NDArray[np.float64] = 0.8,
+        alpha: float | None = None,
+    ) -> Schedules:
+        """Draws ``n`` schedules from the paper's random designs, ``(n, L)``.
+
+        Every slot draws a member, then becomes null with probability ``null`` (Liu et
+        al., 2023, Sec. 4.3). All-null draws are drawn again.
+
+        Args:
+            n: number of schedules.
+            rng: the only source of randomness.
+            null: null probability in ``[0, 1)``; a number, or one a schedule ``(n,)``.
+            alpha: ``None`` draws members uniformly; a number draws each schedule's member
+                probabilities from a symmetric Dirichlet of that concentration (0.4 in
+                the paper), which gives schedules dominated by few members.
+
+        Raises:
+            InputError: ``null`` or ``alpha`` out of range.
+        """
+        null_of_row = np.broadcast_to(np.asarray(null, dtype=float), (n,))
+        if not ((null_of_row >= 0) & (null_of_row < 1)).all():
+            raise InputError(f"null probability {null}: expected numbers from 0 up to but without 1")
+        if alpha is not None and not alpha > 0:
+            raise InputError(f"Dirichlet concentration {alpha}: expected a positive number")
+        X = np.zeros((n, self.length), dtype=np.int64)
+        todo = np.arange(n)
+        while len(todo):
+            shape = (len(todo), self.length)
+            if alpha is None:
+                members = rng.integers(1, self.num_models + 1, size=shape)
+            else:
+                p = rng.dirichlet(np.full(self.num_models, alpha), size=len(todo))  # (m, M)
+                below = rng.random(shape)[:, :, None] > p.cumsum(axis=1)[:, None, :-1]
+                members = 1 + below.sum(axis=2)
+            X[todo] = np.where(rng.random(shape) < null_of_row[todo, None], 0, members)
+            todo = todo[~X[todo].any(axis=1)]
+        return self._mend(X)
+
+    def neighbors(self, x: ArrayLike) -> Schedules:
+        """All valid schedules that differ from the schedule ``x`` ``(L,)`` in one slot, ``(m, L)``."""
+        (row,) = self.check(np.asarray(x)[None, :])
+        slots, members = np.divmod(np.arange(self.length * (self.num_models + 1)), self.num_models + 1)
+        candidates = np.repeat(row[None, :], len(slots), axis=0)
+        candidates[np.arange(len(slots)), slots] = members
+        return candidates[self.valid(candidates) & (candidates != row).any(axis=1)]
+
+    def _check_enumerable(self) -> None:
+        if self.cardinality > ENUMERATION_LIMIT:
+            raise InputError(
+                f"{self} has {self.cardinality:.3g} schedules: at most {ENUMERATION_LIMIT:,} can be enumerated"
+            )
+
+
+def check_counts(**counts: int) -> None:
+    """Raises :class:`InputError` for a count that is not a positive integer."""
+    for name, count in counts.items():
+        if not isinstance(count, (int, np.integer)) or count < 1:
+            raise InputError(f"{name}={count!r}: expected a positive integer")

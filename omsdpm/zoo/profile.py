@@ -1,0 +1,84 @@
+"""Latency of a zoo's members, measured on this machine."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from omsdpm.devices import device_name, synchronize
+from omsdpm.errors import InputError
+from omsdpm.zoo._zoo import ModelZoo
+from omsdpm.zoo.files import write_latency_card
+
+
+def measure_latency(
+    zoo: ModelZoo,
+    *,
+    batch_size: int = 500,
+    repeats: int = 20,
+    warmup: int = 3,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[float]:
+    """Median milliseconds of one evaluation of ``batch_size`` images, a member.
+
+    The members take turns, so that a drift of the machine's speed meets all alike.
+
+    Raises:
+        InputError: a count that is not positive.
+    """
+    import torch
+
+    if min(batch_size, repeats) < 1 or warmup < 0:
+        raise InputError(f"batch_size={batch_size}, repeats={repeats}, warmup={warmup}: expected positive numbers")
+    device = zoo.device
+    x = zoo.starting_noise(batch_size, seed=0)
+    times: list[list[float]] = [[] for _ in zoo.members]
+    with torch.inference_mode():
+        for turn in range(warmup + repeats):
+            for member, measured in zip(zoo.members, times, strict=True):
+                synchronize(device)
+                start = time.perf_counter()
+                member(x, 500.0)
+                synchronize(device)
+                if turn >= warmup:
+                    measured.append(1000 * (time.perf_counter() - start))
+            if progress is not None:
+                progress(turn + 1, warmup + repeats)
+    return [statistics.median(measured) for measured in times]
+
+
+def profile_zoo(
+    folder: str | Path,
+    *,
+    batch_size: int = 500,
+    repeats: int = 20,
+    device: str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Measures the members of a folder and writes its ``latency.toml``; returns what it says."""
+    import diffusers
+    import torch
+
+    zoo = ModelZoo.load(folder, device)
+    ms = measure_latency(zoo, batch_size=batch_size, repeats=repeats, progress=progress)
+    card = {
+        "ms": [round(value, 3) for value in ms],
+        "batch_size": batch_size,
+        "repeats": repeats,
+        "statistic": "median",
+        "device": device_name(zoo.device),
+        "threads": torch.get_num_threads(),
+        "date": datetime.date.today().isoformat(),
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "diffusers": diffusers.__version__,
+        },
+    }
+    write_latency_card(folder, card)
+    return card

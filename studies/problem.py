@@ -1,0 +1,92 @@
+"""What an optimizer is given: a space, a price list, a predictor and perhaps a budget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from omsdpm.errors import InputError
+from omsdpm.spaces import ScheduleSpace
+
+
+class Scorer(Protocol):
+    """Anything that scores schedules: a fitted predictor, or a function wrapped as one."""
+
+    def predict(self, X: NDArray[np.int64], /) -> NDArray[np.float64]:
+        """``(n, L) -> (n,)``, lower is better."""
+        ...
+
+
+class SearchProblem:
+    """Find schedules of low predicted score and low latency.
+
+    Args:
+        space: the schedules to choose from.
+        predictor: anything with ``predict(X) -> (n,)``, lower is better.
+        latency: cost of one evaluation of each member, ``(M,)``, in ms.
+        budget: most that a schedule may cost, in ms; ``None`` for no limit.
+
+    Attributes:
+        scored: number of schedules the predictor has been asked about.
+
+    Raises:
+        InputError: a latency table that does not suit the space, or a budget below the
+            cheapest schedule (one step of the fastest member).
+    """
+
+    def __init__(
+        self,
+        *,
+        space: ScheduleSpace,
+        predictor: Scorer,
+        latency: Sequence[float] | NDArray[np.float64],
+        budget: float | None = None,
+    ) -> None:
+        self.space = space
+        self.predictor = predictor
+        self.latency = np.array(latency, dtype=float)
+        self.budget = None if budget is None else float(budget)
+        self.scored = 0
+        full = np.repeat(np.arange(1, space.num_models + 1)[:, None], space.length, axis=1)  # (M, L)
+        self.dearest = float(space.latency(full, self.latency.tolist()).max())
+        self.cheapest = float(self.latency.min())
+        if self.budget is not None and not self.budget >= self.cheapest:
+            member = int(self.latency.argmin()) + 1
+            raise InputError(
+                f"budget {self.budget:g} ms is below the cheapest schedule: "
+                f"give at least {self.cheapest:.6g} ms, one step of member {member}"
+            )
+
+    @property
+    def limit(self) -> float:
+        """The budget, or where there is none the cost of the dearest schedule, in ms."""
+        return self.dearest if self.budget is None else self.budget
+
+    def cost(self, X: ArrayLike) -> NDArray[np.float64]:
+        """``(n, L) -> (n,)``: latency of each schedule in ms."""
+        return self.space.latency(X, self.latency.tolist())
+
+    def fits(self, X: ArrayLike) -> NDArray[np.bool_]:
+        """``(n, L) -> (n,)``: the schedule's cost is within the budget."""
+        cost = self.cost(X)
+        return np.ones(len(cost), dtype=bool) if self.budget is None else cost <= self.budget
+
+    def score(self, X: ArrayLike) -> NDArray[np.float64]:
+        """``(n, L) -> (n,)``: predicted scores; each row counts as one evaluation.
+
+        Raises:
+            InputError: an invalid schedule, or a predictor that does not give one finite
+                number a schedule.
+        """
+        batch = self.space.check(X)
+        self.scored += len(batch)
+        scores = np.asarray(self.predictor.predict(batch), dtype=float)
+        if scores.shape != (len(batch),):
+            raise InputError(f"predictor gave scores of shape {scores.shape} for {len(batch)} schedules: expected (n,)")
+        if not np.isfinite(scores).all():
+            row = int(np.flatnonzero(~np.isfinite(scores))[0])
+            raise InputError(f"predictor gave {scores[row]} for schedule {batch[row].tolist()}: expected finite scores")
+        return scores

@@ -1,0 +1,222 @@
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from omsdpm import InputError
+from omsdpm.dataset.build import Workers, build_dataset
+from omsdpm.dataset.recipe import Recipe
+from omsdpm.dataset.shards import claim
+
+RECIPE = """
+seed = 3
+
+[measurement]
+zoo = {zoo}
+solver = "{solver}"
+length = {length}
+images = 6
+seed = 1
+
+[[round]]
+name = "first"
+design = "random"
+n = 14
+split = "train"
+null = 0.5
+
+[[round]]
+name = "second"
+design = "refine"
+n = 8
+split = "elite"
+"""
+
+
+def write_recipe(folder, zoo, solver="ddim", length=6):
+    folder.mkdir(parents=True, exist_ok=True)
+    text = RECIPE.format(zoo=json.dumps(str(zoo)), solver=solver, length=length)
+    (folder / "benchmark.toml").write_text(text)
+    return folder
+
+
+def build(folder, **kw):
+    return build_dataset(Recipe.read(folder), Workers(jobs=1), shard_size=4, **kw)
+
+
+def rows(dataset):
+    return sorted(
+        (tuple(x), y, s, d)
+        for x, y, s, d in zip(dataset.X.tolist(), dataset.y, dataset.split, dataset.design, strict=True)
+    )
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory, tiny_zoo):
+    """A folder with a finished build."""
+    folder = write_recipe(tmp_path_factory.mktemp("build") / "b", tiny_zoo)
+    return folder, build(folder)
+
+
+def test_build_measures_every_round(built):
+    folder, dataset = built
+    assert len(dataset) == 22
+    assert (dataset.split == "train").sum() == 14
+    assert (dataset.split == "elite").sum() == 8
+    assert dataset.metric == "fd-digits"
+    recipe = Recipe.read(folder)
+    np.testing.assert_allclose(dataset.y, recipe.measurement.open().measure(dataset.X), rtol=1e-6)
+    first = dataset.extra["rounds"]["first"]
+    assert first["schedules"] == 14
+    assert first["evaluations"] < first["one_by_one"] == recipe.measurement.space.nfe(dataset.X[:14]).sum()
+    assert not list(folder.glob("build/*/*.npz"))
+
+
+def test_building_again_measures_nothing(built, monkeypatch):
+    folder, dataset = built
+
+    def fail(*args):
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr("omsdpm.dataset.build.measure_shard", fail)
+    assert rows(build(folder)) == rows(dataset)
+
+
+def test_dpm_solver_builds_too(tmp_path, tiny_zoo):
+    dataset = build(write_recipe(tmp_path / "b", tiny_zoo, "dpm-solver", 9))
+    assert len(dataset) == 22
+    assert dataset.space.solver == "dpm-solver"
+
+
+@pytest.mark.parametrize("killed_after", [1, 3, 5])
+def test_a_killed_build_goes_on_without_losing_or_repeating(built, tmp_path, tiny_zoo, killed_after):
+    """The process group is killed, without warning, after some shards; the result is the same."""
+    folder = write_recipe(tmp_path / "b", tiny_zoo)
+    script = f"""
+import sys, os, signal
+from omsdpm.dataset.build import Workers, build_dataset
+from omsdpm.dataset.recipe import Recipe
+shards = 0
+def progress(name, done, n):
+    global shards
+    shards += done > 0
+    if shards > {killed_after}:
+        os.killpg(0, signal.SIGKILL)
+build_dataset(Recipe.read(sys.argv[1]), Workers(jobs=1), shard_size=4, progress=progress)
+"""
+    process = subprocess.run([sys.executable, "-c", script, str(folder)], start_new_session=True, timeout=120)
+    assert process.returncode == -signal.SIGKILL
+    left = [*folder.glob("build/*/shard-*.npz"), *folder.glob("schedules.parquet")]
+    stamps = {path: path.stat().st_mtime_ns for path in left}
+    assert left
+    again = []
+
+    def progress(name, done, n):
+        again.append(done)
+        # A shard that was measured before the kill is not measured a second time.
+        assert all(
+            path.stat().st_mtime_ns == stamp
+            for path, stamp in stamps.items()
+            if path.suffix == ".npz" and path.exists()
+        )
+
+    dataset = build(folder, progress=progress)
+    assert again[0] > 0
+    assert rows(dataset) == rows(built[1])
+
+
+def test_a_claimed_shard_is_left_to_its_owner(tmp_path):
+    path = tmp_path / "shard-00000.npz"
+    with claim(path) as ours:
+        assert ours
+        other = subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                "import sys; from pathlib import Path; from omsdpm.dataset.shards import claim\n"
+                "with claim(Path(sys.argv[1])) as ours: print(ours)",
+                str(path),
+            ],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert other.stdout.strip() == "False"
+    with claim(path) as again:
+        assert again
+
+
+def test_a_local_worker_that_dies_costs_its_shard_only(built, tmp_path, tiny_zoo):
+    import psutil
+
+    folder = write_recipe(tmp_path / "b", tiny_zoo)
+    killed = []
+
+    def progress(name, done, n):
+        for child in psutil.Process().children(recursive=True) if done > 0 and not killed else ():
+            with contextlib.suppress(psutil.Error):
+                if "popen_loky" in " ".join(child.cmdline()):
+                    killed.append(child.pid)
+                    child.kill()
+                    return
+
+    dataset = build_dataset(Recipe.read(folder), Workers(jobs=2), shard_size=4, progress=progress)
+    assert killed
+    assert rows(dataset) == rows(built[1])
+
+
+def test_a_dask_worker_killed_during_the_build_costs_its_shard_only(built, tmp_path, tiny_zoo):
+    distributed = pytest.importorskip("distributed")
+    folder = write_recipe(tmp_path / "b", tiny_zoo)
+    killed = []
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, scheduler_port=0
+    ) as cluster:
+
+        def progress(name, done, n):
+            if done > 0 and not killed:
+                nanny = next(iter(cluster.workers.values()))
+                killed.append(nanny.pid)
+                os.kill(nanny.pid, signal.SIGKILL)
+
+        workers = Workers(executor="dask", scheduler=cluster.scheduler_address)
+        dataset = build_dataset(Recipe.read(folder), workers, shard_size=4, progress=progress)
+    assert killed
+    assert rows(dataset) == rows(built[1])
+
+
+def test_a_dataset_of_another_measurement_is_not_touched(built, tmp_path, tiny_zoo):
+    folder = write_recipe(tmp_path / "b", tiny_zoo)
+    (folder / "schedules.parquet").write_bytes((built[0] / "schedules.parquet").read_bytes())
+    before = (folder / "schedules.parquet").read_bytes()
+    text = (folder / "benchmark.toml").read_text().replace("images = 6", "images = 7")
+    (folder / "benchmark.toml").write_text(text)
+    with pytest.raises(InputError, match="was measured otherwise"):
+        build(folder)
+    assert (folder / "schedules.parquet").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('design = "refine"', 'design = "refined"', "unknown design 'refined'; choose one of: refine"),
+        ('split = "elite"', 'split = "elites"', "unknown split 'elites'"),
+        ('name = "second"', 'name = "first"', "two rounds have one name"),
+        ("n = 8", "n = 0", "n=0"),
+        ("images = 6", "images = 1", "images=1"),
+        ("images = 6", "image = 6", "unknown key 'image'"),
+        ('solver = "ddim"', "", "lacks the key 'solver'"),
+        ("[[round]]", "[[round", "is not TOML"),
+    ],
+)
+def test_bad_recipes_say_what_is_wrong(tmp_path, tiny_zoo, old, new, message):
+    folder = write_recipe(tmp_path / "b", tiny_zoo)
+    text = (folder / "benchmark.toml").read_text()
+    (folder / "benchmark.toml").write_text(text.replace(old, new, 1))
+    with pytest.raises(InputError, match=message):
+        Recipe.read(folder)

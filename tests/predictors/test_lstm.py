@@ -1,0 +1,80 @@
+"""The paper's network: agreement with the release, and its fast arrangement."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from omsdpm.errors import InputError
+from omsdpm.noise import DiscreteVP
+from omsdpm.spaces import DDIMSpace, DPMSolverSpace
+from predictors._ranking import ranking_loss
+from predictors._tokens import tokenize
+from predictors.lstm import LSTMPredictor
+
+GOLDEN = Path(__file__).parents[1] / "data" / "golden"
+RELEASED = {"ddim": DDIMSpace(6, 100), "dpm_solver": DPMSolverSpace(6, 30)}
+
+
+def released_state(kind):
+    return torch.load(GOLDEN / f"predictor_{kind}.pth", weights_only=True)["predictor"]
+
+
+@pytest.mark.parametrize("kind", RELEASED)
+def test_released_checkpoints_give_their_golden_scores(kind):
+    golden = json.loads((GOLDEN / f"predictor_{kind}.json").read_text())
+    predictor = LSTMPredictor.from_release(released_state(kind), RELEASED[kind])
+    error = predictor.predict(golden["schedules"]) - golden["scores"]
+    assert np.abs(error).max() < 1e-5  # the scores themselves differ by 3e-4
+
+
+@pytest.mark.parametrize("kind", RELEASED)
+def test_a_released_predictor_is_saved_and_loaded(kind, tmp_path):
+    predictor = LSTMPredictor.from_release(released_state(kind), RELEASED[kind])
+    X = RELEASED[kind].random(8, np.random.default_rng(0))
+    predictor.save(tmp_path / "p")
+    assert np.array_equal(LSTMPredictor.load(tmp_path / "p").predict(X), predictor.predict(X))
+
+
+@pytest.mark.parametrize("space", [DDIMSpace(5, 100), DPMSolverSpace(6, 30)])
+def test_weights_of_another_network_are_an_input_error(space):
+    with pytest.raises(InputError, match="weights are not those of"):
+        LSTMPredictor.from_release(released_state("ddim"), space)
+
+
+@pytest.mark.parametrize("slots", ["active", "all"])
+def test_scores_do_not_depend_on_the_rest_of_the_batch(slots):
+    """Rows of different length leave the walk at different steps."""
+    space = DDIMSpace(3, 12)
+    X = space.random(50, np.random.default_rng(0), null=0.7)
+    predictor = LSTMPredictor(space, slots=slots, updates=3).fit(X, np.arange(1.0, 51.0))
+    one_by_one = np.concatenate([predictor.predict(row) for row in X])
+    assert np.allclose(predictor.predict(X), one_by_one, rtol=1e-5)
+
+
+def test_only_active_slots_are_walked():
+    space = DDIMSpace(3, 6)
+    tokens = tokenize(np.array([[0, 2, 0, 0, 1, 0], [3, 0, 0, 0, 0, 0]]), space, DiscreteVP.linear(), True)
+    assert tokens.lengths.tolist() == [2, 1]
+    assert tokens.vocabulary[tokens.token[0], 0].tolist() == [2, 1]
+    assert tokens.timesteps[tokens.time[0]].tolist() == [166, 4 * 166]
+
+
+def test_unknown_slots_are_an_input_error():
+    with pytest.raises(InputError, match="slots='some'"):
+        LSTMPredictor(DDIMSpace(2, 4), slots="some").fit([[1, 0, 0, 0], [2, 0, 0, 0]], [1.0, 2.0])
+
+
+def test_ranking_loss_counts_pairs_beyond_the_threshold():
+    scores = torch.tensor([0.0, 0.5, 3.0], requires_grad=True)
+    targets = torch.tensor([1.0, 1.1, 0.0])
+    # (0, 1) is too close; the other two are ordered wrongly by 3 and 2.5.
+    loss = ranking_loss(scores, targets, threshold=0.25)
+    assert loss.item() == pytest.approx((4.0 + 3.5) / 2)
+    one = ranking_loss(scores, targets, threshold=0.25, max_pairs=1, generator=torch.Generator().manual_seed(0))
+    assert one.item() in (4.0, 3.5)
+    assert not ranking_loss(scores, torch.ones(3), threshold=0.25).requires_grad

@@ -1,0 +1,134 @@
+"""The paper's mutation rule, and the designs, repairs and moves of the other optimizers."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from omsdpm.spaces import DDIMSpace, DPMSolverSpace
+from studies import SearchProblem, make_optimizer
+from studies._designs import fit, stratified
+from studies._moves import MOVES, cross, mutate
+from studies.evolution import WINDOW, first_schedule, mutate_slots
+
+LATENCY = (1.0, 2.5, 6.0)
+SPACES = [DDIMSpace(3, 8), DPMSolverSpace(3, 3)]
+
+
+class Nothing:
+    def predict(self, X):
+        return np.zeros(len(X))
+
+
+def problem(space, budget=None):
+    return SearchProblem(space=space, predictor=Nothing(), latency=LATENCY, budget=budget)
+
+
+@pytest.mark.parametrize("space", [*SPACES, DDIMSpace(1, 1), DPMSolverSpace(1, 1)])
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=20, deadline=None)
+def test_paper_mutation_stays_valid_and_changes_at_most_ten_slots(space, seed):
+    rng = np.random.default_rng(seed)
+    X = space.random(50, rng, null=0.5)
+    before = X.copy()
+    Y = mutate_slots(space, X, rng)
+    space.check(Y)
+    assert (X != Y).sum(axis=1).max() <= 10
+    np.testing.assert_array_equal(X, before)
+
+
+def test_paper_mutation_of_one_slot_reaches_exactly_the_valid_neighbors():
+    space = DPMSolverSpace(2, 2)
+    x = np.array([1, 2, 0, 0, 0, 0])
+    reached = np.unique(mutate_slots(space, np.repeat(x[None], 4000, axis=0), np.random.default_rng(0), most=1), axis=0)
+    expected = np.unique(np.concatenate([space.neighbors(x), x[None]]), axis=0)
+    np.testing.assert_array_equal(reached, expected)
+    # the first model may not vanish before the second, nor a third slot fill before it
+    assert not (reached == [0, 2, 0, 0, 0, 0]).all(axis=1).any()
+    assert not (reached == [1, 2, 0, 0, 1, 0]).all(axis=1).any()
+
+
+def test_paper_mutation_draws_evenly():
+    space = DDIMSpace(3, 2)
+    Y = mutate_slots(space, np.full((8000, 2), 1), np.random.default_rng(0), most=1)
+    changed = Y[(Y != 1).any(axis=1)]
+    values = changed[changed != 1]  # the redrawn slot's new value: 0, 2 or 3
+    shares = np.bincount(values, minlength=4)[[0, 2, 3]] / len(values)
+    np.testing.assert_allclose(shares, 1 / 3, atol=0.03)
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("seed", range(5))
+def test_first_schedule_costs_nearly_the_budget(space, seed):
+    x = first_schedule(problem(space, 20.0), np.random.default_rng(seed))
+    space.check(x)
+    assert WINDOW * 20.0 <= space.latency(x, LATENCY)[0] <= 20.0
+
+
+def test_first_schedule_where_the_budget_cannot_be_spent():
+    space = SPACES[0]
+    x = first_schedule(problem(space, 1000.0), np.random.default_rng(0))
+    space.check(x)
+
+
+def test_evolution_keeps_its_population_size():
+    result = make_optimizer("evolution", population=5, children=7, rounds=3).run(
+        problem(SPACES[0], 20.0), evaluations=1000, seed=0
+    )
+    assert result.evaluations <= 1 + 3 * 7
+    assert len(result) <= 5 + len(result.front())
+
+
+@pytest.mark.parametrize("space", SPACES)
+@given(seed=st.integers(0, 1000), budget=st.floats(1.0, 60.0))
+@settings(max_examples=40, deadline=None)
+def test_fit_keeps_to_the_budget_and_leaves_the_rest(space, seed, budget):
+    rng = np.random.default_rng(seed)
+    X = space.random(40, rng, null=0.4)
+    limited = problem(space, budget)
+    Y = fit(limited, X, rng)
+    space.check(Y)
+    assert limited.fits(Y).all()
+    within = limited.fits(X)
+    np.testing.assert_array_equal(Y[within], X[within])
+
+
+def test_fit_may_spend_all_of_the_budget():
+    space = DDIMSpace(1, 9)
+    limited = SearchProblem(space=space, predictor=Nothing(), latency=[0.1], budget=0.1 * 3)
+    Y = fit(limited, np.ones((50, 9), dtype=np.int64), np.random.default_rng(0))
+    assert (space.nfe(Y) == 3).all()
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_designs_spread_over_latency(space):
+    free = problem(space)
+    cost = free.cost(space.check(stratified(free, 400, np.random.default_rng(0))))
+    shares = np.histogram(cost, bins=3, range=(0.0, 0.75 * free.limit))[0] / 400  # only the slowest member costs more
+    assert shares.min() > 0.15
+    if isinstance(space, DPMSolverSpace):
+        orders = space.orders(stratified(free, 400, np.random.default_rng(0)))
+        assert set(np.unique(orders)) == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize("move", sorted(set(MOVES), key=lambda move: move.__name__))
+@pytest.mark.parametrize("width", [1, 3])
+def test_each_move_changes_some_rows_and_keeps_the_members(move, width):
+    space = DPMSolverSpace(3, 4)
+    X = space.random(200, np.random.default_rng(0), null=0.5)
+    before = X.copy()
+    Y = move(X.reshape(200, -1, width), 3, np.random.default_rng(1)).reshape(X.shape)
+    np.testing.assert_array_equal(X, before)
+    assert Y.min() >= 0 and Y.max() <= 3
+    assert (X != Y).any(axis=1).mean() > 0.2
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_mutation_and_crossover(space):
+    rng = np.random.default_rng(0)
+    A, B = space.random(300, rng, null=0.5), space.random(300, rng, null=0.5)
+    assert (space.repair(mutate(space, A, rng), rng) != A).any(axis=1).mean() > 0.5
+    C, D = cross(space, A, B, rng)
+    assert (((C == A) & (D == B)) | ((C == B) & (D == A))).all()
+    filled = C.any(axis=1)
+    assert space.valid(C[filled]).all()  # whole solvers are exchanged
