@@ -11,6 +11,7 @@ COMMANDS = {
     "list": "benchmarks.cli.listing:listing",
     "info": "benchmarks.cli.info:info",
     "zoo": "benchmarks.cli.zoo:zoo",
+    "dataset": "benchmarks.cli.dataset:dataset",
 }
 
 

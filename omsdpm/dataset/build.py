@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
@@ -16,10 +17,11 @@ import numpy as np
 from omsdpm.dataset._dataset import ScheduleDataset
 from omsdpm.dataset.designs import Setting, draw
 from omsdpm.dataset.recipe import Recipe, Round
-from omsdpm.dataset.shards import Measured, Shard, claim, cut, measure_shard
+from omsdpm.dataset.shards import Measured, Shard, claim, cut, measure_shard, scores_of
 from omsdpm.errors import InputError, unknown_name
 from omsdpm.files import replacing, writable_folder
 from omsdpm.measurement import Measurement
+from omsdpm.spaces import Schedules
 from omsdpm.zoo.files import read_latency_card
 
 Progress = Callable[[str, int, int], None]
@@ -51,8 +53,8 @@ class Workers:
     device: str = "cpu"
 
     @contextmanager
-    def open(self) -> Iterator[tuple[Callable[[], Executor], int]]:
-        """Yields what gives a working executor, and the number of shards to keep in flight.
+    def open(self) -> Iterator[Pool]:
+        """Yields a pool, for as many measurements as wanted.
 
         One local job runs in this process, which is also what a single GPU wants.
 
@@ -60,7 +62,7 @@ class Workers:
             InputError: an unknown executor, or a Dask cluster that does not answer.
         """
         if self.executor == "joblib" and self.jobs == 1:
-            yield _InProcess, 1
+            yield Pool(self, _InProcess, in_flight=1)
         elif self.executor == "joblib":
             from joblib.externals.loky import get_reusable_executor
 
@@ -68,14 +70,14 @@ class Workers:
                 return get_reusable_executor(max_workers=self.jobs, timeout=None)
 
             try:
-                yield pool, 2 * self.jobs
+                yield Pool(self, pool, in_flight=2 * self.jobs)
             finally:
                 pool().shutdown(wait=True, kill_workers=True)
         elif self.executor == "dask":
             with self._dask_client() as client:
                 # A worker that dies takes its shard with it; the scheduler gives it to another.
                 executor = client.get_executor(pure=False)
-                yield lambda: executor, 2 * max(1, sum(client.ncores().values()))
+                yield Pool(self, lambda: executor, in_flight=2 * max(1, sum(client.ncores().values())))
         else:
             raise unknown_name("executor", self.executor, ("joblib", "dask"))
 
@@ -92,6 +94,15 @@ class Workers:
             raise InputError(
                 f"no Dask scheduler answers at {self.scheduler}: start one and give its address"
             ) from error
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Open workers: what gives a working executor, and how many shards to keep in flight."""
+
+    workers: Workers
+    executor: Callable[[], Executor]
+    in_flight: int
 
 
 class _InProcess(Executor):
@@ -129,21 +140,20 @@ def build_dataset(
     facts = _facts(recipe)
     if all(entry.name in _existing(recipe, facts).design for entry in recipe.rounds):
         return _existing(recipe, facts)
-    with workers.open() as (executor, in_flight):
+    with workers.open() as pool:
         for number, entry in enumerate(recipe.rounds):
             dataset = _existing(recipe, facts)
             if entry.name in dataset.design:
                 continue
             work = recipe.folder / "build" / f"{number:02d}-{entry.name}"
             X = _drawn(recipe, entry, dataset, work)
-            shards = cut(X, recipe.measurement, shard_size)
 
             def tell(done: int, name: str = entry.name, n: int = len(X)) -> None:
                 if progress is not None:
                     progress(name, done, n)
 
-            _Measuring(recipe.measurement, shards, work, workers, in_flight, tell).run(executor)
-            _merge(recipe, entry, X, shards, work, facts)
+            measured = measure_sharded(recipe.measurement, X, work, pool, shard_size, tell)
+            _merge(recipe, entry, X, measured, work, facts)
     return _existing(recipe, facts)
 
 
@@ -203,23 +213,52 @@ def _unmeasured(
         X = np.concatenate([fresh, np.array(extra, dtype=np.int64).reshape(-1, X.shape[1])])
 
 
+def measure_sharded(
+    measurement: Measurement,
+    X: Schedules,
+    folder: Path,
+    pool: Pool,
+    shard_size: int = 50,
+    progress: Callable[[int], None] = lambda done: None,
+) -> list[Measured]:
+    """Measures ``X`` in shards whose files are kept in ``folder``; returns when all are there.
+
+    Other processes may do the same with the same arguments at the same time: each shard
+    is measured by whoever claims it first.
+
+    Args:
+        measurement: how.
+        X: ``(n, L)`` schedules.
+        folder: of the shards' files; those that are there are not measured again.
+        pool: open workers.
+        shard_size: schedules a shard.
+        progress: told the number of schedules measured.
+
+    Raises:
+        BrokenExecutor: the local pool lost its workers ``RESTARTS`` times without end.
+    """
+    measuring = _Measuring(measurement, cut(X, measurement, shard_size), folder, pool, progress)
+    folder.mkdir(parents=True, exist_ok=True)
+    measuring.run()
+    return [Measured.read(shard.path(folder)) for shard in measuring.shards]
+
+
 @dataclass
 class _Measuring:
-    """Sees to it that every shard of a round has its file, whoever measures it."""
+    """Sees to it that every shard has its file, whoever measures it."""
 
     measurement: Measurement
     shards: list[Shard]
     work: Path
-    workers: Workers
-    in_flight: int
+    pool: Pool
     progress: Callable[[int], None]
 
-    def run(self, executor: Callable[[], Executor]) -> None:
+    def run(self) -> None:
         """Returns when all shards are measured."""
         restarts = 0
         while missing := self._report():
             try:
-                claimed = self._measure_unclaimed(missing, executor())
+                claimed = self._measure_unclaimed(missing, self.pool.executor())
             except BrokenExecutor:
                 restarts += 1
                 if restarts > RESTARTS:
@@ -246,9 +285,9 @@ class _Measuring:
                     held.close()
                     continue
                 claimed += 1
-                args = (self.measurement, shard, self.workers.device, self.workers.threads)
+                args = (self.measurement, shard, self.pool.workers.device, self.pool.workers.threads)
                 running[executor.submit(measure_shard, *args)] = shard, held
-                if len(running) >= self.in_flight:
+                if len(running) >= self.pool.in_flight:
                     self._collect(running)
             while running:
                 self._collect(running)
@@ -264,7 +303,7 @@ class _Measuring:
 
 
 def _merge(
-    recipe: Recipe, entry: Round, X: np.ndarray, shards: list[Shard], work: Path, facts: dict[str, object]
+    recipe: Recipe, entry: Round, X: Schedules, measured: list[Measured], work: Path, facts: dict[str, object]
 ) -> None:
     """Appends the round to the dataset, and clears its shards."""
     from filelock import FileLock
@@ -272,10 +311,7 @@ def _merge(
     with FileLock(recipe.folder / "build" / "merge.lock"):
         before = _existing(recipe, facts)
         if entry.name not in before.design:
-            y = np.empty(len(X))
-            measured = [Measured.read(shard.path(work)) for shard in shards]
-            for part in measured:
-                y[part.rows] = part.y
+            y = scores_of(measured)
             cost = {
                 "schedules": len(X),
                 "evaluations": sum(part.evaluations for part in measured),
@@ -292,6 +328,4 @@ def _merge(
                 {**before.extra, "rounds": {**before.extra["rounds"], entry.name: cost}},
             )
             after.write(recipe.dataset)
-        for file in work.glob("*"):
-            file.unlink(missing_ok=True)
-        work.rmdir()
+        shutil.rmtree(work, ignore_errors=True)

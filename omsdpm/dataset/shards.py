@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from omsdpm.errors import InputError
 from omsdpm.files import replacing
@@ -65,6 +66,14 @@ class Measured:
             evaluations, one_by_one = file["cost"].tolist()
             number = int(path.stem.rpartition("-")[2])
             return cls(number, file["rows"], file["y"], evaluations, one_by_one, float(file["seconds"]))
+
+
+def scores_of(measured: list[Measured]) -> NDArray[np.float64]:
+    """The scores of all shards in the order of the schedules that were cut, ``(n,)``."""
+    y = np.empty(sum(len(part.rows) for part in measured))
+    for part in measured:
+        y[part.rows] = part.y
+    return y
 
 
 def cut(X: Schedules, measurement: Measurement, size: int) -> list[Shard]:

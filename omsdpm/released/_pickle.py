@@ -18,9 +18,8 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from omsdpm.errors import InputError
+from omsdpm.released._numpy import STAND_INS
 
 # What a stream of wrong bytes makes the restricted interpreter raise; it has no error of
 # its own for most of them.
@@ -41,16 +40,14 @@ _BROKEN = (
     ValueError,
 )
 
-_NUMBERS = "?bhilqBHILQefd"
-"""NumPy type characters of Booleans, integers and floating-point numbers."""
-
 
 def load_pth(path: str | Path, *, numpy_values: bool = False) -> Any:
     """What ``torch.save`` wrote to ``path``; tensors come to the CPU.
 
     Args:
         path: a file.
-        numpy_values: also allow NumPy numbers and arrays of numbers.
+        numpy_values: also read NumPy numbers and arrays of numbers; an array comes as what
+            :func:`omsdpm.released._numpy.unwrap` takes.
 
     Raises:
         InputError: no such file, an empty or truncated one, no ``torch.save`` file, or one
@@ -69,7 +66,7 @@ def load_pth(path: str | Path, *, numpy_values: bool = False) -> Any:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     if size == 0:
         raise InputError(f"{path} is empty (0 bytes): copy or download it again")
-    allowed = _numpy_globals() if numpy_values else []
+    allowed: list[Any] = [*STAND_INS] if numpy_values else []
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals(allowed):
             warnings.simplefilter("ignore")  # about pickle protocols; a failure is reported below
@@ -88,25 +85,10 @@ def load_pth(path: str | Path, *, numpy_values: bool = False) -> Any:
         ) from error
 
 
-def _numpy_globals() -> list[Any]:
-    """How pickles spell NumPy numbers, under the module names of NumPy 1 and 2."""
-    from numpy._core import multiarray
-
-    functions = [
-        (getattr(multiarray, name), f"{module}.{name}")
-        for name in ("scalar", "_reconstruct")
-        for module in ("numpy.core.multiarray", "numpy._core.multiarray")
-    ]
-    # Only these may be rebuilt: an array of objects is refused.
-    types = list(dict.fromkeys(type(np.dtype(character)) for character in _NUMBERS))
-    return [*functions, np.ndarray, np.dtype, *types]
-
-
 def _known_globals(allowed: list[Any]) -> set[str]:
     from torch._weights_only_unpickler import _get_allowed_globals
 
-    ours = {item[1] if isinstance(item, tuple) else f"{item.__module__}.{item.__qualname__}" for item in allowed}
-    return ours | set(_get_allowed_globals())
+    return {name for _, name in allowed} | set(_get_allowed_globals())
 
 
 def _globals(path: Path) -> set[str]:

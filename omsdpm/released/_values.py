@@ -3,25 +3,53 @@
 from __future__ import annotations
 
 import reprlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from omsdpm.errors import InputError
+from omsdpm.released._numpy import unwrap
+from omsdpm.released._pickle import load_pth
+
 SCHEDULE_KEYS = ("model_schedule", "ms")
 SCORE_KEYS = ("score", "metric")
 
+DEPTH = 8
+"""Deepest nesting of a file's lists; the release's have four levels."""
 
-def plain(value: Any) -> Any:
-    """Tensors, arrays and tuples as lists, their elements as Python numbers; the rest as it is."""
+
+def load_values(path: str | Path) -> Any:
+    """A file's content with tensors, arrays and tuples as lists and their elements as Python numbers.
+
+    Raises:
+        InputError: as :func:`omsdpm.released._pickle.load_pth`, or lists nested too deeply.
+    """
+    try:
+        return _plain(load_pth(path, numpy_values=True), DEPTH, {})
+    except RecursionError as error:
+        raise InputError(f"{path} has lists within lists more than {DEPTH} deep: expected schedules") from error
+
+
+def _plain(value: Any, depth: int, done: dict[int, Any]) -> Any:
+    # A list may stand in a pickle many times over; converting it once keeps the work linear.
+    if id(value) in done:
+        return done[id(value)]
+    if depth == 0:
+        raise RecursionError
+    value_id, value = id(value), unwrap(value)
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, (np.ndarray, np.generic)):
+        result: Any = [_plain(item, depth - 1, done) for item in value]
+    elif isinstance(value, dict):
+        result = {key: _plain(item, depth - 1, done) for key, item in value.items()}
+    elif isinstance(value, (np.ndarray, np.generic)):
         return value.tolist()
-    if hasattr(value, "detach") and hasattr(value, "tolist"):  # a tensor, without importing torch
+    elif hasattr(value, "detach") and hasattr(value, "tolist"):  # a tensor, without importing torch
         return value.detach().tolist()
-    return value
+    else:
+        return value
+    done[value_id] = result
+    return result
 
 
 def number(value: Any) -> float | None:
@@ -30,7 +58,10 @@ def number(value: Any) -> float | None:
         value = value[0]
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:  # an int of hundreds of digits
+        return None
 
 
 def pick(entry: dict[Any, Any], keys: tuple[str, ...]) -> Any:

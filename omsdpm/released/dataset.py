@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from omsdpm.dataset import ScheduleDataset
 from omsdpm.errors import InputError
-from omsdpm.released._pickle import load_pth
-from omsdpm.released._values import SCHEDULE_KEYS, SCORE_KEYS, number, pick, plain, schedule_fault
+from omsdpm.released._values import SCHEDULE_KEYS, SCORE_KEYS, load_values, number, pick, schedule_fault
 from omsdpm.spaces import GROUP, DDIMSpace, DPMSolverSpace, Schedules, ScheduleSpace, make_space
 
 FORMS = '{"model_schedule", "score"}, {"ms", "metric"} or [schedule, score]'
@@ -164,7 +163,7 @@ def _misfit(slots: list[int], space: ScheduleSpace) -> str | None:
 
 def _read_rows(path: Path) -> list[_Row]:
     if not path.is_dir():
-        entries = _entries(plain(load_pth(path, numpy_values=True)))
+        entries = _entries(load_values(path))
         if entries is None:
             raise InputError(f"{path} is no schedule dataset: expected a list of entries {FORMS}")
         return [_row(entry, path.name) for entry in entries]
@@ -173,7 +172,7 @@ def _read_rows(path: Path) -> list[_Row]:
         raise InputError(f"folder {path} has no .pth files: expected one a pair of schedule and score")
     rows = []
     for file in files:
-        content = plain(load_pth(file, numpy_values=True))
+        content = load_values(file)
         entries = _entries(content)
         rows += [_row(entry, file.name) for entry in ([content] if entries is None else entries)]
     return rows

@@ -6,8 +6,7 @@ import math
 from pathlib import Path
 
 from omsdpm.errors import InputError
-from omsdpm.released._pickle import load_pth
-from omsdpm.released._values import number, plain
+from omsdpm.released._values import load_values, number
 
 
 def read_latency(path: str | Path, num_models: int | None = None) -> list[float]:
@@ -20,7 +19,7 @@ def read_latency(path: str | Path, num_models: int | None = None) -> list[float]
     Raises:
         InputError: not such a file, a negative or infinite latency, or a wrong number of them.
     """
-    content = plain(load_pth(path, numpy_values=True))
+    content = load_values(path)
     values = [number(item) for item in content] if isinstance(content, list) else []
     if not values or None in values:
         raise InputError(f"{path} is no latency table: expected a list of milliseconds, one a member")

@@ -10,8 +10,7 @@ from numpy.typing import ArrayLike
 
 from omsdpm.errors import InputError
 from omsdpm.files import replacing
-from omsdpm.released._pickle import load_pth
-from omsdpm.released._values import SCHEDULE_KEYS, number, pick, plain, schedule_fault
+from omsdpm.released._values import SCHEDULE_KEYS, load_values, number, pick, schedule_fault
 from omsdpm.spaces import Schedules, ScheduleSpace
 
 
@@ -27,7 +26,7 @@ def read_schedules(path: str | Path, space: ScheduleSpace | None = None) -> Sche
         InputError: not such a file, lengths that differ, or schedules that are not valid
             in ``space``.
     """
-    entries = _entries(plain(load_pth(path, numpy_values=True)))
+    entries = _entries(load_values(path))
     if not entries:
         raise InputError(f"{path} holds no schedules: expected a list of member numbers, or a list of such lists")
     for row, slots in enumerate(entries):

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from omsdpm.errors import InputError
 from omsdpm.released import load_predictor, load_zoo, read_dataset, read_latency, read_schedules
 from omsdpm.released._pickle import load_pth
+from omsdpm.released._values import load_values
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 
@@ -109,26 +110,51 @@ def test_a_config_may_not_run_anything_either(tmp_path):
 
 def test_numpy_values_are_allowed_only_where_a_file_may_hold_them(tmp_path):
     torch.save([np.float64(1.5), np.arange(3)], tmp_path / "file.pth")
-    score, array = load_pth(tmp_path / "file.pth", numpy_values=True)
-    assert score == 1.5 and array.tolist() == [0, 1, 2]
+    assert load_values(tmp_path / "file.pth") == [1.5, [0, 1, 2]]
     with pytest.raises(InputError, match="it wants to run numpy"):
         load_pth(tmp_path / "file.pth")
 
 
-@pytest.mark.parametrize("dtype", ["bool", "int8", "uint16", "int32", "int64", "float16", "float32", "float64"])
-def test_every_kind_of_numpy_number_is_read(tmp_path, dtype):
-    torch.save([np.ones(2, dtype), np.ones(1, dtype)[0]], tmp_path / "file.pth")
-    array, scalar = load_pth(tmp_path / "file.pth", numpy_values=True)
-    assert array.dtype == scalar.dtype == np.dtype(dtype)
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint16", "int32", "int64", "float16", "float32", "float64", ">f8"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_every_kind_of_numpy_number_is_read(tmp_path, dtype, order):
+    array = np.asarray([[0, 1, 2], [3, 4, 5]], dtype=dtype, order=order)
+    torch.save([array, array[0, 1], array[:, 0]], tmp_path / "file.pth")
+    assert load_values(tmp_path / "file.pth") == [array.tolist(), array[0, 1].item(), array[:, 0].tolist()]
+
+
+@pytest.mark.parametrize("code", ["O8", "S8", "V8", "M8", "c16"])
+def test_numpy_values_other_than_numbers_are_refused(tmp_path, code):
+    file = tmp_path / "file.pth"
+    save_legacy([np.zeros(1, code)], file)
+    with pytest.raises(InputError, match="is no number"):
+        load_values(file)
+
+
+def test_a_file_cannot_give_a_number_the_flags_of_a_pointer(tmp_path):
+    file = tmp_path / "file.pth"
+    save_legacy([np.arange(3.0)], file)
+    raw = file.read_bytes()
+    ending = b"J\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00t"  # itemsize, alignment, flags of the dtype's state
+    assert ending in raw
+    file.write_bytes(raw.replace(ending, ending[:-2] + b"\x3ft"))
+    assert load_values(file) == [[0.0, 1.0, 2.0]]  # the flags are not looked at
+
+
+def test_lists_that_contain_themselves_are_refused(tmp_path):
+    endless: list = []
+    endless.append(endless)
+    torch.save(endless, tmp_path / "file.pth")
+    with pytest.raises(InputError, match="lists within lists"):
+        read_dataset(tmp_path / "file.pth")
 
 
 def test_the_spelling_of_numpy_1_is_read(tmp_path):
-    raw = (GOLDEN / "dataset_ddim_dir" / "0.pth").read_bytes()
     torch.save(np.float64(2.5), tmp_path / "new.pth", _use_new_zipfile_serialization=False)
     raw = (tmp_path / "new.pth").read_bytes()
     assert b"numpy._core.multiarray" in raw
     (tmp_path / "old.pth").write_bytes(raw.replace(b"numpy._core.multiarray", b"numpy.core.multiarray"))
-    assert load_pth(tmp_path / "old.pth", numpy_values=True) == 2.5
+    assert load_values(tmp_path / "old.pth") == 2.5
 
 
 def test_what_is_no_file_of_the_release_is_told(tmp_path):

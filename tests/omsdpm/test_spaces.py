@@ -34,13 +34,13 @@ def noise_for(space):
 @given(batches(), st.one_of(st.none(), st.integers(0, 99)))
 def test_repair_gives_valid_schedules_and_keeps_valid_ones(case, seed):
     space, X = case
-    given = X.copy()
+    before = X.copy()
     rng = None if seed is None else np.random.default_rng(seed)
     repaired = space.repair(X, rng)
     assert space.valid(repaired).all()
     already = space.valid(X)
     assert (repaired[already] == X[already]).all()
-    assert (X == given).all()
+    assert (before == X).all()
 
 
 @given(batches())

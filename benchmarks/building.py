@@ -1,0 +1,53 @@
+"""Building a benchmark's folder: its dataset, then its validated baselines."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+
+import numpy as np
+
+from benchmarks._benchmark import BASELINES_FILE, Baseline, Benchmark, write_baselines
+from omsdpm.dataset.build import Workers, measure_sharded
+from omsdpm.dataset.shards import scores_of
+from studies.baselines import all_baselines
+
+Progress = Callable[[str, int, int], None]
+
+
+def build_baselines(
+    benchmark: Benchmark, workers: Workers, *, shard_size: int = 30, progress: Progress | None = None
+) -> list[Baseline]:
+    """Validates every baseline with the benchmark's fresh noise and writes them; resumable.
+
+    Does nothing if the folder has them.
+
+    Args:
+        benchmark: a benchmark with budgets.
+        workers: where schedules are sampled.
+        shard_size: schedules a shard.
+        progress: told ``(what, done, total)``.
+    """
+    path = benchmark.folder / BASELINES_FILE
+    if path.exists():
+        return benchmark.baselines
+    named = all_baselines(benchmark.space, benchmark.latency, benchmark.budgets)
+    X = np.array([baseline.x for baseline in named])
+    images, seeds = benchmark.validation
+    scores = np.empty((len(X), len(seeds)))
+    work = benchmark.folder / "build" / "baselines"
+    with workers.open() as pool:
+        for i, seed in enumerate(seeds):
+            measurement = benchmark.measurement.with_noise(images=images, seed=seed)
+
+            def tell(done: int, seed: int = seed) -> None:
+                if progress is not None:
+                    progress(f"baselines, seed {seed}", done, len(X))
+
+            measured = measure_sharded(measurement, X, work / str(seed), pool, shard_size, tell)
+            scores[:, i] = scores_of(measured)
+    ms = benchmark.space.latency(X, benchmark.latency)
+    baselines = [Baseline(b.kind, b.name, b.x, float(cost), y) for b, cost, y in zip(named, ms, scores, strict=True)]
+    write_baselines(path, baselines)
+    shutil.rmtree(work, ignore_errors=True)
+    return baselines

@@ -1,0 +1,67 @@
+"""``omsdpm-bench dataset``: building schedule datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks.cli import _options
+from benchmarks.cli._lazy import LazyGroup
+
+COMMANDS = {"build": "benchmarks.cli.dataset:build"}
+
+
+@click.group(cls=LazyGroup, lazy=COMMANDS)
+def dataset() -> None:
+    """Measure schedules, and read what others measured."""
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--executor", type=click.Choice(["joblib", "dask"]), default="joblib", show_default=True, help="Where shards run."
+)
+@click.option("--jobs", type=click.IntRange(min=1), help="Local processes.  [default: one a core; one on a GPU]")
+@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads a process.")
+@click.option("--scheduler", metavar="ADDRESS", help="Of the Dask scheduler, as tcp://host:8786.")
+@click.option("--shard-size", type=click.IntRange(min=1), default=50, show_default=True, help="Schedules a shard.")
+@_options.device
+def build(
+    folder: Path, executor: str, jobs: int | None, threads: int, scheduler: str | None, shard_size: int, device: str
+) -> None:
+    """Measure the schedules that FOLDER/benchmark.toml asks for, into FOLDER/schedules.parquet.
+
+    A killed build goes on where it was, and several builds of one folder share the work.
+    Rounds that the dataset holds already are left alone, so a round added later is
+    appended. Where the file names budgets, the baselines under them are validated too.
+    """
+    import os
+
+    from benchmarks.cli._console import Reporter, stdout
+    from omsdpm.dataset.build import Workers, build_dataset
+    from omsdpm.dataset.recipe import Recipe, read_toml
+    from omsdpm.devices import resolve_device
+
+    recipe = Recipe.read(folder)
+    where = resolve_device(device)
+    if jobs is None:
+        jobs = 1 if where != "cpu" else os.cpu_count() or 1
+    workers = Workers(executor, jobs, threads, scheduler, where)
+    reporter, console = Reporter(), stdout()
+    with reporter.part("Measuring schedules") as step:
+        built = build_dataset(recipe, workers, shard_size=shard_size, progress=_labelled(step))
+    console.print(f"{recipe.dataset}: {len(built)} schedules", soft_wrap=True, highlight=False)
+    if "budgets" in read_toml(folder / "benchmark.toml"):
+        from benchmarks import Benchmark
+        from benchmarks.building import build_baselines
+
+        with reporter.part("Validating baselines") as step:
+            baselines = build_baselines(Benchmark.read(folder), workers, progress=_labelled(step))
+        console.print(f"{len(baselines)} baselines", highlight=False)
+
+
+def _labelled(step: Callable[[int, int], None]) -> Callable[[str, int, int], Any]:
+    return lambda label, done, total: step(done, total)
