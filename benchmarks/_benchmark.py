@@ -20,9 +20,9 @@ from omsdpm.noise import Noise
 from omsdpm.solvers import Spacing
 from omsdpm.spaces import ScheduleSpace
 from omsdpm.zoo import ModelZoo
-from omsdpm.zoo.files import read_latency_card
 
 BASELINES_FILE = "baselines.parquet"
+REPEAT_FILE = "repeat.parquet"
 GRID = 64
 """Images of a validated schedule that are kept for a look."""
 
@@ -109,7 +109,7 @@ class Benchmark:
         table = read_toml(folder / RECIPE_FILE)
         try:
             validation = table.get("validation", {})
-            return cls(
+            return _class_of(table, cls)(
                 name=str(table["name"]),
                 summary=str(table["summary"]),
                 folder=folder,
@@ -146,18 +146,15 @@ class Benchmark:
         """What a score is called: ``"fd-digits"``, or ``"fid"`` for Inception features."""
         return self.measurement.metric
 
-    @cached_property
+    @property
     def latency_card(self) -> dict[str, Any]:
         """How the frozen latencies were measured: device, batch size, date, versions."""
-        card = read_latency_card(self.measurement.zoo)
-        if card is None:
-            raise InputError(f"zoo {self.measurement.zoo} has no latency table: run `omsdpm-bench zoo profile` first")
-        return card
+        return self.measurement.latency_card
 
     @property
     def latency(self) -> list[float]:
         """Frozen milliseconds a member, measured once and dated; what budgets refer to."""
-        return [float(self.latency_card["ms"][number - 1]) for number in self.measurement.numbers]
+        return self.measurement.latency
 
     # -- the data --------------------------------------------------------------------
 
@@ -173,10 +170,16 @@ class Benchmark:
         return read_baselines(path, self.space, self.latency) if path.exists() else []
 
     @cached_property
+    def repeat(self) -> ScheduleDataset | None:
+        """Some of the dataset's schedules, measured again from independent noise; ``None`` if never."""
+        path = self.folder / REPEAT_FILE
+        return ScheduleDataset.read(path) if path.exists() else None
+
+    @cached_property
     def data_hash(self) -> str:
         """SHA-256 of the benchmark's files, 16 digits: equal where results are comparable."""
         digest = hashlib.sha256()
-        for name in (RECIPE_FILE, DATASET_FILE, BASELINES_FILE):
+        for name in (RECIPE_FILE, DATASET_FILE, BASELINES_FILE, REPEAT_FILE):
             path = self.folder / name
             if path.exists():
                 digest.update(path.read_bytes())
@@ -251,6 +254,15 @@ class Benchmark:
         size = int(self.latency_card["batch_size"])
         measured = measure_latency(meter.zoo, batch_size=size, repeats=5, warmup=2)
         return Validation(scores, self.space.latency(batch, measured), grids)
+
+
+def _class_of(table: dict[str, Any], default: type[Benchmark]) -> type[Benchmark]:
+    """A file that says ``tabular = true`` is a benchmark that looks scores up."""
+    if not table.get("tabular", False):
+        return default
+    from benchmarks._tabular import TabularBenchmark
+
+    return TabularBenchmark
 
 
 def read_baselines(path: Path, space: ScheduleSpace, latency: Sequence[float]) -> list[Baseline]:

@@ -1,4 +1,4 @@
-"""Building a benchmark's folder: its dataset, then its validated baselines."""
+"""Building a benchmark's folder: its dataset, its validated baselines, its repeat, its card."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks._benchmark import BASELINES_FILE, Baseline, Benchmark, write_baselines
+from benchmarks._benchmark import BASELINES_FILE, REPEAT_FILE, Baseline, Benchmark, write_baselines
+from omsdpm.dataset import ScheduleDataset
 from omsdpm.dataset.build import Workers, measure_sharded
 from omsdpm.dataset.shards import scores_of
 from studies.baselines import all_baselines
@@ -51,3 +52,37 @@ def build_baselines(
     write_baselines(path, baselines)
     shutil.rmtree(work, ignore_errors=True)
     return baselines
+
+
+def build_repeat(
+    benchmark: Benchmark, workers: Workers, *, shard_size: int = 50, progress: Progress | None = None
+) -> ScheduleDataset | None:
+    """Measures a random sample of the dataset again from independent noise; resumable.
+
+    What ``[repeat]`` of ``benchmark.toml`` asks for, ``n`` schedules with another ``seed``: how
+    much two scores differ by the noise alone. Does nothing if the folder has it, or if
+    nothing is asked for.
+    """
+    wanted = benchmark.table.get("repeat")
+    if wanted is None or benchmark.repeat is not None:
+        return benchmark.repeat
+    first = benchmark.measurement
+    measurement = first.with_noise(images=first.images, seed=int(wanted["seed"]))
+    rng = np.random.default_rng(measurement.seed)
+    rows = np.sort(rng.permutation(len(benchmark.dataset))[: int(wanted["n"])])
+    sample = benchmark.dataset[rows]
+    work = benchmark.folder / "build" / "repeat"
+
+    def tell(done: int) -> None:
+        if progress is not None:
+            progress("repeat", done, len(sample))
+
+    with workers.open() as pool:
+        measured = measure_sharded(measurement, sample.X, work, pool, shard_size, tell)
+    extra = {"images": measurement.images, "seed": measurement.seed}
+    repeat = ScheduleDataset(
+        sample.space, sample.X, scores_of(measured), sample.split, sample.design, sample.metric, extra
+    )
+    repeat.write(benchmark.folder / REPEAT_FILE)
+    shutil.rmtree(work, ignore_errors=True)
+    return repeat

@@ -16,7 +16,7 @@ from omsdpm.noise import LinearVP, Noise
 from omsdpm.sampling import Count, sample_population
 from omsdpm.solvers import SPACINGS, Spacing
 from omsdpm.spaces import DPMSolverSpace, ScheduleSpace, make_space
-from omsdpm.zoo.files import ZooFile
+from omsdpm.zoo.files import ZooFile, read_latency_card
 
 if TYPE_CHECKING:
     import torch
@@ -91,6 +91,23 @@ class Measurement:
             steps = len(np.asarray(file.noise.betas))
             return LinearVP(file.beta_start * steps, file.beta_end * steps, steps)
         return file.noise
+
+    @cached_property
+    def latency_card(self) -> dict[str, Any]:
+        """How the zoo's latencies were measured: device, batch size, date, versions.
+
+        Raises:
+            InputError: they were not.
+        """
+        card = read_latency_card(self.zoo)
+        if card is None:
+            raise InputError(f"zoo {self.zoo} has no latency table: run `omsdpm-bench zoo profile` first")
+        return card
+
+    @property
+    def latency(self) -> list[float]:
+        """Frozen milliseconds that one evaluation of each member takes."""
+        return [float(self.latency_card["ms"][number - 1]) for number in self.numbers]
 
     def with_noise(self, *, images: int, seed: int) -> Measurement:
         """The same measurement with other starting noise."""

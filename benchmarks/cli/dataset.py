@@ -56,11 +56,16 @@ def build(
     console.print(f"{recipe.dataset}: {len(built)} schedules", soft_wrap=True, highlight=False)
     if "budgets" in read_toml(folder / "benchmark.toml"):
         from benchmarks import Benchmark
-        from benchmarks.building import build_baselines
+        from benchmarks.building import build_baselines, build_repeat
+        from benchmarks.info import write_card
 
+        benchmark = Benchmark.read(folder)
+        with reporter.part("Repeating with other noise") as step:
+            build_repeat(benchmark, workers, progress=_labelled(step))
         with reporter.part("Validating baselines") as step:
-            baselines = build_baselines(Benchmark.read(folder), workers, progress=_labelled(step))
+            baselines = build_baselines(benchmark, workers, progress=_labelled(step))
         console.print(f"{len(baselines)} baselines", highlight=False)
+        console.print(f"card: {write_card(Benchmark.read(folder))}", soft_wrap=True, highlight=False)
 
 
 def _labelled(step: Callable[[int, int], None]) -> Callable[[str, int, int], Any]:

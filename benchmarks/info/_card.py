@@ -1,14 +1,20 @@
-"""The card of a benchmark as a table."""
+"""The card of a benchmark: on the terminal, and as ``CARD.md`` beside its data."""
 
 from __future__ import annotations
 
+import datetime
+import platform
 from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.table import Table
 
 from omsdpm.dataset import SPLITS
+from omsdpm.files import replacing
 
 if TYPE_CHECKING:
     from benchmarks import Baseline, Benchmark
@@ -22,6 +28,74 @@ def card_table(benchmark: Benchmark) -> Table:
     for key, value in _facts(benchmark):
         table.add_row(key, value)
     return table
+
+
+CARD_FILE = "CARD.md"
+VERSIONS = ("omsdpm", "torch", "diffusers", "numpy", "scikit-learn")
+
+
+def write_card(benchmark: Benchmark) -> Path:
+    """Writes ``CARD.md`` into the benchmark's folder: its facts, and how and with what it was made."""
+    lines = [f"# {benchmark.name}", "", benchmark.summary, ""]
+    lines += ["Written by `omsdpm-bench dataset build`; every number below is read off the files beside it.", ""]
+    lines += ["| | |", "|---|---|"]
+    lines += [f"| {key} | {value} |" for key, value in _facts(benchmark)]
+    lines += ["", "## How it was measured", "", *_rounds(benchmark)]
+    notes = str(benchmark.table.get("notes", "")).strip()
+    if notes:
+        lines += ["", "## Why these designs", "", notes]
+    made = ", ".join(f"{name} {version(name)}" for name in VERSIONS)
+    lines += ["", "## Made with", ""]
+    lines += [f"Python {platform.python_version()}, {made}; card of {datetime.date.today().isoformat()}."]
+    path = benchmark.folder / CARD_FILE
+    with replacing(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def _rounds(benchmark: Benchmark) -> Iterator[str]:
+    """A table of the dataset's rounds: what they hold and what they cost."""
+    dataset = benchmark.dataset
+    latency = benchmark.space.latency(dataset.X, benchmark.latency)
+    yield "| round | split | schedules | score, quartiles | latency, quartiles (ms) | evaluations | one by one | seconds |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for name, cost in dataset.extra["rounds"].items():
+        rows = dataset.design == name
+        splits = ", ".join(sorted({split or "-" for split in dataset.split[rows].tolist()}))
+        yield (
+            f"| {name} | {splits} | {rows.sum():,} | {_quartiles(dataset.y[rows])} | {_quartiles(latency[rows])} "
+            f"| {cost['evaluations']:,} | {cost['one_by_one']:,} | {cost['seconds']:,.0f} |"
+        )
+    costs = dataset.extra["rounds"].values()
+    spent, alone = (sum(cost[key] for cost in costs) for key in ("evaluations", "one_by_one"))
+    yield ""
+    yield (
+        f"Sharing the beginnings of plans took {spent:,} network evaluations instead of {alone:,}: "
+        f"{alone / spent:.2f} times fewer. Seconds are those of the workers, summed, one thread each."
+    )
+
+
+def _quartiles(values: NDArray[np.float64]) -> str:
+    return " / ".join(f"{value:.3g}" for value in np.quantile(values, (0.25, 0.5, 0.75)))
+
+
+def _noise_facts(benchmark: Benchmark) -> Iterator[tuple[str, str]]:
+    """How much of a difference is noise: the same schedules from two sets of starting noise."""
+    from scipy.stats import kendalltau, spearmanr
+
+    repeat = benchmark.repeat
+    if repeat is None:
+        return
+    score_of = {row.tobytes(): y for row, y in zip(benchmark.dataset.X, benchmark.dataset.y, strict=True)}
+    first = np.array([score_of[row.tobytes()] for row in repeat.X])
+    tau, rho = kendalltau(first, repeat.y).statistic, spearmanr(first, repeat.y).statistic
+    relative = np.log(repeat.y / first)
+    yield "independent noise", f"{len(repeat)} schedules again: Kendall tau {tau:.3f}, Spearman {rho:.3f}"
+    yield (
+        "",
+        f"a score differs by {np.std(repeat.y - first, ddof=1) / np.sqrt(2):.3g} (standard deviation of one "
+        f"measurement), in relative terms {np.std(relative, ddof=1) / np.sqrt(2):.1%}",
+    )
 
 
 def _facts(benchmark: Benchmark) -> Iterator[tuple[str, str]]:
@@ -44,6 +118,8 @@ def _facts(benchmark: Benchmark) -> Iterator[tuple[str, str]]:
         best = int(dataset.y.argmin())
         members = " ".join("·" if member == 0 else str(member) for member in dataset.X[best].tolist())
         yield "best of them", f"{dataset.y[best]:.4g} at {latency[best]:.4g} ms: {members}"
+    yield "noise of the dataset", f"{benchmark.measurement.images} images, seed {benchmark.measurement.seed}"
+    yield from _noise_facts(benchmark)
     images, seeds = benchmark.validation
     yield "validation", f"{images} images x {len(seeds)} seeds"
     for budget in benchmark.budgets:

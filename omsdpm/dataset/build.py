@@ -15,14 +15,13 @@ from typing import Any
 import numpy as np
 
 from omsdpm.dataset._dataset import ScheduleDataset
-from omsdpm.dataset.designs import Setting, draw
+from omsdpm.dataset.designs import Setting, draw, share_out
 from omsdpm.dataset.recipe import Recipe, Round
 from omsdpm.dataset.shards import Measured, Shard, claim, cut, measure_shard, scores_of
 from omsdpm.errors import InputError, unknown_name
 from omsdpm.files import replacing, writable_folder
 from omsdpm.measurement import Measurement
 from omsdpm.spaces import Schedules
-from omsdpm.zoo.files import read_latency_card
 
 Progress = Callable[[str, int, int], None]
 """Told ``(round, schedules measured, schedules)`` after every shard."""
@@ -182,20 +181,21 @@ def _drawn(recipe: Recipe, entry: Round, dataset: ScheduleDataset, work: Path) -
     """The round's schedules: drawn once, and kept so that a resumed build has the same."""
     path = work / "drawn.npy"
     if not path.exists():
-        card = read_latency_card(recipe.measurement.zoo)
-        if card is None:
-            raise InputError(f"zoo {recipe.measurement.zoo} has no latency table: run `omsdpm-bench zoo profile` first")
-        latency = [card["ms"][number - 1] for number in recipe.measurement.numbers]
         # Only train rows may guide what is drawn next: test and elite stay unseen.
         guide = dataset.subset("train") if len(dataset) else dataset
-        setting = Setting(recipe.measurement.space, latency, guide, entry.window, entry.options)
-        rng = np.random.default_rng([recipe.seed, zlib.crc32(entry.name.encode())])
+        setting = Setting(recipe.measurement.space, recipe.measurement.latency, guide, entry.window, entry.options)
+        rng = _rng(recipe, entry)
         X = draw(entry.design, setting, entry.n, rng)
         if len(dataset) and entry.design != "exhaustive":
             X = _unmeasured(X, dataset, entry, setting, rng)
         with replacing(path) as temporary, temporary.open("wb") as file:
             np.save(file, X.astype(np.int16))
     return np.load(path, allow_pickle=False).astype(np.int64)
+
+
+def _rng(recipe: Recipe, entry: Round) -> np.random.Generator:
+    """The round's own stream, whatever other rounds there are."""
+    return np.random.default_rng([recipe.seed, zlib.crc32(entry.name.encode())])
 
 
 def _unmeasured(
@@ -312,6 +312,10 @@ def _merge(
         before = _existing(recipe, facts)
         if entry.name not in before.design:
             y = scores_of(measured)
+            split = np.full(len(X), entry.split)
+            if entry.splits:
+                latency = before.space.latency(X, recipe.measurement.latency)
+                split = share_out(entry.splits, y, latency, _rng(recipe, entry))
             cost = {
                 "schedules": len(X),
                 "evaluations": sum(part.evaluations for part in measured),
@@ -322,7 +326,7 @@ def _merge(
                 before.space,
                 np.concatenate([before.X, X]),
                 np.concatenate([before.y, y]),
-                np.concatenate([before.split, np.full(len(X), entry.split)]),
+                np.concatenate([before.split, split]),
                 np.concatenate([before.design, np.full(len(X), entry.name)]),
                 before.metric,
                 {**before.extra, "rounds": {**before.extra["rounds"], entry.name: cost}},

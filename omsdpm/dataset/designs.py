@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from omsdpm.dataset._dataset import ScheduleDataset
+from omsdpm.dataset._dataset import SPLITS, ScheduleDataset
 from omsdpm.errors import InputError, unknown_name
 from omsdpm.spaces import DPMSolverSpace, Schedules, ScheduleSpace
 
@@ -171,6 +172,32 @@ def elite_rows(setting: Setting, strata: int, share: float) -> np.ndarray:
         best = stratum[np.argsort(setting.measured.y[stratum], kind="stable")]
         rows.append(best[: max(2, round(share * len(stratum)))])
     return np.concatenate(rows)
+
+
+def share_out(
+    splits: dict[str, int], y: NDArray[np.float64], latency: NDArray[np.float64], rng: np.random.Generator
+) -> NDArray[np.str_]:
+    """Splits for the rows of an exhaustive round, ``(n,)``; rows that no split took get ``""``.
+
+    ``elite`` rows are the best of 16 latency strata among what the others left; those are
+    drawn at random from everything, so that ``test`` stays a plain random design.
+
+    Raises:
+        InputError: more rows asked for than there are.
+    """
+    if sum(splits.values()) > len(y):
+        raise InputError(f"splits {splits} take {sum(splits.values())} rows of {len(y)}: ask for fewer")
+    labels = np.full(len(y), "", dtype=np.array(SPLITS).dtype)
+    order = rng.permutation(len(y))
+    for name, n in splits.items():
+        if name != "elite":
+            labels[order[:n]] = name
+            order = order[n:]
+    strata = np.array_split(order[np.argsort(latency[order], kind="stable")], 16)
+    shares = np.array_split(np.arange(splits.get("elite", 0)), 16)
+    for stratum, share in zip(strata, shares, strict=True):
+        labels[stratum[np.argsort(y[stratum], kind="stable")][: len(share)]] = "elite"
+    return labels
 
 
 def _mutate(space: ScheduleSpace, X: Schedules, rng: np.random.Generator) -> Schedules:

@@ -25,6 +25,8 @@ class Round:
         design: one of :data:`omsdpm.dataset.designs.DESIGNS`.
         n: number of schedules; ``exhaustive`` ignores it.
         split: the rows' split, or ``""``.
+        splits: instead of ``split``: rows for each of several splits, see
+            :func:`omsdpm.dataset.designs.share_out`.
         window: least and greatest latency in ms, or ``None``.
         options: the design's own keys.
     """
@@ -33,6 +35,7 @@ class Round:
     design: str
     n: int
     split: str = ""
+    splits: dict[str, int] = field(default_factory=dict)
     window: tuple[float, float] | None = None
     options: dict[str, Any] = field(default_factory=dict)
 
@@ -94,10 +97,13 @@ def _round(entry: dict[str, Any]) -> Round:
     if design not in DESIGNS:
         raise unknown_name("design", design, DESIGNS)
     split = str(entry.pop("split", ""))
-    if split and split not in SPLITS:
-        raise unknown_name("split", split, SPLITS)
+    splits = {str(key): int(value) for key, value in entry.pop("splits", {}).items()}
+    for given in (split, *splits):
+        if given and given not in SPLITS:
+            raise unknown_name("split", given, SPLITS)
     n = int(entry.pop("n", 0))
     if n < 1 and design != "exhaustive":
         raise InputError(f"round {name!r} draws n={n} schedules: expected a positive number")
     window = entry.pop("window", None)
-    return Round(name, design, n, split, None if window is None else (float(window[0]), float(window[1])), entry)
+    bounds = None if window is None else (float(window[0]), float(window[1]))
+    return Round(name, design, n, split, splits, bounds, entry)
