@@ -98,12 +98,16 @@ class Benchmark:
     table: dict[str, Any] = field(default_factory=dict, repr=False)
     """All of ``benchmark.toml``."""
 
+    def __post_init__(self) -> None:
+        if self.measurement.seed in self.validation_seeds:
+            raise InputError(f"validation seed {self.measurement.seed} is the dataset's noise: use another")
+
     @classmethod
     def read(cls, folder: str | Path) -> Benchmark:
         """Reads a folder's ``benchmark.toml``.
 
         Raises:
-            InputError: it cannot be read, or lacks a key.
+            InputError: it cannot be read, lacks a key, or validates with the dataset's own noise.
         """
         folder = Path(folder)
         table = read_toml(folder / RECIPE_FILE)
@@ -121,7 +125,7 @@ class Benchmark:
             )
         except KeyError as error:
             raise InputError(f"{folder / RECIPE_FILE} lacks the key {error}") from error
-        except InputError as error:
+        except (TypeError, ValueError) as error:
             raise InputError(f"{folder / RECIPE_FILE}: {error}") from error
 
     # -- the problem -----------------------------------------------------------------

@@ -21,6 +21,10 @@ def resolve_device(name: str = "auto") -> str:
         raise InputError(f"device {name!r}: choose one of {', '.join(DEVICES)}")
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise InputError(f"device {name!r}: PyTorch {torch.__version__} sees no CUDA here; use cpu or auto")
+    number = name.partition(":")[2]
+    count = torch.cuda.device_count() if name.startswith("cuda") else 1
+    if ":" in name and not (number.isdecimal() and int(number) < count):
+        raise InputError(f"device {name!r}: numbers go from 0 to {count - 1} here")
     return name
 
 

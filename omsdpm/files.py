@@ -29,7 +29,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         yield temporary
         os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes files for the owner alone
-        temporary.replace(target)
+        try:
+            temporary.replace(target)
+        except OSError as error:
+            raise InputError(f"cannot write {target}: {error.strerror}; name another file") from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 DIGITS = "digits"
 """The name of the embedded reference images, scikit-learn's digits."""
 
+_KINDS = {"zoo": str, "solver": str, "length": int, "members": list, "reference": str, "images": int, "seed": int}
+"""The types that a measurement's TOML table has to keep."""
+
 BATCH_SIZE = 1000
 """Images sampled at once; more are sampled in parts of this size."""
 
@@ -106,8 +109,18 @@ class Measurement:
 
     @property
     def latency(self) -> list[float]:
-        """Frozen milliseconds that one evaluation of each member takes."""
-        return [float(self.latency_card["ms"][number - 1]) for number in self.numbers]
+        """Frozen milliseconds that one evaluation of each member takes.
+
+        Raises:
+            InputError: not measured, or for another number of members.
+        """
+        ms, members = self.latency_card["ms"], len(self._zoo_file.members)
+        if len(ms) != members:
+            raise InputError(
+                f"{self.zoo}/latency.toml has {len(ms)} latencies for {members} members: "
+                "measure anew with `omsdpm-bench zoo profile`"
+            )
+        return [float(ms[number - 1]) for number in self.numbers]
 
     def with_noise(self, *, images: int, seed: int) -> Measurement:
         """The same measurement with other starting noise."""
@@ -221,7 +234,7 @@ def load_reference(reference: str, network: FeatureNetwork, shape: tuple[int, in
     if reference == DIGITS:
         return digits_statistics(network)
     if Path(reference).is_dir():
-        return folder_statistics(reference, network, size=shape[1], channels=shape[0])
+        return folder_statistics(network, reference, size=shape[1], channels=shape[0])
     statistics = Statistics.read(reference)
     if statistics.dim != network.dim:
         raise InputError(f"reference {reference} has {statistics.dim} features: {network.name} has {network.dim}")
@@ -241,6 +254,9 @@ def measurement_from_table(table: dict[str, Any], base: Path) -> Measurement:
     for key in ("zoo", "solver", "length"):
         if key not in table:
             raise InputError(f"[measurement] lacks the key {key!r}")
+    for key, kinds in _KINDS.items():
+        if key in table and (not isinstance(table[key], kinds) or isinstance(table[key], bool)):
+            raise InputError(f"[measurement] has {key} = {table[key]!r}: expected {kinds.__name__}")
     given = dict(table)
     given["zoo"] = str((base / given["zoo"]).resolve())
     if given.get("members") is not None:

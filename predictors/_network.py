@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -17,14 +19,57 @@ from torch.nn import functional as F
 
 from predictors._tokens import Tokens
 
-MEMBER = 32
-TIME_INPUT, TIME = 128, 64
-SOLVER, ORDER = 64, 16
-HIDDEN = 128
-HEAD = 200
-
 SAME = {"regression_head.layer.": "regression_head.MLP.3."}
 """The release stores the last layer under two names."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Widths of the network's parts; the defaults are the paper's.
+
+    Attributes:
+        member: of the embedding of a member.
+        time_input: sines and cosines of a timestep.
+        time_hidden, time: of the two layers behind them.
+        solver: of the layers over a DPM-Solver group's members.
+        order: of the embedding of a solver's order.
+        hidden: of the LSTM, with ``layers`` of them.
+        head: of the hidden layers of the head.
+    """
+
+    member: int = 32
+    time_input: int = 128
+    time_hidden: int = 64
+    time: int = 64
+    solver: tuple[int, ...] = (64, 64)
+    order: int = 16
+    hidden: int = 128
+    layers: int = 1
+    head: tuple[int, ...] = (200, 200, 200)
+
+    @classmethod
+    def of(cls, state: Mapping[str, torch.Tensor]) -> Sizes:
+        """The sizes of the network that has these weights.
+
+        Raises:
+            KeyError: a tensor is missing; ValueError or IndexError: one has another number of dimensions.
+        """
+        grouped = any(name.startswith("solver_encoder.") for name in state)
+        (time_hidden, time_input) = state["timestep_encoder.fc1.weight"].shape
+        return cls(
+            member=state["model_embedder.embedder.weight"].shape[1],
+            time_input=time_input,
+            time_hidden=time_hidden,
+            time=state["timestep_encoder.fc2.weight"].shape[0],
+            solver=_widths(state, "solver_encoder.solver_encoder_fc_{}.weight") if grouped else cls.solver,
+            order=state["order_embedder.weight"].shape[1] if grouped else cls.order,
+            hidden=state["ms_encoder.rnn.weight_hh_l0"].shape[1],
+            layers=sum(name.startswith("ms_encoder.rnn.weight_hh_l") for name in state),
+            head=_widths(state, "regression_head.MLP.{}.0.weight"),
+        )
+
+
+PAPER = Sizes()
 
 
 class TokenBatch:
@@ -49,22 +94,32 @@ class ScheduleNetwork(nn.Module):
     Args:
         num_models: members ``M`` of the zoo.
         solver_groups: tokens are DPM-Solver groups of three slots.
+        sizes: widths of the parts.
     """
 
-    def __init__(self, num_models: int, solver_groups: bool) -> None:
+    def __init__(self, num_models: int, solver_groups: bool, sizes: Sizes = PAPER) -> None:
         super().__init__()
         self.solver_groups = solver_groups
-        self.model_embedder = nn.ModuleDict({"embedder": nn.Embedding(num_models + 1, MEMBER)})
-        self.timestep_encoder = nn.ModuleDict({"fc1": nn.Linear(TIME_INPUT, TIME), "fc2": nn.Linear(TIME, TIME)})
-        hidden = [nn.Sequential(nn.Linear(size, HEAD), nn.ReLU()) for size in (HIDDEN, HEAD, HEAD)]
-        self.regression_head = nn.ModuleDict({"MLP": nn.Sequential(*hidden, nn.Linear(HEAD, 1))})
-        token_size = MEMBER
+        self.sizes = sizes
+        self.model_embedder = nn.ModuleDict({"embedder": nn.Embedding(num_models + 1, sizes.member)})
+        self.timestep_encoder = nn.ModuleDict(
+            {
+                "fc1": nn.Linear(sizes.time_input, sizes.time_hidden),
+                "fc2": nn.Linear(sizes.time_hidden, sizes.time),
+            }
+        )
+        widths = (sizes.hidden, *sizes.head)
+        hidden = [nn.Sequential(nn.Linear(*pair), nn.ReLU()) for pair in pairwise(widths)]
+        self.regression_head = nn.ModuleDict({"MLP": nn.Sequential(*hidden, nn.Linear(widths[-1], 1))})
+        token_size = sizes.member
         if solver_groups:
-            layers = {"fc_0": nn.Linear(3 * MEMBER, SOLVER), "fc_1": nn.Linear(SOLVER, SOLVER)}
-            self.solver_encoder = nn.ModuleDict({f"solver_encoder_{name}": layer for name, layer in layers.items()})
-            self.order_embedder = nn.Embedding(4, ORDER)
-            token_size = SOLVER + ORDER
-        self.ms_encoder = nn.ModuleDict({"rnn": nn.LSTM(token_size + TIME, HIDDEN)})
+            layers = [nn.Linear(*pair) for pair in pairwise((3 * sizes.member, *sizes.solver))]
+            self.solver_encoder = nn.ModuleDict(
+                {f"solver_encoder_fc_{number}": layer for number, layer in enumerate(layers)}
+            )
+            self.order_embedder = nn.Embedding(4, sizes.order)
+            token_size = (3 * sizes.member, *sizes.solver)[-1] + sizes.order
+        self.ms_encoder = nn.ModuleDict({"rnn": nn.LSTM(token_size + sizes.time, sizes.hidden, sizes.layers)})
 
     def forward(self, batch: TokenBatch, rows: torch.Tensor | None = None) -> torch.Tensor:
         """Scores ``(m,)`` of the given rows ``(m,)`` of ``batch``, or of all of them."""
@@ -87,45 +142,58 @@ class ScheduleNetwork(nn.Module):
         time_gates: torch.Tensor,
     ) -> torch.Tensor:
         """The LSTM; sums of its normalized outputs ``(m, H)``, which have the mean's direction."""
-        weight = self.ms_encoder.get_parameter("rnn.weight_hh_l0").t()
+        recurrent = [self._rnn("weight_hh", layer).t() for layer in range(self.sizes.layers)]
+        upper = [
+            (self._rnn("weight_ih", layer), self._rnn("bias_ih", layer) + self._rnn("bias_hh", layer))
+            for layer in range(1, self.sizes.layers)
+        ]
         steps = int(lengths[0])
         walking = (lengths[:, None] > torch.arange(steps)).sum(dim=0).tolist()  # (S,) rows that reach each token
         m = len(lengths)
-        h = c = total = torch.zeros(m, HIDDEN, device=token.device)
+        total = torch.zeros(m, self.sizes.hidden, device=token.device)
+        h, c = [total] * self.sizes.layers, [total] * self.sizes.layers
         ended: list[torch.Tensor] = []
         for step, alive in enumerate(walking):
             if alive < m:
                 ended.append(total[alive:])
-                h, c, total, m = h[:alive], c[:alive], total[:alive], alive
+                total, m = total[:alive], alive
+                h, c = [rows[:alive] for rows in h], [rows[:alive] for rows in c]
             gates = F.embedding(token[:m, step], token_gates) + F.embedding(time[:m, step], time_gates)
-            if step:
-                gates = gates + h @ weight
-            i, f, g, o = gates.chunk(4, dim=1)
-            c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
-            h = torch.sigmoid(o) * torch.tanh(c)
-            total = total + F.normalize(h, dim=1)
+            for layer, weight in enumerate(recurrent):
+                if layer:
+                    gates = F.linear(h[layer - 1], *upper[layer - 1])
+                if step:
+                    gates = gates + h[layer] @ weight
+                i, f, g, o = gates.chunk(4, dim=1)
+                c[layer] = torch.sigmoid(f) * c[layer] + torch.sigmoid(i) * torch.tanh(g)
+                h[layer] = torch.sigmoid(o) * torch.tanh(c[layer])
+            total = total + F.normalize(h[-1], dim=1)
         return torch.cat([total, *reversed(ended)])
+
+    def _rnn(self, name: str, layer: int) -> torch.Tensor:
+        return self.ms_encoder.get_parameter(f"rnn.{name}_l{layer}")
 
     def _gate_tables(self, batch: TokenBatch) -> tuple[torch.Tensor, torch.Tensor]:
         """The LSTM's input projections of tokens ``(U, 4 H)`` and of timesteps ``(V + 1, 4 H)``."""
-        weight = self.ms_encoder.get_parameter("rnn.weight_ih_l0")
-        bias = self.ms_encoder.get_parameter("rnn.bias_ih_l0") + self.ms_encoder.get_parameter("rnn.bias_hh_l0")
+        weight = self._rnn("weight_ih", 0)
+        bias = self._rnn("bias_ih", 0) + self._rnn("bias_hh", 0)
         embedded = self.model_embedder["embedder"](batch.vocabulary).flatten(1)  # (U, G * 32)
         if self.solver_groups:
-            first, second = self.solver_encoder.values()
             orders = (batch.vocabulary > 0).sum(dim=1)
-            embedded = torch.cat([second(torch.sigmoid(first(embedded))), self.order_embedder(orders)], dim=1)
+            for number, layer in enumerate(self.solver_encoder.values()):
+                embedded = layer(torch.sigmoid(embedded) if number else embedded)
+            embedded = torch.cat([embedded, self.order_embedder(orders)], dim=1)
         split = embedded.shape[1]
         token_gates = F.linear(embedded, weight[:, :split], bias)
-        hidden = self.timestep_encoder["fc1"](sinusoids(batch.timesteps))
+        hidden = self.timestep_encoder["fc1"](sinusoids(batch.timesteps, self.sizes.time_input))
         times = self.timestep_encoder["fc2"](F.silu(hidden))
         time_gates = F.linear(times, weight[:, split:])
         return token_gates, F.pad(time_gates, (0, 0, 0, 1))  # a row of zeros for no timestep
 
 
-def sinusoids(timesteps: torch.Tensor) -> torch.Tensor:
-    """``(V,) -> (V, 128)``: sines, then cosines, of 64 frequencies from 1 down to 1e-4."""
-    half = TIME_INPUT // 2
+def sinusoids(timesteps: torch.Tensor, size: int = PAPER.time_input) -> torch.Tensor:
+    """``(V,) -> (V, size)``: sines, then cosines, of ``size / 2`` frequencies from 1 down to 1e-4."""
+    half = size // 2
     frequencies = torch.exp(-math.log(10000) * torch.arange(half, device=timesteps.device) / (half - 1))
     angles = timesteps[:, None] * frequencies
     return torch.cat([angles.sin(), angles.cos()], dim=1)
@@ -134,3 +202,11 @@ def sinusoids(timesteps: torch.Tensor) -> torch.Tensor:
 def release_weights(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """A released state dict without the second names of tensors that have two."""
     return {name: tensor for name, tensor in state.items() if not name.startswith(tuple(SAME))}
+
+
+def _widths(state: Mapping[str, torch.Tensor], name: str) -> tuple[int, ...]:
+    """Output widths of the layers ``name`` 0, 1, ... as far as they go."""
+    widths: list[int] = []
+    while (key := name.format(len(widths))) in state:
+        widths.append(state[key].shape[0])
+    return tuple(widths)

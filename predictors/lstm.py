@@ -14,7 +14,7 @@ from omsdpm.errors import InputError
 from omsdpm.noise import Noise
 from omsdpm.spaces import DPMSolverSpace, ScheduleSpace
 from predictors._base import Array, Predictor, Schedules
-from predictors._network import ScheduleNetwork, TokenBatch, release_weights
+from predictors._network import PAPER, ScheduleNetwork, Sizes, TokenBatch, release_weights
 from predictors._ranking import ranking_loss
 from predictors._targets import TargetScale
 from predictors._tokens import tokenize
@@ -71,7 +71,8 @@ class LSTMPredictor(Predictor):
     def from_release(cls, state: Mapping[str, torch.Tensor], space: ScheduleSpace, noise: Noise | None = None) -> Self:
         """A fitted predictor with the weights of a checkpoint of the authors' release.
 
-        Its predictions are the network's scores as they are, on no scale of FID.
+        Its predictions are the network's scores as they are, on no scale of FID. The network
+        gets the sizes of the weights.
 
         Args:
             state: the state dict, the checkpoint's ``"predictor"``.
@@ -148,16 +149,17 @@ class LSTMPredictor(Predictor):
             raise InputError(f"slots={self.slots!r}: expected 'active' or 'all'")
         return TokenBatch(tokenize(X, self._space, self._noise, self.slots == "active"), self.device)
 
-    def _new_network(self) -> ScheduleNetwork:
+    def _new_network(self, sizes: Sizes = PAPER) -> ScheduleNetwork:
         space = self._space
-        return ScheduleNetwork(space.num_models, isinstance(space, DPMSolverSpace)).to(self.device)
+        return ScheduleNetwork(space.num_models, isinstance(space, DPMSolverSpace), sizes).to(self.device)
 
     def _set_network(self, state: Mapping[str, torch.Tensor]) -> None:
-        """A network with these weights."""
-        self.network_ = self._new_network()
+        """A network with these weights, and so of their sizes."""
         try:
+            self.network_ = self._new_network(Sizes.of(state))
             self.network_.load_state_dict(state)
-        except RuntimeError as error:  # torch lists every name over many lines
+        # torch lists every name over many lines; without a tensor, or with one of another shape, it is no use to try
+        except (RuntimeError, KeyError, ValueError, IndexError) as error:
             reason = " ".join(str(error).split())
             raise InputError(f"weights are not those of a predictor for {self._space}: {reason[:300]}") from error
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, Task, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
 WIDTH = 120
@@ -47,7 +47,14 @@ class Reporter:
         """
         start = time.perf_counter()
         if self._progress.is_terminal:
-            columns = (TextColumn("{task.description}"), BarColumn(), CountColumn(), TimeElapsedColumn())
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                CountColumn(),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                TimeRemainingColumn(),
+            )
             with Progress(*columns, console=self._progress, transient=True) as progress:
                 task = progress.add_task(title, total=None)
                 yield lambda done, total: progress.update(task, completed=done, total=total)

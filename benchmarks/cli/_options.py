@@ -9,6 +9,9 @@ import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+SOLVERS = ("ddim", "dpm-solver", "dpm-solver++")
+"""The solvers' names, written out because importing them would cost ``--help`` NumPy."""
+
 
 def device(command: Command) -> Command:
     """``--device auto|cpu|cuda``."""
@@ -20,3 +23,12 @@ def device(command: Command) -> Command:
         help="Where networks run; auto takes CUDA if there is one.",
     )
     return option(command)
+
+
+def solver(help: str, *, required: bool = False) -> Callable[[Command], Command]:
+    """``--solver``, with what happens without it told in ``help``."""
+
+    def add(command: Command) -> Command:
+        return click.option("--solver", type=click.Choice(SOLVERS), required=required, help=help)(command)
+
+    return add

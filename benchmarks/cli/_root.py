@@ -8,10 +8,13 @@ from benchmarks.cli._lazy import LazyGroup
 
 COMMANDS = {
     "run": "benchmarks.cli.run:run",
+    "sample": "benchmarks.cli.sample:sample",
+    "validate": "benchmarks.cli.validate:validate",
     "list": "benchmarks.cli.listing:listing",
     "info": "benchmarks.cli.info:info",
     "zoo": "benchmarks.cli.zoo:zoo",
     "dataset": "benchmarks.cli.dataset:dataset",
+    "predictor": "benchmarks.cli.predictor:predictor",
 }
 
 

@@ -1,4 +1,4 @@
-"""``omsdpm-bench dataset``: building schedule datasets."""
+"""``omsdpm-bench dataset``: building and importing schedule datasets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ import click
 from benchmarks.cli import _options
 from benchmarks.cli._lazy import LazyGroup
 
-COMMANDS = {"build": "benchmarks.cli.dataset:build"}
+COMMANDS = {
+    "build": "benchmarks.cli.dataset:build",
+    "import": "benchmarks.cli.dataset:import_",
+    "estimate": "benchmarks.cli.estimate:estimate",
+}
 
 
 @click.group(cls=LazyGroup, lazy=COMMANDS)
@@ -66,6 +70,54 @@ def build(
             baselines = build_baselines(benchmark, workers, progress=_labelled(step))
         console.print(f"{len(baselines)} baselines", highlight=False)
         console.print(f"card: {write_card(Benchmark.read(folder))}", soft_wrap=True, highlight=False)
+
+
+@click.command("import")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The Parquet file.")
+@_options.solver("What the schedules were sampled with.", required=True)
+@click.option("--latency", type=click.Path(path_type=Path), help="The zoo's latency table, kept with the dataset.")
+@click.option(
+    "--members",
+    type=click.IntRange(min=1),
+    help="Of the zoo.  [default: the latency table's, else the largest that occurs]",
+)
+def import_(path: Path, output: Path, solver: str, latency: Path | None, members: int | None) -> None:
+    """Convert the released dataset PATH, a .pth or a folder of them, into Parquet.
+
+    Rows that are no measured schedules are left out, and listed with their reasons.
+    """
+    from dataclasses import replace
+
+    from rich.table import Table
+
+    from benchmarks.cli._console import stdout
+    from omsdpm.released import sift_dataset
+    from omsdpm.zoo.opening import read_latency_table
+
+    table = None if latency is None else read_latency_table(latency, members)
+    data, refused = sift_dataset(path, solver=solver, num_models=members if table is None else len(table))
+    if table is not None:
+        data = replace(data, extra={**data.extra, "latency_ms": table})
+    data.write(output)
+    space = data.space
+    nfe = space.nfe(data.X)
+    summary = Table(show_header=False)
+    summary.add_row("schedules", str(len(data)))
+    summary.add_row("solver", space.solver)
+    summary.add_row("length", f"{space.length} slots")
+    summary.add_row("members", str(space.num_models))
+    summary.add_row("evaluations", f"{nfe.min()} to {nfe.max()}")
+    if table is not None:
+        ms = space.latency(data.X, table)
+        summary.add_row("latency", f"{ms.min():.6g} to {ms.max():.6g} ms")
+    summary.add_row("score (FID)", f"{data.y.min():.6g} to {data.y.max():.6g}")
+    summary.add_row("refused", str(len(refused)))
+    console = stdout()
+    console.print(summary)
+    for row in refused:
+        console.print(f"refused: {row}", soft_wrap=True, highlight=False, markup=False)
+    console.print(f"dataset: {output}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _labelled(step: Callable[[int, int], None]) -> Callable[[str, int, int], Any]:

@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from benchmarks.cli import _options
+from omsdpm.errors import InputError
+
+if TYPE_CHECKING:
+    from benchmarks.runner import SearchSettings
+
+ONLY_BENCHMARK = (
+    "benchmark", "predictor", "seeds", "train_size", "validate_images", "device", "leaderboard", "no_validate",
+)  # fmt: skip
+"""Parameters that mean nothing to a search without a benchmark."""
+
+ONLY_SEARCH = {
+    "latency": "latency",
+    "solver": "solver",
+    "length": "length",
+    "predictor_config": "predictor-config",
+}
+"""Parameters that mean nothing with a benchmark, and their options."""
 
 
 @click.command()
@@ -55,9 +73,20 @@ from benchmarks.cli import _options
     show_default=True,
     help="CSV that gets a row per budget and seed.",
 )
+@click.option(
+    "--predictor-checkpoint",
+    type=click.Path(path_type=Path),
+    help="Search without a benchmark, on a released predictor or a folder of 'predictor fit'.",
+)
+@click.option("--latency", type=click.Path(path_type=Path), help="With a checkpoint: the members' latency table.")
+@_options.solver("With a checkpoint: its solver.  [default: told by the checkpoint]")
+@click.option("--length", type=click.IntRange(min=1), help="With a released checkpoint: slots.  [default: CIFAR-10's]")
+@click.option("--predictor-config", type=click.Path(path_type=Path), help="With a released checkpoint: its YAML.")
 @click.option("--no-validate", is_flag=True, help="Sample nothing: predictions only, no leaderboard rows.")
 @click.option("--quiet", is_flag=True, help="Print only the run folder's path, and errors.")
+@click.pass_context
 def run(
+    ctx: click.Context,
     benchmark: str,
     optimizer: str,
     predictor: str,
@@ -70,15 +99,44 @@ def run(
     device: str,
     output: Path | None,
     leaderboard: Path,
+    predictor_checkpoint: Path | None,
+    latency: Path | None,
+    solver: str | None,
+    length: int | None,
+    predictor_config: Path | None,
     no_validate: bool,
     quiet: bool,
 ) -> None:
-    """Fit a predictor, search schedules on it, and sample the winners for real."""
+    """Fit a predictor, search schedules on it, and sample the winners for real.
+
+    With --predictor-checkpoint and --latency, only search: no benchmark is loaded and
+    nothing is sampled. The final population is for 'validate'.
+    """
     import warnings
 
     from benchmarks.cli._console import Quiet, Reporter, stdout
-    from benchmarks.runner import Settings, run_benchmark, tables
+    from benchmarks.runner import SearchSettings, Settings, run_benchmark, tables
 
+    _check_kind(ctx)
+    if predictor_checkpoint is not None:
+        if latency is None:
+            raise InputError("--predictor-checkpoint searches without a benchmark: give --latency FILE too")
+        _search(
+            SearchSettings(
+                checkpoint=predictor_checkpoint,
+                latency=latency,
+                budgets=budgets,
+                solver=solver,
+                length=length,
+                config=predictor_config,
+                optimizer=optimizer,
+                evaluations=evaluations,
+                seed=seed,
+                output=output,
+            ),
+            quiet,
+        )
+        return
     settings = Settings(
         benchmark=benchmark,
         optimizer=optimizer,
@@ -105,3 +163,30 @@ def run(
         if result.leaderboard is not None:
             console.print(f"Leaderboard: {result.leaderboard}", soft_wrap=True, highlight=False)
     click.echo(str(result.folder) if quiet else f"Run folder: {result.folder}")
+
+
+def _search(settings: SearchSettings, quiet: bool) -> None:
+    from benchmarks.cli._console import Quiet, Reporter, stdout
+    from benchmarks.runner import run_search, search_table
+
+    result = run_search(settings, Quiet() if quiet else Reporter())
+    if not quiet:
+        stdout().print(search_table(result))
+    click.echo(str(result.folder) if quiet else f"Run folder: {result.folder}")
+
+
+def _check_kind(ctx: click.Context) -> None:
+    """Raises :class:`InputError` for an option that means nothing to this kind of run."""
+
+    def given(parameter: str) -> bool:
+        return ctx.get_parameter_source(parameter) is click.core.ParameterSource.COMMANDLINE
+
+    if ctx.params["predictor_checkpoint"] is None:
+        for parameter, option in ONLY_SEARCH.items():
+            if given(parameter):
+                raise InputError(f"--{option} is for a search without a benchmark: give --predictor-checkpoint too")
+        return
+    for parameter in ONLY_BENCHMARK:
+        if given(parameter):
+            option = parameter.replace("_", "-")
+            raise InputError(f"--{option} with --predictor-checkpoint, which searches without a benchmark: give either")

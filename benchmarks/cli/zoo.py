@@ -1,4 +1,4 @@
-"""``omsdpm-bench zoo``: training and profiling of members."""
+"""``omsdpm-bench zoo``: training, profiling and importing of members."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ Step = Callable[[int, int], None]
 COMMANDS = {
     "train": "benchmarks.cli.zoo:train",
     "profile": "benchmarks.cli.zoo:profile",
+    "import": "benchmarks.cli.zoo:import_",
     "train-features": "benchmarks.cli.zoo:train_features",
 }
 
 
 @click.group(cls=LazyGroup, lazy=COMMANDS)
 def zoo() -> None:
-    """Train and profile the networks that schedules choose from."""
+    """Train, profile and import the networks that schedules choose from."""
 
 
 @click.command()
@@ -114,6 +115,37 @@ def profile(folder: Path, batch_size: int, repeats: int, device: str) -> None:
     for number, ms in enumerate(card["ms"], start=1):
         table.add_row(str(number), f"{ms:.3f}")
     stdout().print(table)
+
+
+@click.command("import")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="Folder for the zoo, without one yet.")
+@click.option(
+    "--latency", type=click.Path(path_type=Path), help="Latency table.  [default: the one *latency.pth of PATH]"
+)
+def import_(path: Path, output: Path, latency: Path | None) -> None:
+    """Convert the released zoo PATH, N/config.yml and N/ckpt.pth, into a zoo of diffusers networks."""
+    from rich.table import Table
+
+    from benchmarks.cli._console import Reporter, stdout
+    from omsdpm.released import import_zoo
+    from omsdpm.zoo import ModelZoo
+    from omsdpm.zoo._zoo import parameter_counts
+    from omsdpm.zoo.opening import read_latency_table
+
+    table = None if latency is None else read_latency_table(latency)
+    with Reporter().part("Importing"):
+        import_zoo(path, output, table)
+        imported = ModelZoo.load(output)  # what was written can be read
+    ms = None if imported.latency_card is None else imported.latency
+    shape = "x".join(map(str, imported.shape))
+    caption = f"{len(imported.members)} members for images of {shape}; the EMA weights where the release has them"
+    summary = Table("member", "parameters", "latency (ms)", caption=caption, caption_justify="left")
+    for number, count in enumerate(parameter_counts(imported)):
+        summary.add_row(imported.members[number].name, f"{count:,}", "-" if ms is None else f"{ms[number]:.3f}")
+    console = stdout()
+    console.print(summary)
+    console.print(f"zoo: {output}", soft_wrap=True, highlight=False)
 
 
 @click.command("train-features")

@@ -57,7 +57,7 @@ def _rounds(benchmark: Benchmark) -> Iterator[str]:
     """A table of the dataset's rounds: what they hold and what they cost."""
     dataset = benchmark.dataset
     latency = benchmark.space.latency(dataset.X, benchmark.latency)
-    yield "| round | split | schedules | score, quartiles | latency, quartiles (ms) | evaluations | one by one | seconds |"
+    yield "| round | split | schedules | score quartiles | latency quartiles (ms) | evaluations | alone | seconds |"
     yield "|---|---|---|---|---|---|---|---|"
     for name, cost in dataset.extra["rounds"].items():
         rows = dataset.design == name

@@ -5,7 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from omsdpm.dataset import ScheduleDataset
+from omsdpm.spaces import Schedules
 from predictors import make_predictor
 
 if TYPE_CHECKING:
@@ -15,7 +19,11 @@ if TYPE_CHECKING:
 HELD_OUT = ("test", "elite")
 """Splits that no predictor is fitted or tuned on."""
 
-Ranking = dict[str, dict[str, float | int | None]]
+Correlations = dict[str, float | int | None]
+"""Number of schedules, Kendall's tau-b and Spearman's rho."""
+
+Ranking = dict[str, Correlations]
+"""Correlations by split."""
 
 
 def fit(name: str, benchmark: Benchmark, train: ScheduleDataset, seed: int) -> Predictor:
@@ -36,25 +44,25 @@ def fit(name: str, benchmark: Benchmark, train: ScheduleDataset, seed: int) -> P
 
 
 def ranking(predictor: Predictor, dataset: ScheduleDataset) -> Ranking:
-    """Kendall's tau-b and Spearman's rho on each held-out split of two schedules or more.
+    """Correlations on each held-out split of two schedules or more."""
+    parts = {split: dataset.subset(split) for split in HELD_OUT}
+    return {split: correlations(predictor, part.X, part.y) for split, part in parts.items() if len(part) >= 2}
+
+
+def correlations(predictor: Predictor, X: Schedules, y: NDArray[np.float64]) -> Correlations:
+    """Kendall's tau-b and Spearman's rho of two schedules or more, ``(n, L)`` with scores ``(n,)``.
 
     A predictor that gives all schedules the same score has neither: ``None``.
     """
     from scipy.stats import kendalltau, spearmanr
 
-    found: Ranking = {}
-    for split in HELD_OUT:
-        part = dataset.subset(split)
-        if len(part) < 2:
-            continue
-        predicted = predictor.predict(part.X)
-        constant = bool((predicted == predicted[0]).all() or (part.y == part.y[0]).all())
-        found[split] = {
-            "schedules": len(part),
-            "kendall_tau": None if constant else _number(kendalltau(part.y, predicted).statistic),
-            "spearman": None if constant else _number(spearmanr(part.y, predicted).statistic),
-        }
-    return found
+    predicted = predictor.predict(X)
+    constant = bool((predicted == predicted[0]).all() or (y == y[0]).all())
+    return {
+        "schedules": len(X),
+        "kendall_tau": None if constant else _number(kendalltau(y, predicted).statistic),
+        "spearman": None if constant else _number(spearmanr(y, predicted).statistic),
+    }
 
 
 def _number(value: float) -> float | None:

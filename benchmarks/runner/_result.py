@@ -130,13 +130,12 @@ def write_json(result: RunResult, path: Path) -> None:
         temporary.write_text(json.dumps(result.as_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def write_pareto(result: RunResult, path: Path) -> None:
+def write_pareto(found: Found, path: Path) -> None:
     """``pareto.csv``: the nondominated schedules of latency and predicted score."""
-    found = result.found
     nfe = np.count_nonzero(found.front, axis=1)
     rows = zip(found.front_latency, nfe, found.front_scores, found.front, strict=True)
     header = ("latency_frozen_ms", "nfe", "predicted_score", "schedule")
-    _write_csv(path, header, ((f"{ms:.6g}", n, f"{score:.8g}", compact(row)) for ms, n, score, row in rows))
+    write_csv(path, header, ((f"{ms:.6g}", n, f"{score:.8g}", compact(row)) for ms, n, score, row in rows))
 
 
 def write_winners(result: RunResult, path: Path) -> None:
@@ -156,7 +155,7 @@ def write_winners(result: RunResult, path: Path) -> None:
             named = ["", ""] if scored is None else [scored.name, _text(scored.latency)]
             row += [*named, *_mean_std(scored)]
         rows.append([*row, _text(winner.gain), compact(winner.schedule)])
-    _write_csv(path, header, rows)
+    write_csv(path, header, rows)
 
 
 def _winner(winner: Winner) -> dict[str, Any]:
@@ -193,7 +192,8 @@ def _text(value: float | None) -> str:
     return "" if value is None else f"{value:.8g}"
 
 
-def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A CSV file with a header, written atomically."""
     with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)

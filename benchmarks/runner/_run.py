@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import datetime
-from contextlib import suppress
-from pathlib import Path
 
 import benchmarks
 from benchmarks.runner._environment import environment
 from benchmarks.runner._fit import fit, ranking
+from benchmarks.runner._folder import claim_folder
 from benchmarks.runner._grid import write_grid
 from benchmarks.runner._leaderboard import Leaderboard
 from benchmarks.runner._plot import write_plot
@@ -19,8 +18,7 @@ from benchmarks.runner._settings import Settings, resolve_budgets, training_data
 from benchmarks.runner._tables import ranking_line
 from benchmarks.runner._winners import Protocol, predicted_only, protocol, validate
 from omsdpm.devices import resolve_device
-from omsdpm.errors import InputError, unknown_name
-from omsdpm.files import writable_folder
+from omsdpm.errors import unknown_name
 from predictors import predictor_names
 from studies import optimizer_names
 
@@ -55,7 +53,7 @@ def run_benchmark(settings: Settings, reporter: Reporter) -> RunResult:
     board = Leaderboard(settings.leaderboard) if settings.validate else None
     if board is not None:
         board.check()
-    folder = _claim_folder(settings, benchmark.name, when)
+    folder = claim_folder(settings.output, f"{benchmark.name}-{settings.optimizer}-{settings.predictor}", when)
 
     with clock.part("fit", f"Fitting {settings.predictor} on {len(train)} schedules"):
         predictor = fit(settings.predictor, benchmark, train, settings.seed)
@@ -105,7 +103,7 @@ def run_benchmark(settings: Settings, reporter: Reporter) -> RunResult:
         when=when.isoformat(timespec="seconds"),
     )
     with clock.part("write", "Writing results"):
-        write_pareto(result, folder / "pareto.csv")
+        write_pareto(found, folder / "pareto.csv")
         write_winners(result, folder / "winners.csv")
         for winner, batch in zip(winners, images, strict=False):  # no images without validation
             write_grid(batch, folder / f"samples-{winner.budget:.12g}.png")
@@ -114,25 +112,3 @@ def run_benchmark(settings: Settings, reporter: Reporter) -> RunResult:
     if board is not None:
         board.append(result.leaderboard_rows())
     return result
-
-
-def _claim_folder(settings: Settings, benchmark: str, when: datetime.datetime) -> Path:
-    """The run folder, empty and writable; the default one is new even if two runs start at once.
-
-    Raises:
-        InputError: it holds files already, or cannot be written.
-    """
-    if settings.output is not None:
-        folder = Path(settings.output)
-        with suppress(OSError):  # no folder yet, or none that can be read: the next line says it better
-            if folder.is_dir() and any(folder.iterdir()):
-                raise InputError(f"output folder {folder} holds files already: name a new or empty folder")
-        return writable_folder(folder)
-    runs = writable_folder("runs")
-    stem = f"{benchmark}-{settings.optimizer}-{settings.predictor}-{when:%Y%m%d-%H%M%S}"
-    for attempt in range(100):
-        folder = runs / (stem if attempt == 0 else f"{stem}-{attempt + 1}")
-        with suppress(FileExistsError):
-            folder.mkdir()
-            return folder
-    raise InputError(f"output folder {runs / stem} exists a hundred times: name one with --output")

@@ -4,19 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.runner._progress import Step
 from omsdpm.errors import InputError
-from omsdpm.spaces import Schedules
+from omsdpm.spaces import Schedules, ScheduleSpace
 from studies import SearchProblem, SearchResult, make_optimizer
 
 if TYPE_CHECKING:
-    from benchmarks import Benchmark
     from predictors import Predictor
+
+POPULATION = 40
+"""Schedules that are kept for each budget, as many as the paper's search ends with."""
+
+
+class Target(Protocol):
+    """What a search needs to know of a problem; a benchmark has it."""
+
+    @property
+    def space(self) -> ScheduleSpace:
+        """The schedules to choose from."""
+
+    @property
+    def latency(self) -> Sequence[float]:
+        """Milliseconds a member."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +41,7 @@ class Found:
         front: ``(f, L)`` in rising latency, with ``front_scores`` and ``front_latency`` ``(f,)``.
         winners: ``(b, L)``, a row a budget.
         predicted: ``(b,)`` the winners' predicted scores.
+        populations: for each budget the best :data:`POPULATION` schedules within it, best first.
         evaluations: schedules that were scored.
     """
 
@@ -35,6 +50,7 @@ class Found:
     front_latency: NDArray[np.float64]
     winners: Schedules
     predicted: NDArray[np.float64]
+    populations: list[Schedules]
     evaluations: int
 
 
@@ -49,7 +65,7 @@ def check_evaluations(optimizer: str, evaluations: int, budgets: Sequence[float]
 
 def search(
     name: str,
-    benchmark: Benchmark,
+    benchmark: Target,
     predictor: Predictor,
     budgets: Sequence[float],
     *,
@@ -96,5 +112,14 @@ def search(
         front_latency=front.latency,
         winners=together.X[best],
         predicted=together.scores[best],
+        populations=[_population(together, budget) for budget in budgets],
         evaluations=sum(result.evaluations for result in results),
     )
+
+
+def _population(result: SearchResult, budget: float) -> Schedules:
+    """The best distinct schedules within a budget, best first; of equal scores the cheaper first."""
+    order = np.lexsort((result.latency, result.scores))
+    fitting = result.X[order[result.latency[order] <= budget]]
+    _, first = np.unique(fitting, axis=0, return_index=True)
+    return fitting[np.sort(first)[:POPULATION]]

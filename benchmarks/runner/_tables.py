@@ -5,8 +5,9 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.runner._fit import Ranking
+from benchmarks.runner._fit import Correlations, Ranking
 from benchmarks.runner._result import RunResult
+from benchmarks.runner._standalone import SearchRun
 from benchmarks.runner._winners import Scored, Winner
 
 
@@ -15,14 +16,32 @@ def tables(result: RunResult) -> list[Table]:
     return [_scores(result), _schedules(result)]
 
 
+def search_table(run: SearchRun) -> Table:
+    """The best predicted schedules of a search without a benchmark."""
+    caption = (
+        f"{run.found.evaluations} schedules scored by the predictor; nothing was sampled: a predicted score only "
+        "ranks schedules."
+    )
+    table = Table(caption=caption, caption_justify="left")
+    titles = ("budget\n(ms)", "latency\n(ms)", "NFE", "predicted\nscore", "population", "best schedule")
+    for number, title in enumerate(titles):
+        table.add_column(title, justify="right" if number < 4 else "left", overflow="fold")
+    rows = zip(run.budgets, run.winner_latency, run.winner_nfe, run.found.predicted, strict=True)
+    for budget, ms, nfe, predicted in rows:
+        population, best = run.files(budget)
+        table.add_row(f"{budget:g}", f"{ms:.2f}", str(nfe), f"{predicted:.4f}", population.name, best.name)
+    return table
+
+
 def ranking_line(name: str, ranking: Ranking) -> str:
     """How well a predictor ranks held-out schedules, in one line."""
-    parts = [
-        f"{split} ({found['schedules']} schedules): Kendall tau {_three(found['kendall_tau'])}, "
-        f"Spearman {_three(found['spearman'])}"
-        for split, found in ranking.items()
-    ]
+    parts = [f"{split} ({part['schedules']} schedules): {correlation_words(part)}" for split, part in ranking.items()]
     return f"{name} on held-out schedules: {'; '.join(parts) if parts else 'the benchmark has none'}"
+
+
+def correlation_words(found: Correlations) -> str:
+    """How well a predictor ranked some schedules, in words."""
+    return f"Kendall tau {_three(found['kendall_tau'])}, Spearman {_three(found['spearman'])}"
 
 
 def _scores(result: RunResult) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import zlib
 from collections.abc import Callable, Iterator
@@ -231,16 +232,43 @@ def measure_sharded(
         X: ``(n, L)`` schedules.
         folder: of the shards' files; those that are there are not measured again.
         pool: open workers.
-        shard_size: schedules a shard.
+        shard_size: schedules a shard; shards that are there already keep the size they were cut to.
         progress: told the number of schedules measured.
 
     Raises:
         BrokenExecutor: the local pool lost its workers ``RESTARTS`` times without end.
+        InputError: the folder holds shards of other schedules or of another measurement.
     """
-    measuring = _Measuring(measurement, cut(X, measurement, shard_size), folder, pool, progress)
+    shards = cut(X, measurement, shard_size)
     folder.mkdir(parents=True, exist_ok=True)
+    kept = _kept_size(measurement, X, folder, shard_size)
+    if kept != shard_size:
+        shards = cut(X, measurement, kept)
+    measuring = _Measuring(measurement, shards, folder, pool, progress)
     measuring.run()
     return [Measured.read(shard.path(folder)) for shard in measuring.shards]
+
+
+def _kept_size(measurement: Measurement, X: Schedules, folder: Path, size: int) -> int:
+    """The shard size that the folder was begun with: shards are known by number, so a resumed build cuts alike."""
+    from filelock import FileLock
+
+    path = folder / "cut.json"
+    facts = {
+        "schedules": zlib.crc32(np.ascontiguousarray(X, dtype=np.int64).tobytes()),
+        "images": measurement.images,
+        "seed": measurement.seed,
+        "metric": measurement.metric,
+    }
+    with FileLock(path.with_suffix(".lock")):
+        if not path.exists():
+            with replacing(path) as temporary:
+                temporary.write_text(json.dumps({**facts, "shard_size": size}))
+        begun = json.loads(path.read_text())
+    kept = int(begun.pop("shard_size"))
+    if begun != facts:
+        raise InputError(f"{folder} holds shards of other schedules or another measurement: remove it to start anew")
+    return kept
 
 
 @dataclass

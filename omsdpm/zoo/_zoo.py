@@ -26,7 +26,7 @@ class Member:
     A diffusers ``UNet2DModel`` (or anything called like one) that predicts the noise, the
     image or the velocity ``v = alpha eps - sigma x_0`` (Salimans & Ho, 2022). A network with
     twice as many output channels as input channels has learned a variance (Nichol &
-    Dhariwal, 2021), which these solvers do not use.
+    Dhariwal, 2021), which these solvers do not use. One with ``num_class_embeds`` takes labels.
     """
 
     name: str
@@ -34,18 +34,37 @@ class Member:
     noise: DiscreteVP
     prediction_type: str = "epsilon"
 
-    def __call__(self, x: torch.Tensor, t: float | torch.Tensor) -> torch.Tensor:
-        """``x (n, C, H, W)``, ``t`` a timestep or ``(n,)`` of them, whole or not; returns ``eps`` like ``x``."""
+    @property
+    def num_classes(self) -> int | None:
+        """Classes of the labels that the network takes; ``None`` if it takes none."""
+        return getattr(getattr(self.unet, "config", None), "num_class_embeds", None)
+
+    def __call__(self, x: torch.Tensor, t: float | torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """The predicted noise ``eps``, like ``x``.
+
+        Args:
+            x: ``(n, C, H, W)``.
+            t: a timestep or ``(n,)`` of them, whole or not.
+            labels: ``(n,)`` classes from 0, for a network that takes them.
+
+        Raises:
+            InputError: no labels where they are needed, or labels where none are taken.
+        """
         import torch
 
+        if (labels is None) != (self.num_classes is None):
+            need = "takes labels: give them with omsdpm.guidance.conditioned" if labels is None else "takes no labels"
+            raise InputError(f"member {self.name} {need}")
         weight = next(self.unet.parameters())
         timesteps = torch.as_tensor(t, dtype=weight.dtype, device=x.device).expand(len(x))
-        out = self.unet(x.to(weight.dtype), timesteps).sample[:, : x.shape[1]].to(x.dtype)
+        given = {} if labels is None else {"class_labels": labels}
+        out = self.unet(x.to(weight.dtype), timesteps, **given).sample[:, : x.shape[1]].to(x.dtype)
         if self.prediction_type == "epsilon":
             return out
-        alpha_bar = torch.as_tensor(self.noise.alpha_bar(timesteps.cpu().numpy()), device=x.device)
-        alpha_bar = alpha_bar.to(x.dtype).view(-1, *[1] * (x.ndim - 1))
-        alpha, sigma = alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
+        exact = torch.as_tensor(t, dtype=torch.float64, device="cpu").expand(len(x))
+        alpha_bar = torch.from_numpy(self.noise.alpha_bar(exact.numpy())).view(-1, *[1] * (x.ndim - 1))
+        # Both in float64 first: near the image 1 - alpha_bar loses digits in float32.
+        alpha, sigma = alpha_bar.sqrt().to(x), (1 - alpha_bar).sqrt().to(x)
         if self.prediction_type == "sample":
             return (x - alpha * out) / sigma
         return alpha * out + sigma * x

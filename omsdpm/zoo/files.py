@@ -16,6 +16,7 @@ prediction_type = "epsilon"
 
 from __future__ import annotations
 
+import math
 import tomllib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -24,10 +25,7 @@ from typing import Any
 from omsdpm.errors import InputError
 from omsdpm.files import replacing
 from omsdpm.noise import DiscreteVP
-from omsdpm.zoo.recipe import ZooRecipe
-
-PREDICTION_TYPES = ("epsilon", "sample", "v_prediction")
-"""What a network may predict, in diffusers' names: the noise, the image, the velocity."""
+from omsdpm.zoo.recipe import PREDICTION_TYPES, ZooRecipe
 
 ZOO_FILE = "zoo.toml"
 LATENCY_FILE = "latency.toml"
@@ -77,6 +75,7 @@ class ZooFile:
                 beta_end=float(noise["beta_end"]),
                 members=members,
             )
+            entry.noise  # noqa: B018 - refuses betas that are none
         except KeyError as error:
             raise InputError(f"{folder}/{ZOO_FILE} lacks the key {error}") from error
         except (TypeError, ValueError) as error:
@@ -113,9 +112,22 @@ def write_zoo(recipe: ZooRecipe, folder: str | Path) -> ZooFile:
 
 
 def read_latency_card(folder: str | Path) -> dict[str, Any] | None:
-    """The measured latencies of a zoo: ``ms`` a member and how they were measured; ``None`` unmeasured."""
+    """The measured latencies of a zoo: ``ms`` a member and how they were measured; ``None`` unmeasured.
+
+    Raises:
+        InputError: broken TOML, or no list of positive numbers.
+    """
     path = Path(folder) / LATENCY_FILE
-    return _read_toml(path, "measure it with `omsdpm-bench zoo profile`") if path.exists() else None
+    if not path.exists():
+        return None
+    card = _read_toml(path, "measure it with `omsdpm-bench zoo profile`")
+    ms = card.get("ms")
+    if not isinstance(ms, list) or not all(isinstance(x, (int, float)) and 0 < x < math.inf for x in ms):
+        raise InputError(
+            f"{path}: ms = {ms!r}, expected milliseconds a member, all positive: "
+            "measure them with `omsdpm-bench zoo profile`"
+        )
+    return card
 
 
 def write_latency_card(folder: str | Path, card: dict[str, Any]) -> None:

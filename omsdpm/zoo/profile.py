@@ -37,13 +37,15 @@ def measure_latency(
         raise InputError(f"batch_size={batch_size}, repeats={repeats}, warmup={warmup}: expected positive numbers")
     device = zoo.device
     x = zoo.starting_noise(batch_size, seed=0)
+    label = torch.zeros(batch_size, dtype=torch.long, device=x.device)
+    labels = [None if member.num_classes is None else label for member in zoo.members]
     times: list[list[float]] = [[] for _ in zoo.members]
     with torch.inference_mode():
         for turn in range(warmup + repeats):
-            for member, measured in zip(zoo.members, times, strict=True):
+            for member, given, measured in zip(zoo.members, labels, times, strict=True):
                 synchronize(device)
                 start = time.perf_counter()
-                member(x, 500.0)
+                member(x, 500.0, labels=given)
                 synchronize(device)
                 if turn >= warmup:
                     measured.append(1000 * (time.perf_counter() - start))

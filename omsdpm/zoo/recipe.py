@@ -7,7 +7,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from omsdpm.errors import InputError
+from omsdpm.errors import InputError, unknown_name
+
+PREDICTION_TYPES = ("epsilon", "sample", "v_prediction")
+"""What a network may predict, in diffusers' names: the noise, the image, the velocity."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,10 @@ class ZooRecipe:
         try:
             zoo, noise = table["zoo"], table.get("noise", {})
             common = table.get("training", {})
-            members = tuple(_member(member, common, path) for member in table["member"])
+            members = tuple(_member(dict(member), common, path) for member in table["member"])
+            names = [member.name for member in members]
+            if not names or len(set(names)) < len(names):
+                raise InputError(f"recipe {path} has members {names}: expected at least one, each with its own name")
             return cls(
                 name=str(zoo["name"]),
                 image_size=int(zoo["image_size"]),
@@ -71,6 +77,10 @@ class ZooRecipe:
             )
         except KeyError as error:
             raise InputError(f"recipe {path} lacks {error}: see the embedded digits recipe for an example") from error
+        except InputError:
+            raise
+        except (TypeError, ValueError) as error:
+            raise InputError(f"recipe {path}: {error}") from error
 
 
 def _member(table: dict[str, Any], common: dict[str, Any], path: Path) -> MemberRecipe:
@@ -79,9 +89,12 @@ def _member(table: dict[str, Any], common: dict[str, Any], path: Path) -> Member
     for key in given:
         if key not in known:
             raise InputError(f"recipe {path}: unknown training key {key!r}; known are {', '.join(sorted(known))}")
+    prediction_type = str(table.get("prediction_type", "epsilon"))
+    if prediction_type not in PREDICTION_TYPES:
+        raise unknown_name(f"prediction_type in recipe {path}", prediction_type, PREDICTION_TYPES)
     return MemberRecipe(
         name=str(table["name"]),
         unet=dict(table["unet"]),
-        prediction_type=str(table.get("prediction_type", "epsilon")),
-        training=Training(**given),
+        prediction_type=prediction_type,
+        training=Training(**{f.name: type(f.default)(given.get(f.name, f.default)) for f in fields(Training)}),
     )

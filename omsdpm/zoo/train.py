@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from omsdpm.errors import InputError
 from omsdpm.files import replacing
 from omsdpm.images import Images
 from omsdpm.noise import DiscreteVP
@@ -46,6 +47,10 @@ def train_member(
         folder: the member's folder, ``config.json`` and weights when done.
         device: where to train.
         progress: told the running loss every 50 steps.
+
+    Raises:
+        InputError: images of another shape than the recipe's, arguments that no
+            ``UNet2DModel`` takes, or a checkpoint of another recipe.
     """
     import torch
     from diffusers import UNet2DModel
@@ -53,14 +58,20 @@ def train_member(
     folder = Path(folder)
     if (folder / "diffusion_pytorch_model.safetensors").exists():
         return folder
+    shape = (recipe.channels, recipe.image_size, recipe.image_size)
+    if images.ndim != 4 or images.shape[1:] != shape or not len(images):
+        raise InputError(f"images of shape {images.shape}: the recipe of {recipe.name!r} is for (n, *{shape})")
     plan = member.training
     torch.manual_seed(plan.seed)
-    unet = UNet2DModel(
-        sample_size=recipe.image_size,
-        in_channels=recipe.channels,
-        out_channels=recipe.channels,
-        **member.unet,
-    ).to(device)
+    try:
+        unet = UNet2DModel(
+            sample_size=recipe.image_size,
+            in_channels=recipe.channels,
+            out_channels=recipe.channels,
+            **member.unet,
+        ).to(device)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"member {member.name!r} has no UNet2DModel arguments: {error}") from error
     ema = [parameter.detach().clone() for parameter in unet.parameters()]
     optimizer = torch.optim.Adam(unet.parameters(), lr=plan.learning_rate)
     generator = torch.Generator().manual_seed(plan.seed)
@@ -72,9 +83,13 @@ def train_member(
     checkpoint = folder / CHECKPOINT
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True, map_location=device)
-        unet.load_state_dict(state["unet"])
-        optimizer.load_state_dict(state["optimizer"])
+        try:
+            unet.load_state_dict(state["unet"])
+            optimizer.load_state_dict(state["optimizer"])
+        except (RuntimeError, ValueError) as error:
+            raise InputError(f"{checkpoint} is of another recipe: move it away to train anew") from error
         generator.set_state(state["generator"].cpu())
+        torch.set_rng_state(state["dropout"].cpu())
         ema, start = state["ema"], state["step"]
 
     unet.train()
@@ -142,6 +157,7 @@ def _save(path: Path, unet: Any, optimizer: Any, generator: Any, ema: list[Any],
         "unet": unet.state_dict(),
         "optimizer": optimizer.state_dict(),
         "generator": generator.get_state(),
+        "dropout": torch.get_rng_state(),
         "ema": ema,
         "step": step,
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F  # noqa: N812 # the field's name
+import torch.nn.functional as F
 import yaml
 
 from omsdpm import InputError, ModelZoo

@@ -1,0 +1,82 @@
+"""What a build will cost, before it is started."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from omsdpm.errors import InputError
+from omsdpm.measurement import Measurement
+from omsdpm.sampling import count_evaluations, walk_order
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The cost of measuring some schedules.
+
+    Attributes:
+        schedules: how many.
+        one_by_one: network evaluations when every schedule is sampled by itself.
+        evaluations: with shared beginnings, in shards.
+        seconds_one_by_one, seconds: the same as time on the one device that the zoo's
+            latencies were measured on; sampling alone, without scoring.
+    """
+
+    schedules: int
+    one_by_one: int
+    evaluations: int
+    seconds_one_by_one: float
+    seconds: float
+
+    def devices(self, deadline: float) -> int:
+        """Devices like that one to finish within ``deadline`` seconds.
+
+        Raises:
+            InputError: a deadline that is not positive.
+        """
+        if not deadline > 0:
+            raise InputError(f"deadline {deadline} s: expected a positive time")
+        return max(1, math.ceil(self.seconds / deadline))
+
+    def scaled(self, schedules: int) -> Estimate:
+        """The cost of more schedules of the same kind, in proportion.
+
+        An upper bound: the more schedules, the more they share.
+        """
+        f = schedules / self.schedules
+        return Estimate(
+            schedules,
+            round(f * self.one_by_one),
+            round(f * self.evaluations),
+            f * self.seconds_one_by_one,
+            f * self.seconds,
+        )
+
+
+def total(costs: Iterable[Estimate]) -> Estimate:
+    """The cost of all."""
+    return Estimate(*(sum(values) for values in zip(*(astuple(cost) for cost in costs), strict=True)))
+
+
+def estimate(X: ArrayLike, measurement: Measurement, shard_size: int = 50) -> Estimate:
+    """Counts the network evaluations of schedules ``(n, L)`` and times them by the zoo's latencies.
+
+    Raises:
+        InputError: an invalid schedule, or a zoo that was never profiled.
+    """
+    m = measurement
+    batch = m.space.check(np.asarray(X))
+    # Milliseconds of one evaluation of all images, from those of the profiled batch.
+    ms = np.array(m.latency) * m.images / float(m.latency_card["batch_size"])
+    order = walk_order(batch, space=m.space, noise=m.noise, spacing=m.spacing)
+    spent = np.zeros(len(ms))
+    for rows in np.array_split(order, max(1, -(-len(batch) // shard_size))):
+        count = count_evaluations(batch[rows], space=m.space, noise=m.noise, spacing=m.spacing)
+        for member, evaluations in count.by_member.items():
+            spent[member - 1] += evaluations
+    alone = (batch[:, :, None] == np.arange(1, len(ms) + 1)).sum(axis=(0, 1))
+    return Estimate(len(batch), int(alone.sum()), int(spent.sum()), float(alone @ ms) / 1000, float(spent @ ms) / 1000)

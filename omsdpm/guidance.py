@@ -1,0 +1,173 @@
+"""Class labels and classifier guidance, as wrappers around denoisers.
+
+A wrapped denoiser is a denoiser, so every solver, :func:`omsdpm.sampling.sample` and
+:func:`omsdpm.sampling.sample_population` take it.
+
+Example:
+    >>> denoisers = conditioned(zoo.denoisers, labels)  # labels (n,), one an image
+    >>> denoisers = guided(denoisers, classifier, labels, scale=2.0, noise=zoo.noise)
+    >>> x_0 = sample(denoisers, schedule, x_T, space=space, noise=noise)  # x_T (n, C, H, W)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from omsdpm.errors import InputError
+from omsdpm.noise import Noise
+
+if TYPE_CHECKING:
+    import torch
+
+    from omsdpm.sampling import Denoiser
+
+    Classifier = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    """``x_t (n, C, H, W)`` and timesteps ``(n,)`` to logits ``(n, K)``."""
+
+RANDOM = "random"
+"""As a label: a class drawn for each image."""
+
+
+def num_classes(denoisers: Sequence[Any]) -> int | None:
+    """How many classes the members that take labels know; ``None`` if none of them takes any.
+
+    A denoiser takes labels if it has a ``num_classes`` and a keyword ``labels``, as
+    :class:`omsdpm.zoo.Member` does for a ``UNet2DModel`` with ``num_class_embeds``.
+
+    Raises:
+        InputError: members that disagree.
+    """
+    counts = sorted({count for member in denoisers if (count := getattr(member, "num_classes", None)) is not None})
+    if len(counts) > 1:
+        raise InputError(f"members with {' and '.join(map(str, counts))} classes: the members of a zoo share them")
+    return counts[0] if counts else None
+
+
+def conditioned(denoisers: Sequence[Any], labels: ArrayLike | torch.Tensor) -> list[Denoiser]:
+    """Denoisers that give ``labels`` to those members that take them; the others stay as they are.
+
+    Args:
+        denoisers: members of a zoo; at least one takes labels, see :func:`num_classes`.
+        labels: ``(n,)`` whole numbers from 0, one for each image of a batch.
+
+    Raises:
+        InputError: no member takes labels, or a label that is none of the classes.
+    """
+    count = num_classes(denoisers)
+    if count is None:
+        raise InputError("labels for a zoo none of whose members takes any: train one with num_class_embeds")
+    checked = check_labels(labels, count)
+    return [member if getattr(member, "num_classes", None) is None else _Conditioned(member, checked)
+            for member in denoisers]  # fmt: skip
+
+
+def guided(
+    denoisers: Sequence[Any],
+    classifier: Classifier,
+    labels: ArrayLike | torch.Tensor,
+    *,
+    noise: Noise,
+    scale: float = 1.0,
+) -> list[Denoiser]:
+    """Denoisers guided by a classifier (Dhariwal & Nichol, arXiv:2105.05233, Alg. 2).
+
+    ``eps(x, t) - sigma(t) * scale * grad_x log p(labels | x, t)``.
+
+    Args:
+        denoisers: members of a zoo, conditioned or not.
+        classifier: ``(x_t (n, C, H, W), timesteps (n,))`` to logits ``(n, K)``, differentiable in
+            ``x_t``; trained on noisy images.
+        labels: ``(n,)`` whole numbers from 0 to ``K - 1``, one for each image of a batch.
+        noise: gives ``sigma`` of a timestep; the zoo's.
+        scale: strength; 0 changes nothing.
+
+    Raises:
+        InputError: a scale that is no finite number, or labels that are no whole numbers.
+    """
+    if not np.isfinite(scale):
+        raise InputError(f"guidance scale {scale}: expected a finite number")
+    checked = check_labels(labels)
+    return [_Guided(member, classifier, checked, scale, noise) for member in denoisers]
+
+
+def check_labels(labels: ArrayLike | torch.Tensor, count: int | None = None) -> NDArray[np.int64]:
+    """Labels as ``(n,)`` int64, each from 0 to ``count - 1``.
+
+    Raises:
+        InputError: another shape, no whole numbers, or one that is no class.
+    """
+    array = np.asarray(labels.cpu() if hasattr(labels, "cpu") else labels)
+    if array.ndim != 1 or not len(array) or not np.issubdtype(array.dtype, np.integer):
+        raise InputError(f"labels of shape {array.shape} and type {array.dtype}: expected whole numbers (n,)")
+    wrong = (array < 0) | (array >= (np.inf if count is None else count))
+    if wrong.any():
+        known = "from 0 on" if count is None else f"0..{count - 1}"
+        raise InputError(f"label {array[wrong.argmax()]}: the classes are numbered {known}")
+    return array.astype(np.int64)
+
+
+def draw_labels(label: int | str, images: int, count: int, seed: int) -> NDArray[np.int64]:
+    """``(images,)`` labels: all of one class, or with :data:`RANDOM` a class drawn for each.
+
+    Raises:
+        InputError: not a class, nor ``"random"``.
+    """
+    if label == RANDOM:
+        return np.random.default_rng(seed).integers(count, size=images)
+    try:
+        number = int(label)
+    except ValueError as error:
+        raise InputError(f"label {label!r}: give a class, 0..{count - 1}, or {RANDOM!r}") from error
+    return check_labels(np.full(images, number), count)
+
+
+def _rows(labels: NDArray[np.int64], x: torch.Tensor) -> torch.Tensor:
+    """The labels of a batch, which may be several copies of the images side by side."""
+    import torch
+
+    if len(x) % len(labels):
+        raise InputError(f"{len(labels)} labels for a batch of {len(x)} images: give one an image")
+    return torch.from_numpy(labels).to(x.device).repeat(len(x) // len(labels))
+
+
+class _Conditioned:
+    def __init__(self, member: Any, labels: NDArray[np.int64]) -> None:
+        self.member = member
+        self.labels = labels
+
+    def __call__(self, x: torch.Tensor, t: float | torch.Tensor) -> torch.Tensor:
+        predicted: torch.Tensor = self.member(x, t, labels=_rows(self.labels, x))
+        return predicted
+
+
+class _Guided:
+    def __init__(
+        self, member: Any, classifier: Classifier, labels: NDArray[np.int64], scale: float, noise: Noise
+    ) -> None:
+        self.member = member
+        self.classifier = classifier
+        self.labels = labels
+        self.scale = scale
+        self.noise = noise
+
+    def __call__(self, x: torch.Tensor, t: float | torch.Tensor) -> torch.Tensor:
+        import torch
+
+        labels = _rows(self.labels, x)
+        timesteps = torch.as_tensor(t, dtype=x.dtype, device=x.device).expand(len(x))
+        # Samplers run without gradients, which the classifier's input needs for a moment.
+        with torch.inference_mode(False), torch.enable_grad():
+            point = x.detach().clone().requires_grad_()
+            logits = self.classifier(point, timesteps.clone())
+            if (worst := int(labels.max())) >= logits.shape[1]:
+                raise InputError(f"label {worst}: the classifier knows the classes 0..{logits.shape[1] - 1}")
+            log_p = torch.log_softmax(logits, dim=1).gather(1, labels[:, None]).sum()
+            (gradient,) = torch.autograd.grad(log_p, point)
+        sigma = np.sqrt(1 - self.noise.alpha_bar(timesteps.cpu().numpy()))
+        weight = torch.as_tensor(self.scale * sigma, dtype=x.dtype, device=x.device)
+        guided: torch.Tensor = self.member(x, t) - weight.view(-1, *[1] * (x.ndim - 1)) * gradient
+        return guided

@@ -1,0 +1,83 @@
+"""Opening a zoo in whichever layout it is in, ours or the release's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from omsdpm.errors import InputError
+from omsdpm.noise import LinearVP, Noise
+from omsdpm.spaces import DPMSolverSpace, ScheduleSpace
+from omsdpm.zoo.files import LATENCY_FILE, ZOO_FILE, read_latency_card
+
+if TYPE_CHECKING:
+    from omsdpm.zoo import ModelZoo
+
+
+def open_zoo(folder: str | Path, device: str = "cpu", latency: str | Path | None = None) -> ModelZoo:
+    """A zoo from a folder with a ``zoo.toml``, or from a released one with ``N/config.yml``.
+
+    Args:
+        folder: where it is.
+        device: where its members go.
+        latency: a table for :func:`read_latency_table`, instead of the zoo's own.
+
+    Raises:
+        InputError: neither layout, or a zoo that cannot be loaded.
+
+    Example:
+        >>> open_zoo("model_zoo/cifar10").shape
+        (3, 32, 32)
+    """
+    from omsdpm.released import load_zoo
+    from omsdpm.zoo import ModelZoo
+
+    folder = Path(folder)
+    if (folder / ZOO_FILE).is_file():
+        zoo = ModelZoo.load(folder, device)
+    elif any(folder.glob("[0-9]*/config.yml")):
+        zoo = load_zoo(folder, device=device)
+    else:
+        raise InputError(f"{folder} is no zoo: expected a folder with {ZOO_FILE}, or the release's N/config.yml")
+    if latency is not None:
+        zoo.latency_card = {"ms": read_latency_table(latency, len(zoo.members)), "source": str(latency)}
+    return zoo
+
+
+def read_latency_table(path: str | Path, num_models: int | None = None) -> list[float]:
+    """Milliseconds a member, from the release's ``.pth``, or from a zoo's folder or ``latency.toml``.
+
+    Raises:
+        InputError: no such table, or one for another number of members.
+    """
+    from omsdpm.released import read_latency
+
+    path = Path(path)
+    if path.name != LATENCY_FILE and not path.is_dir():
+        return read_latency(path, num_models)
+    folder = path if path.is_dir() else path.parent
+    card = read_latency_card(folder)
+    if card is None:
+        raise InputError(f"{folder} has no {LATENCY_FILE}: measure it with `omsdpm-bench zoo profile`")
+    table = _milliseconds(card, folder / LATENCY_FILE)
+    if num_models is not None and len(table) != num_models:
+        raise InputError(f"{folder / LATENCY_FILE} has {len(table)} latencies for {num_models} members")
+    return table
+
+
+def solver_noise(zoo: ModelZoo, space: ScheduleSpace) -> Noise:
+    """The zoo's betas; for DPM-Solvers the continuous schedule that they discretize."""
+    if not isinstance(space, DPMSolverSpace):
+        return zoo.noise
+    betas = np.asarray(zoo.noise.betas)
+    steps = len(betas)
+    return LinearVP(float(betas[0]) * steps, float(betas[-1]) * steps, steps)
+
+
+def _milliseconds(card: dict[str, Any], path: Path) -> list[float]:
+    try:
+        return [float(ms) for ms in card["ms"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} has no list 'ms': measure it with `omsdpm-bench zoo profile`") from error

@@ -1,0 +1,90 @@
+"""Folders of images as arrays, and back to bytes."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from omsdpm import InputError
+from omsdpm.images import load_digits_images, load_image_folder, to_uint8
+
+
+def save(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.asarray(pixels, dtype=np.uint8)).save(path)
+
+
+def test_the_digits_are_all_there():
+    images = load_digits_images()
+    assert images.shape == (1797, 1, 8, 8) and images.dtype == np.float32
+    assert images.min() == -1 and images.max() == 1
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pixels_survive_the_way_there_and_back(tmp_path, channels):
+    pixels = np.random.default_rng(channels).integers(0, 256, (4, 6, 6, channels), dtype=np.uint8)
+    for i, image in enumerate(pixels):
+        save(tmp_path / f"{i}.png", image.squeeze(-1) if channels == 1 else image)
+    images = load_image_folder(tmp_path, size=6, channels=channels)
+    assert images.shape == (4, channels, 6, 6) and images.dtype == np.float32
+    assert images.min() >= -1 and images.max() <= 1
+    np.testing.assert_array_equal(to_uint8(images), pixels)
+
+
+def test_images_come_in_the_order_of_their_paths_from_subfolders_too(tmp_path):
+    for name, value in (("b/1.PNG", 51), ("a/2.png", 0), ("c.bmp", 255)):
+        save(tmp_path / name, np.full((2, 2), value))
+    (tmp_path / "notes.txt").write_text("no image")
+    images = load_image_folder(tmp_path, size=2, channels=1)
+    np.testing.assert_allclose(images[:, 0, 0, 0], [-1, -0.6, 1], atol=1e-6)
+
+
+def test_sizes_and_colors_are_made_equal(tmp_path):
+    save(tmp_path / "wide.png", np.full((10, 20, 3), (255, 0, 0)))
+    save(tmp_path / "small.png", np.full((3, 3), 255))
+    Image.new("RGBA", (5, 5), (0, 0, 255, 10)).save(tmp_path / "transparent.png")
+    images = load_image_folder(tmp_path, size=8, channels=3)
+    assert images.shape == (3, 3, 8, 8)
+    np.testing.assert_allclose(images[0], 1)
+    np.testing.assert_allclose(images[2, 0], 1, atol=1e-6)
+    np.testing.assert_allclose(images[2, 1:], -1, atol=1e-6)
+    gray = load_image_folder(tmp_path, size=8, channels=1)
+    assert gray.shape == (3, 1, 8, 8)
+    np.testing.assert_allclose(gray[2], 76 / 127.5 - 1, atol=0.01)  # red's luma, ITU-R 601
+
+
+def test_values_outside_the_range_are_clipped():
+    bytes_ = to_uint8(np.array([-3.0, -1, 0, 1, 7]).reshape(1, 1, 1, 5))
+    assert bytes_.shape == (1, 1, 5, 1) and bytes_.ravel().tolist() == [0, 0, 128, 255, 255]
+
+
+@pytest.mark.parametrize("channels", [0, 2, 4])
+def test_images_have_one_channel_or_three(tmp_path, channels):
+    with pytest.raises(InputError, match="images have 1 or 3"):
+        load_image_folder(tmp_path, 8, channels)
+
+
+def test_a_folder_without_images_is_named(tmp_path):
+    (tmp_path / "notes.txt").write_text("no image")
+    with pytest.raises(InputError, match=f"no image in {tmp_path}: expected files ending in .*png"):
+        load_image_folder(tmp_path, 8, 1)
+    for path in (tmp_path / "absent", tmp_path / "notes.txt"):
+        with pytest.raises(InputError, match=f"image folder {path} does not exist"):
+            load_image_folder(path, 8, 1)
+
+
+@pytest.mark.parametrize("spoil", ["text", "truncated", "empty", "scrambled", "folder"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path, spoil):
+    save(tmp_path / "a.png", np.zeros((64, 64)))
+    bad = tmp_path / "b.png"
+    save(bad, np.random.default_rng(0).integers(0, 256, (64, 64)))
+    data = bad.read_bytes()
+    bad.unlink()
+    if spoil == "folder":
+        bad.mkdir()
+    else:
+        scrambled = data[:60] + bytes(200) + data[260:]
+        spoiled = {"text": b"hello", "truncated": data[: len(data) // 2], "empty": b"", "scrambled": scrambled}
+        bad.write_bytes(spoiled[spoil])
+    with pytest.raises(InputError, match="cannot read image .*b.png") as error:
+        load_image_folder(tmp_path, 64, 1)
+    assert "\n" not in str(error.value)
