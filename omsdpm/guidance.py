@@ -157,10 +157,10 @@ class _Guided:
     def __call__(self, x: torch.Tensor, t: float | torch.Tensor) -> torch.Tensor:
         import torch
 
-        labels = _rows(self.labels, x)
         timesteps = torch.as_tensor(t, dtype=x.dtype, device=x.device).expand(len(x))
         # Samplers run without gradients, which the classifier's input needs for a moment.
         with torch.inference_mode(False), torch.enable_grad():
+            labels = _rows(self.labels, x)
             point = x.detach().clone().requires_grad_()
             logits = self.classifier(point, timesteps.clone())
             if (worst := int(labels.max())) >= logits.shape[1]:

@@ -77,7 +77,15 @@ def sample(
         InputError: an invalid schedule, or a number of denoisers that is not the space's.
     """
     ((_, x_0),) = sample_population(
-        denoisers, [schedule], x_T, space=space, noise=noise, spacing=spacing, eta=eta, seed=seed, t_end=t_end
+        denoisers,
+        np.asarray(schedule)[None],
+        x_T,
+        space=space,
+        noise=noise,
+        spacing=spacing,
+        eta=eta,
+        seed=seed,
+        t_end=t_end,
     )
     return x_0
 

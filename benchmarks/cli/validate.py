@@ -64,6 +64,8 @@ def validate(
         raise InputError("give --zoo FOLDER or --benchmark NAME, one of them")
     reporter = Reporter()
     if benchmark is not None:
+        if latency is not None:
+            raise InputError(f"--latency: benchmark {benchmark} has its own frozen table; leave --latency out")
         how, solver = _of_benchmark(benchmark, how, solver, seed, final_images)
     metric = how.metric or "fid"
     how.check(metric)

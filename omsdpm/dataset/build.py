@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import uuid
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import sleep
@@ -32,6 +33,10 @@ RESTARTS = 5
 
 POLL_SECONDS = 0.5
 """How often to look whether another process has finished the shards it claimed."""
+
+
+class MergedElsewhere(Exception):
+    """Another process has merged the shards that this one waited for, and put their folder away."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ class Workers:
         elif self.executor == "joblib":
             from joblib.externals.loky import get_reusable_executor
 
-            def pool() -> Executor:
+            def pool() -> Any:
                 return get_reusable_executor(max_workers=self.jobs, timeout=None)
 
             try:
@@ -152,8 +157,13 @@ def build_dataset(
                 if progress is not None:
                     progress(name, done, n)
 
-            measured = measure_sharded(recipe.measurement, X, work, pool, shard_size, tell)
-            _merge(recipe, entry, X, measured, work, facts)
+            if entry.name not in _existing(recipe, facts).design:  # merged since we looked
+                with suppress(MergedElsewhere):
+                    measured = measure_sharded(recipe.measurement, X, work, pool, shard_size, tell)
+                    _merge(recipe, entry, X, measured, work, facts)
+            put_away(work)
+            if entry.name not in _existing(recipe, facts).design:
+                raise InputError(f"{work} vanished during the build: build again, and leave that folder alone")
     return _existing(recipe, facts)
 
 
@@ -238,6 +248,7 @@ def measure_sharded(
     Raises:
         BrokenExecutor: the local pool lost its workers ``RESTARTS`` times without end.
         InputError: the folder holds shards of other schedules or of another measurement.
+        MergedElsewhere: the folder is gone.
     """
     shards = cut(X, measurement, shard_size)
     folder.mkdir(parents=True, exist_ok=True)
@@ -245,8 +256,13 @@ def measure_sharded(
     if kept != shard_size:
         shards = cut(X, measurement, kept)
     measuring = _Measuring(measurement, shards, folder, pool, progress)
-    measuring.run()
-    return [Measured.read(shard.path(folder)) for shard in measuring.shards]
+    try:
+        measuring.run()
+        return [Measured.read(shard.path(folder)) for shard in measuring.shards]
+    except FileNotFoundError as error:
+        if folder.exists():
+            raise
+        raise MergedElsewhere from error
 
 
 def _kept_size(measurement: Measurement, X: Schedules, folder: Path, size: int) -> int:
@@ -285,6 +301,7 @@ class _Measuring:
         """Returns when all shards are measured."""
         restarts = 0
         while missing := self._report():
+            self._look_for_folder()
             try:
                 claimed = self._measure_unclaimed(missing, self.pool.executor())
             except BrokenExecutor:
@@ -294,6 +311,11 @@ class _Measuring:
                 continue
             if not claimed:
                 sleep(POLL_SECONDS)  # others hold what is missing
+
+    def _look_for_folder(self) -> None:
+        """Shards are missing with the folder when somebody else has merged them: nothing is left to measure."""
+        if not self.work.exists():
+            raise MergedElsewhere
 
     def _report(self) -> list[Shard]:
         """Tells the progress; returns the shards without a file."""
@@ -307,6 +329,7 @@ class _Measuring:
         running: dict[Future[Measured], tuple[Shard, ExitStack]] = {}
         with ExitStack() as claims:
             for shard in missing:
+                self._look_for_folder()
                 held = claims.enter_context(ExitStack())
                 # Who had the claim before may have finished the shard since we looked.
                 if not held.enter_context(claim(shard.path(self.work))) or shard.path(self.work).exists():
@@ -360,4 +383,12 @@ def _merge(
                 {**before.extra, "rounds": {**before.extra["rounds"], entry.name: cost}},
             )
             after.write(recipe.dataset)
-        shutil.rmtree(work, ignore_errors=True)
+        put_away(work)
+
+
+def put_away(work: Path) -> None:
+    """Removes a folder of merged shards: at once for other processes, which must not see it half empty."""
+    away = work.with_name(f".{work.name}-{uuid.uuid4().hex}")
+    with suppress(FileNotFoundError):
+        work.rename(away)
+    shutil.rmtree(away, ignore_errors=True)

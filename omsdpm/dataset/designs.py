@@ -123,8 +123,8 @@ def tree_design(setting: Setting, n: int, rng: np.random.Generator) -> Schedules
         filled = space.groups(fresh)
         singles = np.zeros_like(filled)
         singles[:, :, 0] = rng.integers(1, space.num_models + 1, size=filled.shape[:2])
-        active = space.groups(children).any(axis=2, keepdims=True)
-        filled = np.where(filled.any(axis=2, keepdims=True), filled, singles)
+        active = np.count_nonzero(space.groups(children), axis=2, keepdims=True) > 0
+        filled = np.where(filled[:, :, :1] > 0, filled, singles)
         fresh = np.where(active, filled, 0).reshape(children.shape)
         # Sampling walks from the last active group; the cut lies within the active ones.
         solvers = active[:, :, 0].sum(axis=1)

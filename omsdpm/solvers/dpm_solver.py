@@ -72,7 +72,8 @@ def _stage_times(orders: list[int], noise: Noise, spacing: Spacing, t_end: float
         points = np.linspace(T_START, t_end, sum(orders) + 1)
         starts = np.cumsum([0, *orders[:-1]])
         return [points[start : start + order + 1] for start, order in zip(starts, orders, strict=True)]
-    lambdas = np.linspace(*lambda_of(noise.log_alpha([T_START, t_end])), len(orders) + 1)
+    start, end = lambda_of(noise.log_alpha([T_START, t_end]))
+    lambdas = np.linspace(start, end, len(orders) + 1)
     inner = [np.linspace(lambdas[k], lambdas[k + 1], order + 1) for k, order in enumerate(orders)]
     return [noise.inverse_lambda(lam) for lam in inner]
 

@@ -50,7 +50,7 @@ class DPMSolverSpace(ScheduleSpace):
 
     def _well_formed(self, X: Schedules) -> NDArray[np.bool_]:
         active = self.groups(X) > 0
-        return (active[:, :, :-1] >= active[:, :, 1:]).all(axis=(1, 2))
+        return np.all(active[:, :, :-1] >= active[:, :, 1:], axis=(1, 2))
 
     def _explain(self, row: NDArray[np.int64]) -> str:
         active = self.groups(row[None])[0] > 0

@@ -64,7 +64,7 @@ def train_member(
     plan = member.training
     torch.manual_seed(plan.seed)
     try:
-        unet = UNet2DModel(
+        unet: Any = UNet2DModel(
             sample_size=recipe.image_size,
             in_channels=recipe.channels,
             out_channels=recipe.channels,
