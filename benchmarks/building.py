@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks._benchmark import BASELINES_FILE, REPEAT_FILE, Baseline, Benchmark, write_baselines
+from benchmarks._benchmark import BASELINES_FILE, REPEAT_FILE, Baseline, Benchmark, read_baselines, write_baselines
 from omsdpm.dataset import ScheduleDataset
-from omsdpm.dataset.build import Workers, measure_sharded
+from omsdpm.dataset.build import MergedElsewhereError, Workers, measure_sharded, put_away
 from omsdpm.dataset.shards import scores_of
 from studies.baselines import all_baselines
 
@@ -45,12 +44,15 @@ def build_baselines(
                 if progress is not None:
                     progress(f"baselines, seed {seed}", done, len(X))
 
-            measured = measure_sharded(measurement, X, work / str(seed), pool, shard_size, tell)
+            try:
+                measured = measure_sharded(measurement, X, work / str(seed), pool, shard_size, tell)
+            except MergedElsewhereError:
+                return read_baselines(path, benchmark.space, benchmark.latency)
             scores[:, i] = scores_of(measured)
     ms = benchmark.space.latency(X, benchmark.latency)
     baselines = [Baseline(b.kind, b.name, b.x, float(cost), y) for b, cost, y in zip(named, ms, scores, strict=True)]
     write_baselines(path, baselines)
-    shutil.rmtree(work, ignore_errors=True)
+    put_away(work)
     return baselines
 
 
@@ -78,11 +80,14 @@ def build_repeat(
             progress("repeat", done, len(sample))
 
     with workers.open() as pool:
-        measured = measure_sharded(measurement, sample.X, work, pool, shard_size, tell)
+        try:
+            measured = measure_sharded(measurement, sample.X, work, pool, shard_size, tell)
+        except MergedElsewhereError:
+            return ScheduleDataset.read(benchmark.folder / REPEAT_FILE)
     extra = {"images": measurement.images, "seed": measurement.seed}
     repeat = ScheduleDataset(
         sample.space, sample.X, scores_of(measured), sample.split, sample.design, sample.metric, extra
     )
     repeat.write(benchmark.folder / REPEAT_FILE)
-    shutil.rmtree(work, ignore_errors=True)
+    put_away(work)
     return repeat

@@ -15,8 +15,8 @@ from omsdpm.errors import InputError
 from omsdpm.guidance import conditioned, draw_labels, num_classes
 from omsdpm.noise import Noise
 from omsdpm.sampling import Count, sample_population
-from omsdpm.solvers import Spacing
-from omsdpm.spaces import ScheduleSpace
+from omsdpm.solvers import Spacing, compile_plan
+from omsdpm.spaces import Schedules, ScheduleSpace
 from omsdpm.zoo.opening import solver_noise
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ class Sampler:
         if self.batch_size < 1:
             raise InputError(f"batch size {self.batch_size}: expected a positive number")
         if self.start is not None and tuple(self.start.shape[1:]) != self.zoo.shape:
-            raise InputError(f"starting noise of shape {tuple(self.start.shape)}: expected (N, *{self.zoo.shape})")
+            shape = ", ".join(map(str, self.zoo.shape))
+            raise InputError(f"starting noise of shape {tuple(self.start.shape)}: expected (N, {shape})")
         if self.label is None and count is not None:
             raise InputError(f"zoo {self.zoo.name!r} takes labels: give a class, 0..{count - 1}, or 'random'")
         if self.label is not None:
@@ -76,14 +77,26 @@ class Sampler:
         """The solver's noise schedule."""
         return solver_noise(self.zoo, self.space)
 
+    def check(self, X: ArrayLike, images: int) -> Schedules:
+        """The schedules ``(n, L)``, known to be ready for sampling.
+
+        Raises:
+            InputError: invalid schedules, less fixed noise than images, or an option that is not the solver's.
+        """
+        batch = self.space.check(np.asarray(X))
+        if self.start is not None and len(self.start) < images:
+            raise InputError(f"starting noise for {len(self.start)} images: {images} are asked for")
+        compile_plan(batch[0], self.space, self.noise, self.spacing, eta=self.eta)
+        return batch
+
     def batches(
         self, X: ArrayLike, images: int, seed: int, count: Count | None = None
     ) -> Iterator[tuple[int, int, torch.Tensor]]:
         """Yields ``(row, first, x_0)``: images ``first, first + 1, ...`` of a schedule, ``(b, C, H, W)``.
 
         All schedules start from the same noise, and of each batch every beginning that
-        schedules share is evaluated once. The noise of an image does not depend on the
-        batch size (what ``eta`` adds does).
+        schedules share is evaluated once. The noise of an image does not depend on the batch
+        size (what ``eta`` adds does), if an image has a multiple of 16 numbers.
 
         Args:
             X: ``(n, L)`` schedules.
@@ -92,9 +105,9 @@ class Sampler:
             count: filled with what was spent and saved.
 
         Raises:
-            InputError: invalid schedules, or less fixed noise than images.
+            InputError: as :meth:`check`.
         """
-        batch = self.space.check(np.asarray(X))
+        batch = self.check(X, images)
         labels = None
         if self.label is not None:
             classes = num_classes(self.zoo.members)
@@ -135,13 +148,13 @@ class Sampler:
             progress: told ``(images done, images)``, those of all schedules together.
 
         Raises:
-            InputError: as :meth:`batches`, or fewer than two images.
+            InputError: as :meth:`check`, or fewer than two images.
         """
         from omsdpm.fid import Moments
 
         if images < 2:
             raise InputError(f"{images} images: a score needs at least 2")
-        batch = self.space.check(np.asarray(X))
+        batch = self.check(X, images)
         moments = [Moments() for _ in batch]
         done = 0
         for row, first, x_0 in self.batches(batch, images, seed, count):
@@ -157,8 +170,6 @@ class Sampler:
         """Number of the first image and starting noise of each batch, on the zoo's device."""
         import torch
 
-        if self.start is not None and len(self.start) < images:
-            raise InputError(f"starting noise for {len(self.start)} images: {images} are asked for")
         # Drawn on the CPU, one batch after the other from one stream, so that every device
         # and every batch size starts from the same.
         generator = torch.Generator().manual_seed(seed)

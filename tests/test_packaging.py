@@ -165,5 +165,7 @@ def test_the_decoys_would_be_noticed(among_decoys):
     """The folder is a trap: a process that has it on its path falls into it."""
     folder, _ = among_decoys
     for package in PACKAGES:
-        outcome = subprocess.run([sys.executable, "-c", f"import {package}"], cwd=folder, capture_output=True, text=True)
+        outcome = subprocess.run(
+            [sys.executable, "-c", f"import {package}"], cwd=folder, capture_output=True, text=True
+        )
         assert "the decoy was imported" in outcome.stderr

@@ -62,8 +62,7 @@ def fit(
 
     parameters = dict(_parameter(setting) for setting in settings)
     predictor_class(name)  # an unknown name is told before anything is read
-    if output.exists() and not output.is_dir():
-        raise InputError(f"output {output} is a file: name a folder")
+    _check_output(output)
     table = None if latency is None else read_latency_table(latency, members)
     data = open_dataset(dataset, solver, members if table is None else len(table))
     if table is None:
@@ -137,6 +136,17 @@ def evaluate(
         facts = {"predictor": str(predictor_folder), "dataset": str(dataset), "left_out": len(data) - len(rest)}
         with replacing(output) as temporary:
             temporary.write_text(json.dumps({**facts, **found}, indent=1) + "\n", encoding="utf-8")
+
+
+def _check_output(folder: Path) -> None:
+    """Raises :class:`InputError` if the predictor could not be saved, before it is fitted."""
+    from omsdpm.files import writable_folder
+
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"output {folder} is a file: name a folder")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "predictor.json").is_file():
+        raise InputError(f"output folder {folder} holds files and is not a saved predictor: name another one")
+    writable_folder(folder.parent)
 
 
 def _parameter(setting: str) -> tuple[str, Any]:

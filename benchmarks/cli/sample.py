@@ -79,6 +79,7 @@ def sample(
     except InputError as error:
         raise InputError(f"{schedule}: {error}") from error
     sampler = how.sampler(members, space, eta)
+    sampler.check(x[None], num_images)
     if folder is not None:
         writable_folder(folder)
     network, reference = (None, None) if metric is None else how.scorer(metric, members)

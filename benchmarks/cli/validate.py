@@ -14,6 +14,11 @@ from omsdpm.errors import InputError
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from benchmarks.runner._validation import Validated
+
+DIGITS = (1, 8, 8)
+"""Images of a zoo that is scored by fd-digits where nothing else is said."""
+
 SEED = 1001
 """Of the first round's noise: fresh, as datasets are measured with small seeds."""
 
@@ -49,6 +54,8 @@ def validate(
 ) -> None:
     """Sample the best predicted schedules of a search, and the best of those again with more images.
 
+    The metric is fid, or fd-digits for a zoo of gray 8x8 images without --stats.
+
     The first round samples all from common noise, every shared beginning once. The
     best gets fresh noise, so that its score owes nothing to having been chosen by it.
     """
@@ -67,8 +74,6 @@ def validate(
         if latency is not None:
             raise InputError(f"--latency: benchmark {benchmark} has its own frozen table; leave --latency out")
         how, solver = _of_benchmark(benchmark, how, solver, seed, final_images)
-    metric = how.metric or "fid"
-    how.check(metric)
     device = resolve_device(how.device)
     X = read_schedules(population)[:top]
     if solver is None:
@@ -86,12 +91,18 @@ def validate(
         X = space.check(X)
     except InputError as error:
         raise InputError(f"{population}: {error}") from error
+    metric = how.metric
+    if metric is None:  # statistics are of Inception's features unless --metric says otherwise
+        metric = "fd-digits" if how.stats is None and members.shape == DIGITS else "fid"
+    how.check(metric)
     sampler = how.sampler(members, space)
+    sampler.check(X, max(num_images, final_images))
     network, reference = how.scorer(metric, members)
     result = validate_population(
         sampler, X, Rounds(num_images, final_images, seed), network=network, reference=reference, reporter=reporter
     )
-    stdout().print(_table(result, metric, how.noise is not None))
+    stdout().print(_table(result, metric))
+    reporter.note(_caption(result, how.noise is not None))
     if output is not None:
         facts = {
             "population": str(population),
@@ -134,18 +145,21 @@ def _of_benchmark(name: str, how: Sampling, solver: str | None, seed: int, final
     return settled, m.solver
 
 
-def _table(result: Any, metric: str, fixed: bool) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
+def _caption(result: Validated, fixed: bool) -> str:
     rounds = result.rounds
     noise = "the given noise" if fixed else f"noise of seed {rounds.seed}"
     caption = f"Round 1: {rounds.images} images each, {noise}. Lower is better."
     if result.final is not None:
         noise = "the given noise again" if fixed else f"fresh noise, seed {rounds.seed + 1}"
         caption += f" Again: the best, {rounds.final_images} images, {noise}."
-    caption += f" {result.evaluations} evaluations of {result.one_by_one} one by one."
-    table = Table(caption=caption, caption_justify="left")
+    return f"{caption} Shared beginnings left {result.evaluations} of {result.one_by_one} evaluations to do."
+
+
+def _table(result: Validated, metric: str) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    rounds, table = result.rounds, Table()
     for title in ("row", "latency\n(ms)", "NFE", f"{metric}\n{rounds.images} images"):
         table.add_column(title, justify="right")
     if result.final is not None:

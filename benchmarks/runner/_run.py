@@ -19,6 +19,7 @@ from benchmarks.runner._tables import ranking_line
 from benchmarks.runner._winners import Protocol, predicted_only, protocol, validate
 from omsdpm.devices import resolve_device
 from omsdpm.errors import unknown_name
+from omsdpm.released import write_population
 from predictors import predictor_names
 from studies import optimizer_names
 
@@ -105,6 +106,8 @@ def run_benchmark(settings: Settings, reporter: Reporter) -> RunResult:
     with clock.part("write", "Writing results"):
         write_pareto(found, folder / "pareto.csv")
         write_winners(result, folder / "winners.csv")
+        for budget, population in zip(budgets, found.populations, strict=True):
+            write_population(folder / f"population-{budget:.12g}.pth", population, benchmark.space)
         for winner, batch in zip(winners, images, strict=False):  # no images without validation
             write_grid(batch, folder / f"samples-{winner.budget:.12g}.png")
         write_plot(result, benchmark, predictor, folder / "plot.png")

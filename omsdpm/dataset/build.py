@@ -35,7 +35,7 @@ POLL_SECONDS = 0.5
 """How often to look whether another process has finished the shards it claimed."""
 
 
-class MergedElsewhere(Exception):
+class MergedElsewhereError(Exception):
     """Another process has merged the shards that this one waited for, and put their folder away."""
 
 
@@ -158,7 +158,7 @@ def build_dataset(
                     progress(name, done, n)
 
             if entry.name not in _existing(recipe, facts).design:  # merged since we looked
-                with suppress(MergedElsewhere):
+                with suppress(MergedElsewhereError):
                     measured = measure_sharded(recipe.measurement, X, work, pool, shard_size, tell)
                     _merge(recipe, entry, X, measured, work, facts)
             put_away(work)
@@ -248,7 +248,7 @@ def measure_sharded(
     Raises:
         BrokenExecutor: the local pool lost its workers ``RESTARTS`` times without end.
         InputError: the folder holds shards of other schedules or of another measurement.
-        MergedElsewhere: the folder is gone.
+        MergedElsewhereError: the folder is gone.
     """
     shards = cut(X, measurement, shard_size)
     folder.mkdir(parents=True, exist_ok=True)
@@ -262,7 +262,7 @@ def measure_sharded(
     except FileNotFoundError as error:
         if folder.exists():
             raise
-        raise MergedElsewhere from error
+        raise MergedElsewhereError from error
 
 
 def _kept_size(measurement: Measurement, X: Schedules, folder: Path, size: int) -> int:
@@ -315,7 +315,7 @@ class _Measuring:
     def _look_for_folder(self) -> None:
         """Shards are missing with the folder when somebody else has merged them: nothing is left to measure."""
         if not self.work.exists():
-            raise MergedElsewhere
+            raise MergedElsewhereError
 
     def _report(self) -> list[Shard]:
         """Tells the progress; returns the shards without a file."""

@@ -66,7 +66,7 @@ class Recipe:
         try:
             measurement = measurement_from_table(table.get("measurement", {}), folder)
             rounds = tuple(_round(entry) for entry in table.get("round", []))
-        except InputError as error:
+        except (TypeError, ValueError) as error:  # InputError is a ValueError
             raise InputError(f"{folder / RECIPE_FILE}: {error}") from error
         names = [r.name for r in rounds]
         if len(set(names)) < len(names):

@@ -96,5 +96,5 @@ def _member(table: dict[str, Any], common: dict[str, Any], path: Path) -> Member
         name=str(table["name"]),
         unet=dict(table["unet"]),
         prediction_type=prediction_type,
-        training=Training(**{f.name: type(f.default)(given.get(f.name, f.default)) for f in fields(Training)}),
+        training=Training(**{key: type(getattr(Training, key))(value) for key, value in given.items()}),
     )

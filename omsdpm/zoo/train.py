@@ -69,9 +69,10 @@ def train_member(
             in_channels=recipe.channels,
             out_channels=recipe.channels,
             **member.unet,
-        ).to(device)
+        )
     except (TypeError, ValueError) as error:
         raise InputError(f"member {member.name!r} has no UNet2DModel arguments: {error}") from error
+    unet = unet.to(device)
     ema = [parameter.detach().clone() for parameter in unet.parameters()]
     optimizer = torch.optim.Adam(unet.parameters(), lr=plan.learning_rate)
     generator = torch.Generator().manual_seed(plan.seed)

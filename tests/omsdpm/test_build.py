@@ -208,6 +208,8 @@ def test_a_dataset_of_another_measurement_is_not_touched(built, tmp_path, tiny_z
         ('split = "elite"', 'split = "elites"', "unknown split 'elites'"),
         ('name = "second"', 'name = "first"', "two rounds have one name"),
         ("n = 8", "n = 0", "n=0"),
+        ("n = 8", 'n = "nine"', "benchmark.toml: invalid literal"),
+        ("n = 8", "n = 8\nwindow = 3", "benchmark.toml: .*not subscriptable"),
         ("images = 6", "images = 1", "images=1"),
         ("images = 6", "image = 6", "unknown key 'image'"),
         ('solver = "ddim"', "", "lacks the key 'solver'"),

@@ -49,18 +49,19 @@ def test_files_get_the_users_permissions(tmp_path, mask):
 
 def test_a_path_below_a_file_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("kept")
-    with pytest.raises(InputError, match=r"cannot write .*file/below/x.csv: Not a directory"), replacing(
-        tmp_path / "file" / "below" / "x.csv"
+    with (
+        pytest.raises(InputError, match=r"cannot write .*file/below/x.csv: Not a directory"),
+        replacing(tmp_path / "file" / "below" / "x.csv"),
     ):
         pytest.fail("there is nothing to write to")
-    with pytest.raises(InputError, match="cannot write to folder .*name another one"):
+    with pytest.raises(InputError, match=r"cannot write to folder .*name another one"):
         writable_folder(tmp_path / "file" / "below")
     assert (tmp_path / "file").read_text() == "kept"
 
 
 def test_a_folder_is_not_replaced_by_a_file(tmp_path):
     (tmp_path / "taken").mkdir()
-    with pytest.raises(InputError, match="cannot write .*taken: Is a directory"), replacing(tmp_path / "taken") as new:
+    with pytest.raises(InputError, match=r"cannot write .*taken: Is a directory"), replacing(tmp_path / "taken") as new:
         new.write_text("")
     assert list(tmp_path.iterdir()) == [tmp_path / "taken"]
 

@@ -85,6 +85,6 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, spoil):
         scrambled = data[:60] + bytes(200) + data[260:]
         spoiled = {"text": b"hello", "truncated": data[: len(data) // 2], "empty": b"", "scrambled": scrambled}
         bad.write_bytes(spoiled[spoil])
-    with pytest.raises(InputError, match="cannot read image .*b.png") as error:
+    with pytest.raises(InputError, match=r"cannot read image .*b\.png") as error:
         load_image_folder(tmp_path, 64, 1)
     assert "\n" not in str(error.value)

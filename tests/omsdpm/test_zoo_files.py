@@ -181,9 +181,7 @@ def test_a_zoo_file_says_what_its_recipe_said(tmp_path):
     recipe = ZooRecipe.read(tmp_path / "recipe.toml")
     entry = write_zoo(recipe, tmp_path / "zoo")
     assert ZooFile.read(tmp_path / "zoo") == entry
-    assert entry == ZooFile(
-        "few", 8, 1, 0.001, 0.03, (MemberEntry("small"), MemberEntry("large", "v_prediction"))
-    )
+    assert entry == ZooFile("few", 8, 1, 0.001, 0.03, (MemberEntry("small"), MemberEntry("large", "v_prediction")))
 
 
 def test_a_recipe_is_read(tmp_path):
