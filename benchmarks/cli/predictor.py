@@ -71,6 +71,7 @@ def fit(
     family = make_predictor(name, space=data.space, **{"latency": table, "random_state": seed, **parameters})
     held_back = {} if validation is None else {"X_validation": validation.X, "y_validation": validation.y}
     reporter = Reporter()
+    reporter.note(f"dataset: {len(data)} schedules of {data.space}")
     with reporter.part(f"Fitting {name} on {len(train)} of {len(data)} schedules"):
         family.fit(train.X, train.y, **held_back)
     family.save(output)

@@ -86,15 +86,15 @@ def validate(
         from benchmarks import load_benchmark
 
         members = load_benchmark(benchmark).zoo(device)
+    metric = how.metric
+    if metric is None:  # statistics are of Inception's features unless --metric says otherwise
+        metric = "fd-digits" if how.stats is None and members.shape == DIGITS else "fid"
+    how.check(metric)
     space = make_space(solver, len(members.members), X.shape[1])
     try:
         X = space.check(X)
     except InputError as error:
         raise InputError(f"{population}: {error}") from error
-    metric = how.metric
-    if metric is None:  # statistics are of Inception's features unless --metric says otherwise
-        metric = "fd-digits" if how.stats is None and members.shape == DIGITS else "fid"
-    how.check(metric)
     sampler = how.sampler(members, space)
     sampler.check(X, max(num_images, final_images))
     network, reference = how.scorer(metric, members)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +51,24 @@ def run(*args):
 
 def test_the_options_solvers_are_all_there_are():
     assert SOLVERS == ALL_SOLVERS
+
+
+def test_help_of_every_command_imports_nothing_heavy():
+    """In one process, since each alone would only say less."""
+    program = """
+import click, sys
+from benchmarks.cli import main
+def visit(command, name):
+    with click.Context(command, info_name=name) as ctx:
+        command.get_help(ctx)
+        for part in command.list_commands(ctx) if isinstance(command, click.Group) else []:
+            visit(command.get_command(ctx, part), part)
+visit(main, "omsdpm-bench")
+heavy = ("torch", "pandas", "sklearn", "scipy", "matplotlib", "diffusers", "pymoo", "optuna", "xgboost")
+print([name for name in heavy if name in sys.modules])
+"""
+    outcome = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert outcome.stdout == "[]\n", outcome.stderr
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
