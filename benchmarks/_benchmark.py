@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -127,6 +127,14 @@ class Benchmark:
             raise InputError(f"{folder / RECIPE_FILE} lacks the key {error}") from error
         except (TypeError, ValueError) as error:
             raise InputError(f"{folder / RECIPE_FILE}: {error}") from error
+
+    def with_inception_weights(self, path: str | Path) -> Benchmark:
+        """The same benchmark with the weights for ``"fid"`` from a file.
+
+        Raises:
+            InputError: its metric has no Inception network.
+        """
+        return replace(self, measurement=self.measurement.with_inception_weights(path))
 
     # -- the problem -----------------------------------------------------------------
 

@@ -126,6 +126,18 @@ class Measurement:
         """The same measurement with other starting noise."""
         return replace(self, images=images, seed=seed)
 
+    def with_inception_weights(self, path: str | Path | None) -> Measurement:
+        """The same measurement with the weights for ``"fid"`` from a file; ``None`` changes nothing.
+
+        Raises:
+            InputError: the metric has no Inception network.
+        """
+        if path is None:
+            return self
+        if self.metric != "fid":
+            raise InputError(f"Inception weights for {self.metric}: only fid has that network; leave them out")
+        return replace(self, inception_weights=str(path))
+
     def open(self, device: str = "cpu") -> Meter:
         """Loads the zoo and the feature network on a device."""
         return Meter(self, device)
@@ -263,4 +275,6 @@ def measurement_from_table(table: dict[str, Any], base: Path) -> Measurement:
         given["members"] = tuple(given["members"])
     if given.get("reference", DIGITS) != DIGITS:
         given["reference"] = str((base / given["reference"]).resolve())
+    if given.get("inception_weights") is not None:
+        given["inception_weights"] = str((base / given["inception_weights"]).resolve())
     return Measurement(**given)

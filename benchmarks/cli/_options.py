@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -21,6 +22,14 @@ def device(command: Command) -> Command:
         default="auto",
         show_default=True,
         help="Where networks run; auto takes CUDA if there is one.",
+    )
+    return option(command)
+
+
+def inception_weights(command: Command) -> Command:
+    """``--inception-weights PATH``."""
+    option = click.option(
+        "--inception-weights", type=click.Path(path_type=Path), help="For fid.  [default: downloaded once]"
     )
     return option(command)
 

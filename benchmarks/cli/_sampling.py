@@ -88,9 +88,7 @@ def sampling_options(command: Command) -> Command:
             metavar="PATH",
             help="Real images: pytorch-fid's .npz, or a folder.  [default for fd-digits: the digits]",
         ),
-        click.option(
-            "--inception-weights", type=click.Path(path_type=Path), help="For fid.  [default: downloaded once]"
-        ),
+        _options.inception_weights,
         _options.device,
     ]
     for option in reversed(options):

@@ -32,9 +32,17 @@ def dataset() -> None:
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads a process.")
 @click.option("--scheduler", metavar="ADDRESS", help="Of the Dask scheduler, as tcp://host:8786.")
 @click.option("--shard-size", type=click.IntRange(min=1), default=50, show_default=True, help="Schedules a shard.")
+@_options.inception_weights
 @_options.device
 def build(
-    folder: Path, executor: str, jobs: int | None, threads: int, scheduler: str | None, shard_size: int, device: str
+    folder: Path,
+    executor: str,
+    jobs: int | None,
+    threads: int,
+    scheduler: str | None,
+    shard_size: int,
+    inception_weights: Path | None,
+    device: str,
 ) -> None:
     """Measure the schedules that FOLDER/benchmark.toml asks for, into FOLDER/schedules.parquet.
 
@@ -43,6 +51,7 @@ def build(
     appended. Where the file names budgets, the baselines under them are validated too.
     """
     import os
+    from dataclasses import replace
 
     from benchmarks.cli._console import Reporter, stdout
     from omsdpm.dataset.build import Workers, build_dataset
@@ -50,6 +59,7 @@ def build(
     from omsdpm.devices import resolve_device
 
     recipe = Recipe.read(folder)
+    recipe = replace(recipe, measurement=recipe.measurement.with_inception_weights(inception_weights))
     where = resolve_device(device)
     if jobs is None:
         jobs = 1 if where != "cpu" else os.cpu_count() or 1
@@ -63,7 +73,7 @@ def build(
         from benchmarks.building import build_baselines, build_repeat
         from benchmarks.info import write_card
 
-        benchmark = Benchmark.read(folder)
+        benchmark = replace(Benchmark.read(folder), measurement=recipe.measurement)
         with reporter.part("Repeating with other noise") as step:
             build_repeat(benchmark, workers, progress=_labelled(step))
         with reporter.part("Validating baselines") as step:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from benchmarks.runner import SearchSettings
 
 ONLY_BENCHMARK = (
-    "benchmark", "predictor", "seeds", "train_size", "validate_images", "device", "leaderboard", "no_validate",
+    "benchmark", "predictor", "seeds", "train_size", "validate_images", "device", "inception_weights", "leaderboard",
+    "no_validate",
 )  # fmt: skip
 """Parameters that mean nothing to a search without a benchmark."""
 
@@ -61,6 +62,7 @@ ONLY_SEARCH = {
     help="Images a seed that validate a winner.  [default: as the baselines]",
 )
 @_options.device
+@_options.inception_weights
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
@@ -97,6 +99,7 @@ def run(
     train_size: int | None,
     validate_images: int | None,
     device: str,
+    inception_weights: Path | None,
     output: Path | None,
     leaderboard: Path,
     predictor_checkpoint: Path | None,
@@ -148,6 +151,7 @@ def run(
         train_size=train_size,
         validate_images=validate_images,
         device=device,
+        inception_weights=inception_weights,
         output=output,
         leaderboard=leaderboard,
         validate=not no_validate,

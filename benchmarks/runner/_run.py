@@ -47,6 +47,8 @@ def run_benchmark(settings: Settings, reporter: Reporter) -> RunResult:
     device = resolve_device(settings.device)
     with clock.part("load", f"Loading {settings.benchmark}"):
         benchmark = benchmarks.load_benchmark(settings.benchmark)
+        if settings.inception_weights is not None:
+            benchmark = benchmark.with_inception_weights(settings.inception_weights)
         budgets = resolve_budgets(benchmark, settings.budgets)
         train = training_data(benchmark, settings.train_size, settings.seed)
         check_evaluations(settings.optimizer, settings.evaluations, budgets)

@@ -33,6 +33,7 @@ class Settings:
         train_size: schedules to fit on, drawn from the training split; ``None`` for all.
         validate_images: images a seed; ``None`` for as many as the baselines had.
         device: where networks run, ``auto``, ``cpu`` or ``cuda``.
+        inception_weights: file with the weights for ``fid``; ``None`` downloads them once.
         output: a new or empty folder; ``None`` for one below ``runs/``, named after the run.
         leaderboard: the CSV that gets a row a budget and seed.
         validate: sample the winners; without it no leaderboard row is written.
@@ -48,6 +49,7 @@ class Settings:
     train_size: int | None = None
     validate_images: int | None = None
     device: str = "auto"
+    inception_weights: Path | None = None
     output: Path | None = None
     leaderboard: Path = Path("leaderboard.csv")
     validate: bool = True
@@ -55,7 +57,8 @@ class Settings:
     def as_dict(self) -> dict[str, Any]:
         """The parameters as JSON takes them."""
         values = {**asdict(self), "budgets": list(self.budgets), "leaderboard": str(self.leaderboard)}
-        values["output"] = None if self.output is None else str(self.output)
+        for key in ("output", "inception_weights"):
+            values[key] = None if values[key] is None else str(values[key])
         return values
 
     def command(self) -> str:
@@ -70,6 +73,8 @@ class Settings:
         if self.validate_images is not None:
             words += ["--validate-images", str(self.validate_images)]
         words += ["--device", self.device]
+        if self.inception_weights is not None:
+            words += ["--inception-weights", str(self.inception_weights)]
         if not self.validate:
             words.append("--no-validate")
         return shlex.join(words)

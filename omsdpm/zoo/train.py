@@ -61,6 +61,8 @@ def train_member(
     shape = (recipe.channels, recipe.image_size, recipe.image_size)
     if images.ndim != 4 or images.shape[1:] != shape or not len(images):
         raise InputError(f"images of shape {images.shape}: the recipe of {recipe.name!r} is for (n, *{shape})")
+    if member.unet.get("num_class_embeds") is not None or member.unet.get("class_embed_type") is not None:
+        raise InputError(f"member {member.name!r} takes labels, images here have none: leave out num_class_embeds")
     plan = member.training
     torch.manual_seed(plan.seed)
     try:

@@ -173,3 +173,11 @@ def test_measurements_that_fit_no_space_are_refused(tiny_zoo, change, message):
 def test_an_unknown_metric_is_refused(tiny_zoo):
     with pytest.raises(InputError, match="fd-digit"):
         Measurement(str(tiny_zoo), "ddim", 4, metric="fd-digit", images=4).open().measure([[1, 0, 0, 0]])
+
+
+def test_inception_weights_are_for_fid_only(tiny_zoo, tmp_path):
+    fid = Measurement(str(tiny_zoo), "ddim", 4, metric="fid")
+    assert fid.with_inception_weights(tmp_path / "w.pth").inception_weights == str(tmp_path / "w.pth")
+    assert fid.with_inception_weights(None) is fid
+    with pytest.raises(InputError, match="only fid has that network"):
+        Measurement(str(tiny_zoo), "ddim", 4).with_inception_weights("w.pth")
