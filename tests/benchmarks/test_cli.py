@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 import click
 import pytest
@@ -37,17 +36,6 @@ def test_light_commands_import_nothing_heavy(args):
     outcome = subprocess.run([sys.executable, "-c", PROBE, *args], capture_output=True, text=True, timeout=60)
     assert outcome.returncode == 0, outcome.stderr
     assert outcome.stderr.splitlines()[-1] == "loaded: []"
-
-
-@pytest.mark.parametrize("args", [["--help"], ["list"]])
-def test_light_commands_are_quick(args):
-    """Best of five, so that a busy machine does not decide; 0.5 s is the promise."""
-    seconds = []
-    for _ in range(5):
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-c", PROBE, *args], capture_output=True, check=True)
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 0.5
 
 
 def test_list_describes_what_is_registered():
