@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -190,8 +191,9 @@ class Benchmark:
     @cached_property
     def data_hash(self) -> str:
         """SHA-256 of the benchmark's files, 16 digits: equal where results are comparable."""
-        digest = hashlib.sha256()
-        for name in (RECIPE_FILE, DATASET_FILE, BASELINES_FILE, REPEAT_FILE):
+        facts = {key: value for key, value in self.table.items() if key not in ("summary", "notes")}
+        digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+        for name in (DATASET_FILE, BASELINES_FILE, REPEAT_FILE):
             path = self.folder / name
             if path.exists():
                 digest.update(path.read_bytes())
