@@ -14,6 +14,7 @@ from omsdpm.errors import InputError
 from omsdpm.noise import Noise
 from omsdpm.spaces import DPMSolverSpace, ScheduleSpace
 from predictors._base import Array, Predictor, Schedules
+from predictors._calibration import RisingCurve
 from predictors._network import PAPER, ScheduleNetwork, Sizes, TokenBatch, release_weights
 from predictors._ranking import ranking_loss
 from predictors._targets import TargetScale
@@ -32,7 +33,7 @@ class LSTMPredictor(Predictor):
     The network is the paper's. Unlike its release, training takes a fixed number of
     updates with a cosine learning rate, forms all pairs of a batch from one score a
     schedule. What the network learns is order; its scores are mapped to the scale of the
-    training scores by a rising line, which changes no rank.
+    measured ones by a rising curve, which changes no rank.
 
     Args:
         space, noise, latency, random_state: see :class:`predictors.Predictor`; latency is not used.
@@ -85,7 +86,7 @@ class LSTMPredictor(Predictor):
         predictor = cls(space=space, noise=noise, slots="all")
         predictor._begin(TargetScale.identity())
         predictor._set_network(release_weights(state))
-        predictor.slope_, predictor.intercept_ = 1.0, 0.0
+        predictor.curve_ = RisingCurve.identity()
         return predictor
 
     def _learn(self, X: Schedules, z: Array, validation: tuple[Schedules, Array] | None) -> None:
@@ -94,7 +95,8 @@ class LSTMPredictor(Predictor):
             torch.manual_seed(seed)
             self.network_ = self._new_network()
         self._train(self._batch(X), z, validation, np.random.default_rng(seed))
-        self._calibrate(*(validation or (X, z)))
+        held_out, measured = validation or (X, z)
+        self.curve_ = RisingCurve.fit(self._raw(held_out), measured)
 
     def _train(
         self, batch: TokenBatch, z: Array, validation: tuple[Schedules, Array] | None, rng: np.random.Generator
@@ -119,16 +121,8 @@ class LSTMPredictor(Predictor):
         if validation is not None:
             self.network_.load_state_dict(kept)
 
-    def _calibrate(self, X: Schedules, z: Array) -> None:
-        """The line from the network's scores to standardized scores, rising whatever the data."""
-        raw = self._raw(X)
-        spread = float(raw.std())
-        correlation = float(np.mean((raw - raw.mean()) * (z - z.mean())) / spread) if spread > 0 else 0.0
-        self.slope_ = max(correlation, 1e-3) / spread if spread > 0 else 1.0
-        self.intercept_ = float(z.mean() - self.slope_ * raw.mean())
-
     def _score(self, X: Schedules) -> Array:
-        return self.intercept_ + self.slope_ * self._raw(X)
+        return self.curve_(self._raw(X))
 
     def _raw(self, X: Schedules) -> Array:
         """``(n, L) -> (n,)``: the network's own scores."""
@@ -138,11 +132,11 @@ class LSTMPredictor(Predictor):
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         weights = {name: tensor.cpu().numpy() for name, tensor in self.network_.state_dict().items()}
-        return {"slope": self.slope_, "intercept": self.intercept_}, weights
+        return {"raw": self.curve_.raw.tolist(), "z": self.curve_.z.tolist()}, weights
 
     def _restore(self, values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
         self._set_network({name: torch.from_numpy(array) for name, array in arrays.items()})
-        self.slope_, self.intercept_ = float(values["slope"]), float(values["intercept"])
+        self.curve_ = RisingCurve(np.array(values["raw"], dtype=float), np.array(values["z"], dtype=float))
 
     def _batch(self, X: Schedules) -> TokenBatch:
         if self.slots not in ("active", "all"):
