@@ -53,7 +53,7 @@ class LSTMPredictor(Predictor):
         noise: Noise | None = None,
         latency: Sequence[float] | None = None,
         random_state: int | np.random.RandomState | None = 0,
-        updates: int = 500,
+        updates: int = 1000,
         batch_size: int = 128,
         learning_rate: float = 3e-3,
         threshold: float = 0.02,
