@@ -161,10 +161,17 @@ def test_the_hash_tells_other_data_apart(folder, tmp_path, tiny_zoo):
     assert len(before) == 16 and int(before, 16)
     copy = shutil.copytree(folder, tmp_path / "copy")
     assert Benchmark.read(copy).data_hash == before
+    recipe = (copy / "benchmark.toml").read_text()
+    (copy / "benchmark.toml").write_text(f'notes = "prose"\n# a comment\n{recipe}')
+    assert Benchmark.read(copy).data_hash == before  # words about the data are no data
     hashes = {before}
-    for name in ("benchmark.toml", "schedules.parquet", "baselines.parquet"):
+    for name, more in {
+        "benchmark.toml": b"\n[more]\nfact = 1\n",
+        "schedules.parquet": b"\n",
+        "baselines.parquet": b"\n",
+    }.items():
         kept = (copy / name).read_bytes()
-        (copy / name).write_bytes(kept + b"\n")
+        (copy / name).write_bytes(kept + more)
         hashes.add(Benchmark.read(copy).data_hash)
         (copy / name).write_bytes(kept)
     zoo = shutil.copytree(tiny_zoo, tmp_path / "zoo")
