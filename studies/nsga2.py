@@ -26,6 +26,11 @@ from studies.problem import SearchProblem
 Schedules = NDArray[np.int64]  # (n, L)
 
 
+ROUNDS = 20
+"""Rounds of mating in search of enough unseen children; a space that is nearly used up needs
+them all, and pymoo's 100 take most of the time there."""
+
+
 class NSGA2Optimizer(Optimizer):
     """pymoo's NSGA-II on (predicted score, latency): the whole front in one run.
 
@@ -56,6 +61,7 @@ class NSGA2Optimizer(Optimizer):
             repair=_Repair(problem),
             eliminate_duplicates=_Unseen(ledger),
         )
+        algorithm.mating.n_max_iterations = ROUNDS
         algorithm.setup(_Problem(problem, ledger), termination=NoTermination(), seed=int(rng.integers(2**31)))
         while ledger.open:
             generation = algorithm.ask()
