@@ -37,7 +37,9 @@ VERSIONS = ("omsdpm", "torch", "diffusers", "numpy", "scikit-learn")
 def write_card(benchmark: Benchmark) -> Path:
     """Writes ``CARD.md`` into the benchmark's folder: its facts, and how and with what it was made."""
     lines = [f"# {benchmark.name}", "", benchmark.summary, ""]
-    lines += ["Written by `omsdpm-bench dataset build`; every number below is read off the files beside it.", ""]
+    command = f"omsdpm-bench dataset build {benchmark.folder.name}"
+    lines += [f"Data and card are made by `{command}` in the folder above, from `benchmark.toml`;"]
+    lines += ["every number below is read off the files beside it.", ""]
     lines += ["| | |", "|---|---|"]
     lines += [f"| {key} | {value} |" for key, value in _facts(benchmark)]
     lines += ["", "## How it was measured", "", *_rounds(benchmark)]
