@@ -17,6 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from predictors._recurrence import recurrence, sigmoids_first
 from predictors._tokens import Tokens
 
 SAME = {"regression_head.layer.": "regression_head.MLP.3."}
@@ -126,10 +127,15 @@ class ScheduleNetwork(nn.Module):
         lengths = batch.lengths if rows is None else batch.lengths[rows]
         order = torch.argsort(lengths, descending=True, stable=True)
         rows = order if rows is None else rows[order]
-        lengths = lengths[order]
+        steps = torch.arange(int(lengths.max()))
+        reached = lengths[order] > steps[:, None]  # (S, m)
+        alive = reached.sum(dim=1).tolist()
         device = batch.token.device
-        token, time = batch.token[rows.to(device)], batch.time[rows.to(device)]
-        encoded = self._walk(token, time, lengths, *self._gate_tables(batch))
+        step, row = (index.to(device) for index in reached.nonzero(as_tuple=True))  # (T,) packed
+        at = rows.to(device)[row], step
+        outputs = self._walk(batch.token[at], batch.time[at], alive, *self._gate_tables(batch))
+        # Sums have the direction of means.
+        encoded = outputs.new_zeros(len(rows), self.sizes.hidden).index_add(0, row, F.normalize(outputs, dim=1))
         scores = self.regression_head["MLP"](F.normalize(encoded, dim=1)).squeeze(1)
         return torch.empty_like(scores).index_copy(0, order.to(device), scores)
 
@@ -137,46 +143,26 @@ class ScheduleNetwork(nn.Module):
         self,
         token: torch.Tensor,
         time: torch.Tensor,
-        lengths: torch.Tensor,
+        alive: list[int],
         token_gates: torch.Tensor,
         time_gates: torch.Tensor,
     ) -> torch.Tensor:
-        """The LSTM; sums of its normalized outputs ``(m, H)``, which have the mean's direction."""
-        recurrent = [self._rnn("weight_hh", layer).t() for layer in range(self.sizes.layers)]
-        upper = [
-            (self._rnn("weight_ih", layer), self._rnn("bias_ih", layer) + self._rnn("bias_hh", layer))
-            for layer in range(1, self.sizes.layers)
-        ]
-        steps = int(lengths[0])
-        walking = (lengths[:, None] > torch.arange(steps)).sum(dim=0).tolist()  # (S,) rows that reach each token
-        m = len(lengths)
-        total = torch.zeros(m, self.sizes.hidden, device=token.device)
-        h, c = [total] * self.sizes.layers, [total] * self.sizes.layers
-        ended: list[torch.Tensor] = []
-        for step, alive in enumerate(walking):
-            if alive < m:
-                ended.append(total[alive:])
-                total, m = total[:alive], alive
-                h, c = [rows[:alive] for rows in h], [rows[:alive] for rows in c]
-            gates = F.embedding(token[:m, step], token_gates) + F.embedding(time[:m, step], time_gates)
-            for layer, weight in enumerate(recurrent):
-                if layer:
-                    gates = F.linear(h[layer - 1], *upper[layer - 1])
-                if step:
-                    gates = gates + h[layer] @ weight
-                i, f, g, o = gates.chunk(4, dim=1)
-                c[layer] = torch.sigmoid(f) * c[layer] + torch.sigmoid(i) * torch.tanh(g)
-                h[layer] = torch.sigmoid(o) * torch.tanh(c[layer])
-            total = total + F.normalize(h[-1], dim=1)
-        return torch.cat([total, *reversed(ended)])
+        """The LSTM over packed tokens ``(T,)``; its outputs ``(T, H)``."""
+        gates = F.embedding(token, token_gates) + F.embedding(time, time_gates)
+        outputs = recurrence(gates, sigmoids_first(self._rnn("weight_hh", 0)).t(), alive)
+        for layer in range(1, self.sizes.layers):
+            bias = self._rnn("bias_ih", layer) + self._rnn("bias_hh", layer)
+            gates = F.linear(outputs, sigmoids_first(self._rnn("weight_ih", layer)), sigmoids_first(bias))
+            outputs = recurrence(gates, sigmoids_first(self._rnn("weight_hh", layer)).t(), alive)
+        return outputs
 
     def _rnn(self, name: str, layer: int) -> torch.Tensor:
         return self.ms_encoder.get_parameter(f"rnn.{name}_l{layer}")
 
     def _gate_tables(self, batch: TokenBatch) -> tuple[torch.Tensor, torch.Tensor]:
         """The LSTM's input projections of tokens ``(U, 4 H)`` and of timesteps ``(V + 1, 4 H)``."""
-        weight = self._rnn("weight_ih", 0)
-        bias = self._rnn("bias_ih", 0) + self._rnn("bias_hh", 0)
+        weight = sigmoids_first(self._rnn("weight_ih", 0))
+        bias = sigmoids_first(self._rnn("bias_ih", 0) + self._rnn("bias_hh", 0))
         embedded = self.model_embedder["embedder"](batch.vocabulary).flatten(1)  # (U, G * 32)
         if self.solver_groups:
             orders = (batch.vocabulary > 0).sum(dim=1)

@@ -14,6 +14,7 @@ from omsdpm.errors import InputError
 COMMANDS = {
     "fit": "benchmarks.cli.predictor:fit",
     "evaluate": "benchmarks.cli.predictor:evaluate",
+    "compare": "benchmarks.cli.compare:compare",
 }
 
 

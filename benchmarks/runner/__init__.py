@@ -1,5 +1,8 @@
 """The run: fit a predictor, search on it, sample the winners for real, write it all down."""
 
+from benchmarks.runner._compare import compare
+from benchmarks.runner._compare_table import comparison_table
+from benchmarks.runner._comparison import Comparison
 from benchmarks.runner._leaderboard import COLUMNS, Leaderboard
 from benchmarks.runner._result import RunResult
 from benchmarks.runner._run import run_benchmark
@@ -10,6 +13,7 @@ from benchmarks.runner._winners import Scored, Winner
 
 __all__ = [
     "COLUMNS",
+    "Comparison",
     "Leaderboard",
     "RunResult",
     "Scored",
@@ -17,6 +21,8 @@ __all__ = [
     "SearchSettings",
     "Settings",
     "Winner",
+    "compare",
+    "comparison_table",
     "run_benchmark",
     "run_search",
     "search_table",

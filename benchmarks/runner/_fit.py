@@ -26,15 +26,20 @@ Ranking = dict[str, Correlations]
 """Correlations by split."""
 
 
-def fit(name: str, benchmark: Benchmark, train: ScheduleDataset, seed: int) -> Predictor:
-    """Fits a predictor on ``train``, with the validation split for its own tuning."""
-    predictor = make_predictor(
+def unfitted(name: str, benchmark: Benchmark, seed: int) -> Predictor:
+    """A predictor that knows all of the benchmark but its scores."""
+    return make_predictor(
         name,
         space=benchmark.space,
         noise=benchmark.noise,
         latency=list(benchmark.latency),
         random_state=seed,
     )
+
+
+def fit(name: str, benchmark: Benchmark, train: ScheduleDataset, seed: int) -> Predictor:
+    """Fits a predictor on ``train``, with the validation split for its own tuning."""
+    predictor = unfitted(name, benchmark, seed)
     held_back: dict[str, Any] = {}
     validation = benchmark.dataset.subset("validation")
     if len(validation):

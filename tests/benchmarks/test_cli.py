@@ -30,8 +30,12 @@ sys.exit(code)
 
 
 @pytest.mark.parametrize(
-    "args", [["--help"], ["--version"], ["list"], ["run", "--help"], ["zoo", "--help"], ["zoo", "train", "--help"]]
-)
+    "args",
+    [
+        ["--help"], ["--version"], ["list"], ["run", "--help"], ["zoo", "--help"], ["zoo", "train", "--help"],
+        ["predictor", "compare", "--help"],
+    ],
+)  # fmt: skip
 def test_light_commands_import_nothing_heavy(args):
     outcome = subprocess.run([sys.executable, "-c", PROBE, *args], capture_output=True, text=True, timeout=60)
     assert outcome.returncode == 0, outcome.stderr

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from benchmarks.runner._appended import AppendedCSV
 from benchmarks.runner._leaderboard import COLUMNS, Leaderboard
 from omsdpm.errors import InputError
 
@@ -85,6 +86,30 @@ def test_failed_write_leaves_the_old_file(tmp_path):
     with pytest.raises(ValueError, match="unexpected"):
         board.append([row(score=2), row(unexpected=3)])
     assert board.path.read_bytes() == before
+
+
+def test_rows_are_read_back_as_text(tmp_path):
+    board = Leaderboard(tmp_path / "board.csv")
+    assert board.rows() == []
+    board.append([row(score=1, device='a "quoted", name'), row(score=2.5)])
+    assert board.rows() == [row(score="1", device='a "quoted", name'), row(score="2.5")]
+
+
+def test_a_torn_row_is_told_by_number(tmp_path):
+    board = Leaderboard(tmp_path / "board.csv")
+    board.append([row(score=1)])
+    with board.path.open("a") as file:
+        file.write("2026-01-01,tiny\n")
+    with pytest.raises(InputError, match="row 2 has 2 cells, expected 20; mend it or give another --leaderboard"):
+        board.rows()
+
+
+def test_columns_are_the_files_own(tmp_path):
+    table = AppendedCSV(tmp_path / "t.csv", ("a", "b"))
+    table.append([{"a": 1, "b": "x"}])
+    assert table.path.read_text() == "a,b\n1,x\n"
+    with pytest.raises(InputError, match="has other columns than this version writes: name another file"):
+        AppendedCSV(table.path, ("a", "c")).check()
 
 
 def test_check_writes_nothing(tmp_path):
