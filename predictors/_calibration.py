@@ -12,6 +12,9 @@ Array = NDArray[np.float64]
 KNOTS = 24
 """Bins of equally many schedules whose means the curve goes through."""
 
+HALF_WIDTHS = np.array([0.6745, 1.6449])
+"""Of the central 50 % and 90 % of the standard normal law."""
+
 LEAST_RISE = 1e-6
 """Rise from knot to knot where the measured means do not rise, so that no rank is lost."""
 
@@ -53,3 +56,13 @@ class RisingCurve:
         piece = np.clip(np.searchsorted(self.raw, raw) - 1, 0, len(self.raw) - 2)
         slope = np.diff(self.z) / np.diff(self.raw)
         return self.z[piece] + slope[piece] * (raw - self.raw[piece])
+
+
+def normal_scale(residual: Array) -> float:
+    """The standard deviation of a normal law whose central 50 % and 90 % hold about these many residuals.
+
+    Errors of predictors have heavier tails than a normal law; the usual standard deviation
+    would follow a few bad schedules and make every interval too wide.
+    """
+    half, most = np.quantile(np.abs(residual), [0.5, 0.9]) / HALF_WIDTHS
+    return float(0.5 * (half + most))

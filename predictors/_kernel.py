@@ -1,97 +1,211 @@
-"""A covariance of schedules: who covers the lambda axis, and how finely it is stepped."""
+"""A covariance of schedules: sets of steps, compared through sums of their features."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.gaussian_process.kernels import Hyperparameter, Kernel, NormalizedKernelMixin, StationaryKernelMixin
 
-from omsdpm.noise import Noise
+from omsdpm.noise import Noise, lambda_of
+from omsdpm.solvers.dpm_solver import T_START, time_end
 from omsdpm.spaces import DPMSolverSpace, ScheduleSpace
-from predictors._axis import Ints, Steps, piecewise, steps_of
+from predictors._axis import Ints, steps_of
 
 Array = NDArray[np.float64]
 
-GRID = 32
-"""Positions on the lambda axis at which schedules are compared."""
+HALF_WAVES = 4
+"""Finest of the waves along an axis that tell where a step is."""
 
-THIRDS = 3
-"""Parts of the axis whose step sizes have their own length scale."""
+TYPICAL_GAP = 0.2
+"""Of an axis; brings gaps to the size of the other features."""
 
-SMALLEST_GAP = 1e-3
-"""Of the lambda axis; keeps logarithms of gaps finite."""
+SMALLEST_GAP = 0.02
+"""Of an axis; keeps logarithms of gaps finite."""
+
+JITTER = 1e-10
+"""Of the mean variance, on the diagonal; duplicate schedules stay solvable whatever the weights."""
 
 
-def kernel_coordinates(X: Ints, space: ScheduleSpace, noise: Noise) -> tuple[Array, tuple[int, ...]]:
-    """Canonical schedules ``(n, L)`` as coordinates ``(n, F)`` in groups of the returned widths.
+@dataclass(frozen=True)
+class StepTable:
+    """The steps of ``n`` schedules, at most ``S`` each; a step is one of DDIM or one DPM-Solver.
 
-    A group for every member: the indicator function of where it covers the axis; so two
-    schedules are apart by how much of the axis different members cover, each pair of members by
-    its own amount. Then the log gap function in thirds of the axis, the ends, and the
-    order function of DPM-Solvers. Functions are scaled by ``1 / sqrt(size)``, which
-    makes squared distances averages over the axis.
+    Attributes:
+        kind: ``(n, S, C)`` what a step does; zero after a schedule's last step.
+        kind_factors: the ``C`` columns' factors; columns of one share a weight.
+        place: ``(n, S, 2)`` where it starts on the lambda axis and in time, 0 noise and 1 image.
+        gap: ``(n, S, 2)`` how far it goes on each.
+        whole: ``(n, W)`` features of the schedule that are no sum over steps.
+        whole_factors: the ``W`` columns' factors.
     """
+
+    kind: Array
+    kind_factors: list[str]
+    place: Array
+    gap: Array
+    whole: Array
+    whole_factors: list[str]
+
+
+def kernel_coordinates(X: Ints, space: ScheduleSpace, noise: Noise) -> tuple[Array, list[tuple[str, ...]]]:
+    """Canonical schedules ``(n, L)`` as coordinates ``(n, F)`` and the ``F`` coordinates' factors.
+
+    A coordinate is the sum over steps of (kind) x (gap) x (place), each one of its few
+    features, as in a product kernel on steps; so linear functions of the coordinates are
+    sums over steps of what a member's step costs at its place and width. Coordinates of
+    equal factors belong together; their weight is the product of the factors' weights.
+    """
+    table = _solver_table(X, space, noise) if isinstance(space, DPMSolverSpace) else _slot_table(X, space, noise)
+    place, place_factors = [np.ones_like(table.place[:, :, 0])], ["anywhere"]
+    for axis in range(2):
+        for k in range(1, HALF_WAVES + 1):
+            angle = np.pi * k * table.place[:, :, axis]
+            place += [np.cos(angle), np.sin(angle)]
+            place_factors += [f"wave {k} of axis {axis}"] * 2
+    gap = np.concatenate([np.ones_like(table.gap[:, :, :1]), table.gap / TYPICAL_GAP], axis=2)
+    gap_factors = ["any gap", "gap of axis 0", "gap of axis 1"]
+    kind_and_gap = (table.kind[:, :, :, None] * gap[:, :, None, :]).reshape(*table.kind.shape[:2], -1)  # (n, S, C * 3)
+    sums = np.matmul(kind_and_gap.swapaxes(1, 2), np.stack(place, axis=2)).reshape(len(X), -1)
+    factors: list[tuple[str, ...]] = [(k, g, p) for k in table.kind_factors for g in gap_factors for p in place_factors]
+    return np.concatenate([sums, table.whole], axis=1), factors + [(w,) for w in table.whole_factors]
+
+
+def _slot_table(X: Ints, space: ScheduleSpace, noise: Noise) -> StepTable:
+    """Steps of spaces with one step a slot; the second axis counts slots, evenly spaced in time."""
     steps = steps_of(X, space, noise)
-    grid = (np.arange(GRID) + 0.5) / GRID
-    member = piecewise(steps, steps.member, grid)  # (n, Q)
-    groups = [(member == k) / np.sqrt(GRID) for k in range(1, space.num_models + 1)]
-    log_gap = np.log(np.maximum(piecewise(steps, steps.gaps, grid), SMALLEST_GAP))
-    groups += [part / np.sqrt(part.shape[1]) for part in np.array_split(log_gap, THIRDS, axis=1)]
-    groups.append(_ends(steps))
-    if isinstance(space, DPMSolverSpace):
-        groups.append(piecewise(steps, steps.order, grid) / np.sqrt(GRID))
-    return np.concatenate(groups, axis=1).astype(float), tuple(group.shape[1] for group in groups)
+    active, count = steps.active, steps.active.sum(axis=1)
+    slot = np.argsort(X[:, ::-1] == 0, axis=1, kind="stable")[:, : active.shape[1]]  # from the noise end
+    time = np.where(active, slot / space.length, 1.0)
+    time_gap = np.where(active, np.diff(time, axis=1, append=1.0), 0.0)
+    member = _one_hot(steps.member, space.num_models)  # (n, S, M)
+    rows, last = np.arange(len(X)), count - 1
+    ends = [
+        count[:, None],
+        steps.position[:, :1] + 0.05,
+        time[:, :1] + 0.05,
+        np.maximum(steps.gaps[rows, last], SMALLEST_GAP)[:, None],
+        time_gap[rows, last][:, None] + SMALLEST_GAP,
+    ]
+    names = ["count", "first place", "first time", "last gap", "last time gap"]
+    return StepTable(
+        np.concatenate([active[:, :, None], member], axis=2).astype(float),
+        ["step", *(f"member {k}" for k in range(1, space.num_models + 1))],
+        np.stack([steps.position, time], axis=2),
+        np.stack([steps.gaps, time_gap], axis=2),
+        np.concatenate([np.log(np.concatenate(ends, axis=1)), member[:, 0], member[rows, last]], axis=1),
+        [*names, *["first member"] * space.num_models, *["last member"] * space.num_models],
+    )
 
 
-def _ends(steps: Steps) -> Array:
-    """Number of steps and what is left before the first and after the last, ``(n, 3)``, as logarithms."""
-    count = steps.active.sum(axis=1)
-    last = np.take_along_axis(steps.gaps, count[:, None] - 1, axis=1)[:, 0]
-    return np.log(np.column_stack([count, np.maximum(steps.position[:, 0], 0) + 0.05, np.maximum(last, SMALLEST_GAP)]))
+def _solver_table(X: Ints, space: DPMSolverSpace, noise: Noise) -> StepTable:
+    """Solvers as steps, image end first; each knows its stages' members and its order."""
+    groups, orders = space.groups(X), space.orders(X)  # (n, K, 3), (n, K)
+    active, count = orders > 0, (orders > 0).sum(axis=1)
+    start = np.maximum(1 - np.arange(1, space.num_solvers + 1) / count[:, None], 0.0)
+    width = np.broadcast_to(1 / count[:, None], start.shape)
+    nfe = space.nfe(X)
+    start_lambda, *ends = lambda_of(noise.log_alpha([T_START, time_end(0), time_end(10**6)]))
+    to_image = np.where(nfe >= 15, ends[1], ends[0])[:, None] - start_lambda
+
+    def time(position: Array) -> Array:
+        return 1 - noise.inverse_lambda(start_lambda + position * to_image) / T_START
+
+    early = time(start)
+    stages = [_one_hot(groups[:, :, s], space.num_models) for s in range(groups.shape[2])]  # (n, K, M) each
+    order = _one_hot(orders, groups.shape[2])
+    kind = [active[:, :, None], order, *stages, np.sum(stages, axis=0)]
+    members = range(1, space.num_models + 1)
+    kind_factors = ["step", *["order"] * order.shape[2]]
+    kind_factors += [f"member {k} ends" for k in members]  # the last evaluated stage, which alone every order has
+    kind_factors += [f"stage {s}" for s in range(1, len(stages)) for _ in members] + [f"member {k}" for k in members]
+    rows, first = np.arange(len(X)), count - 1
+    each = np.concatenate([*stages, orders[:, :, None]], axis=2)
+    whole = [np.log(np.column_stack([count, nfe])), (nfe >= 15)[:, None], order.sum(axis=1) / count[:, None]]
+    whole_factors = ["count", "nfe", "end", *["orders"] * order.shape[2]]
+    whole_factors += [*["last solver"] * each.shape[2], *["first solver"] * each.shape[2]]
+    return StepTable(
+        np.concatenate(kind, axis=2).astype(float) * active[:, :, None],
+        kind_factors,
+        np.stack([start, early], axis=2),
+        np.stack([width, time(np.minimum(start + width, 1.0)) - early], axis=2),
+        np.concatenate([*whole, each[:, 0], each[rows, first]], axis=1).astype(float),
+        whole_factors,
+    )
 
 
-class GroupedMatern(StationaryKernelMixin, NormalizedKernelMixin, Kernel):
-    """Matérn 5/2 with a length scale for each group of coordinates.
+def _one_hot(values: Ints, most: int) -> Array:
+    """``(...,) -> (..., most)``: indicators of the values from 1 to ``most``."""
+    return (values[..., None] == np.arange(1, most + 1)).astype(float)
 
-    ``k = (1 + a + a^2 / 3) exp(-a)`` with ``a = sqrt(5 d2)`` and
-    ``d2 = sum_g |x_g - x'_g|^2 / length_scale_g^2``.
+
+class StepKernel:
+    """Matérn 5/2 on weighted coordinates plus a linear kernel on them.
+
+    ``k(x, x') = s_m (1 + a + a^2 / 3) exp(-a) + s_l (1 + <f, f'>)`` with ``a = sqrt(5) |f - f'|``
+    (Rasmussen and Williams, 2006, eq. 4.17), where ``f`` are the coordinates, standardized
+    by the training schedules in groups of equal factors and multiplied by square roots
+    of weights. A group's weight is the product of its factors' weights, so dozens
+    of hyperparameters weigh hundreds of groups: a length scale for each member, each wave
+    of an axis, each gap feature.
+
+    Hyperparameters are a vector ``theta`` ``(H,)`` of logarithms: the factors' weights, then
+    ``s_m``, ``s_l`` and the variance of measurement noise.
 
     Args:
-        widths: number of coordinates in each group.
-        length_scale: ``(G,)``, one a group.
-        length_scale_bounds: of all of them.
+        coordinates: ``(n, F)`` of the training schedules.
+        factors: ``(F,)``, of :func:`kernel_coordinates`.
     """
 
-    def __init__(
-        self,
-        widths: tuple[int, ...],
-        length_scale: Any = 1.0,
-        length_scale_bounds: tuple[float, float] = (3e-2, 1e3),
-    ) -> None:
-        self.widths = widths
-        self.length_scale = length_scale
-        self.length_scale_bounds = length_scale_bounds
+    def __init__(self, coordinates: Array, factors: list[tuple[str, ...]]) -> None:
+        groups = {group: g for g, group in enumerate(dict.fromkeys(factors))}
+        names = {name: h for h, name in enumerate(dict.fromkeys(name for group in groups for name in group))}
+        self.group = np.array([groups[group] for group in factors])  # (F,)
+        self.design = np.zeros((len(groups), len(names)))
+        for group, g in groups.items():
+            self.design[g, [names[name] for name in group]] = 1
+        self.center = coordinates.mean(axis=0)
+        variance = np.bincount(self.group, ((coordinates - self.center) ** 2).mean(axis=0))
+        # What never varied in training has no scale of its own, as a member not seen.
+        self.scale = np.sqrt(np.where(variance > 1e-12, variance, 1.0))[self.group]
+        self.start = np.r_[np.zeros(len(names)), np.log([1.0, 0.3, 0.02])]
+        self.bounds = [(-8.0, 8.0)] * len(names) + [(-7.0, 7.0), (-9.0, 5.0), (-12.0, 1.0)]
 
-    @property
-    def hyperparameter_length_scale(self) -> Hyperparameter:
-        return Hyperparameter("length_scale", "numeric", self.length_scale_bounds, len(self.widths))
+    def embed(self, coordinates: Array, theta: Array) -> Array:
+        """``(n, F) -> (n, F)``: weighted standardized coordinates."""
+        weights = np.exp(self.design @ theta[:-3]) / len(self.design)  # (G,)
+        return (coordinates - self.center) / self.scale * np.sqrt(weights)[self.group]
 
-    def __call__(self, X: Array, Y: Array | None = None, eval_gradient: bool = False) -> Any:
-        """``(n, F), (m, F) -> (n, m)``, and with ``eval_gradient`` that by the log length scales ``(n, n, G)``."""
-        scales = np.broadcast_to(np.asarray(self.length_scale, dtype=float), len(self.widths))
-        if not eval_gradient:
-            weights = np.repeat(1 / scales, self.widths)
-            return _matern(_squared_distance(X * weights, None if Y is None else Y * weights))[0]
-        ends = np.cumsum((0, *self.widths))
-        parts = [
-            _squared_distance(X[:, start:end] / scale)
-            for start, end, scale in zip(ends, ends[1:], scales, strict=False)
-        ]
-        K, slope = _matern(np.sum(parts, axis=0))
-        # d d2_g / d log scale_g = -2 d2_g
-        return K, np.stack([-2 * slope * part for part in parts], axis=-1)
+    def __call__(self, f: Array, g: Array, theta: Array) -> Array:
+        """``(n, F), (m, F) -> (n, m)``: covariances of embeddings, without noise."""
+        matern, linear = np.exp(theta[-3:-1])
+        return matern * _matern(_squared_distance(f, g))[0] + linear * (1 + f @ g.T)
+
+    def diagonal(self, f: Array, theta: Array) -> Array:
+        """``(n, F) -> (n,)``: variances of embeddings, without noise."""
+        matern, linear = np.exp(theta[-3:-1])
+        return matern + linear * (1 + (f**2).sum(axis=1))
+
+    def covariance(self, f: Array, theta: Array) -> Array:
+        """``(n, F) -> (n, n)``: of measurements, with noise on the diagonal."""
+        K = self(f, f, theta)
+        variance = self.diagonal(f, theta)
+        K[np.diag_indices(len(f))] = variance + np.exp(theta[-1]) + JITTER * variance.mean()
+        return K
+
+    def gradient(self, f: Array, theta: Array, slope: Array) -> Array:
+        """Derivative by ``theta`` ``(H,)`` of a function whose derivative by the covariance is ``slope`` ``(n, n)``.
+
+        Needs no array of n x n for each hyperparameter: with ``W`` the slope by squared distances,
+        ``sum_ij W_ij (f_ic - f_jc)^2 = 2 sum_i f_ic (f_ic sum_j W_ij - (W f)_ic)``.
+        """
+        matern, linear, noise = np.exp(theta[-3:])
+        values, by_distance = _matern(_squared_distance(f, f))
+        W = matern * by_distance * slope
+        moved = f * (2 * f * W.sum(axis=1)[:, None] - 2 * W @ f + linear * slope @ f)
+        weights = np.bincount(self.group, moved.sum(axis=0))
+        tail = [matern * (slope * values).sum(), linear * (slope * (1 + f @ f.T)).sum(), noise * np.trace(slope)]
+        return np.r_[self.design.T @ weights, tail]
 
 
 def _matern(squared: Array) -> tuple[Array, Array]:
@@ -101,11 +215,6 @@ def _matern(squared: Array) -> tuple[Array, Array]:
     return (1 + a + a**2 / 3) * decay, -5 / 6 * (1 + a) * decay
 
 
-def _squared_distance(A: Array, B: Array | None = None) -> Array:
-    """``(n, F), (m, F) -> (n, m)``, exactly zero from a row to itself."""
-    B_ = A if B is None else B
-    squared = (A**2).sum(axis=1)[:, None] + (B_**2).sum(axis=1) - 2 * A @ B_.T
-    np.maximum(squared, 0, out=squared)
-    if B is None:
-        np.fill_diagonal(squared, 0)
-    return squared
+def _squared_distance(f: Array, g: Array) -> Array:
+    """``(n, F), (m, F) -> (n, m)``, never negative."""
+    return np.maximum((f**2).sum(axis=1)[:, None] + (g**2).sum(axis=1) - 2 * f @ g.T, 0)

@@ -149,12 +149,16 @@ class ScheduleNetwork(nn.Module):
     ) -> torch.Tensor:
         """The LSTM over packed tokens ``(T,)``; its outputs ``(T, H)``."""
         gates = F.embedding(token, token_gates) + F.embedding(time, time_gates)
-        outputs = recurrence(gates, sigmoids_first(self._rnn("weight_hh", 0)).t(), alive)
+        outputs = self._recur(gates, 0, alive)
         for layer in range(1, self.sizes.layers):
             bias = self._rnn("bias_ih", layer) + self._rnn("bias_hh", layer)
             gates = F.linear(outputs, sigmoids_first(self._rnn("weight_ih", layer)), sigmoids_first(bias))
-            outputs = recurrence(gates, sigmoids_first(self._rnn("weight_hh", layer)).t(), alive)
+            outputs = self._recur(gates, layer, alive)
         return outputs
+
+    def _recur(self, gates: torch.Tensor, layer: int, alive: list[int]) -> torch.Tensor:
+        weight = sigmoids_first(self._rnn("weight_hh", layer)).t()
+        return recurrence(gates[None], weight[None], alive)[0]
 
     def _rnn(self, name: str, layer: int) -> torch.Tensor:
         return self.ms_encoder.get_parameter(f"rnn.{name}_l{layer}")

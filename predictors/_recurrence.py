@@ -1,14 +1,14 @@
-"""An LSTM's recurrence over sequences of different lengths, with its gradient written out.
+"""LSTM recurrences over sequences of different lengths, several networks at once, with their gradient written out.
 
 Automatic differentiation of a loop of small operations spends most of its time between
-them. Written out, what does not depend on the next step is done for all steps at once,
-and the gradient of the recurrent weight is one product. The layout is that of PyTorch's
-packed sequences: step by step, and within a step the rows that reach it, longest first.
+them. Written out, a step is one product and a few passes over memory in either direction.
+The layout is that of PyTorch's packed sequences: step by step, and within a step the
+rows that reach it, longest first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -16,16 +16,16 @@ import torch
 
 
 def recurrence(gates: torch.Tensor, weight: torch.Tensor, alive: Sequence[int]) -> torch.Tensor:
-    """Outputs of an LSTM layer from its input projections, starting from zeros.
+    """Outputs of one LSTM layer in each of ``K`` networks, from its input projections, starting from zeros.
 
     Args:
-        gates: ``(T, 4 H)`` input projections with biases, packed; of the input, forget and output
-            gates and of the candidate, in this order (:func:`sigmoids_first`).
-        weight: ``(H, 4 H)`` from the last output to the gates, columns in the same order.
+        gates: ``(K, T, 4 H)`` input projections with biases, packed; of the input, forget and
+            output gates and of the candidate, in this order (:func:`sigmoids_first`).
+        weight: ``(K, H, 4 H)`` from the last output to the gates, columns in the same order.
         alive: ``(S,)`` rows that reach each step, falling; they sum to ``T``.
 
     Returns:
-        ``(T, H)`` outputs, packed.
+        ``(K, T, H)`` outputs, packed.
     """
     return _Recurrence.apply(gates, weight, tuple(alive))
 
@@ -36,82 +36,82 @@ def sigmoids_first(gates: torch.Tensor) -> torch.Tensor:
     return torch.cat([i, f, o, g], dim=0)
 
 
+class Cells:
+    """The state of LSTM cells of which fewer and fewer rows go on."""
+
+    def __init__(self, weight: torch.Tensor) -> None:
+        self.weight = weight  # (K, H, 4 H)
+        self.h: torch.Tensor | None = None  # (K, m, H)
+        self.c: torch.Tensor | None = None
+
+    def step(self, gates: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Goes on with ``(K, m, 4 H)`` input projections of the first m rows, without gradients.
+
+        Returns:
+            The gates' activations ``(K, m, 4 H)``, and ``tanh(c)``, ``c`` and ``h``, ``(K, m, H)`` each.
+        """
+        hidden, rows = self.weight.shape[1], gates.shape[1]
+        acts = gates.clone() if self.h is None else torch.baddbmm(gates, self.h[:, :rows], self.weight)
+        acts[..., : 3 * hidden].sigmoid_()
+        acts[..., 3 * hidden :].tanh_()
+        i, f, o, g = acts.chunk(4, dim=-1)
+        new = i * g
+        if self.c is not None:
+            new.addcmul_(f, self.c[:, :rows])
+        tanh_c = new.tanh()
+        self.c, self.h = new, o * tanh_c
+        return acts, tanh_c, self.c, self.h
+
+
 class _Recurrence(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, gates: torch.Tensor, weight: torch.Tensor, alive: tuple[int, ...]) -> torch.Tensor:
-        hidden = weight.shape[0]
-        acts = torch.empty_like(gates)
-        c = gates.new_empty(len(gates), hidden)
-        h, tanh_c = torch.empty_like(c), torch.empty_like(c)
-        previous: slice | None = None
-        for now in _steps(alive):
-            a, rows = acts[now], now.stop - now.start
-            if previous is None:
-                a.copy_(gates[now])
-            else:
-                before = slice(previous.start, previous.start + rows)
-                torch.addmm(gates[now], h[before], weight, out=a)
-            a[:, : 3 * hidden].sigmoid_()
-            a[:, 3 * hidden :].tanh_()
-            i, f, o, g = a.chunk(4, dim=1)
-            torch.mul(i, g, out=c[now])
-            if previous is not None:
-                c[now].addcmul_(f, c[before])
-            torch.tanh(c[now], out=tanh_c[now])
-            torch.mul(o, tanh_c[now], out=h[now])
-            previous = now
-        ctx.save_for_backward(acts, c, tanh_c, h, weight)
-        ctx.alive = alive
-        return h
+        cells = Cells(weight)
+        kept = [cells.step(gates[:, now]) for now in _steps(alive)]
+        ctx.save_for_backward(weight, *(tensor for step in kept for tensor in step))
+        return torch.cat([h for *_, h in kept], dim=1)
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
         (grad_h,) = grads
-        acts, c, tanh_c, h, weight = ctx.saved_tensors
-        hidden = weight.shape[0]
-        before = _links(ctx.alive).to(acts.device)
-        i, f, o, g = acts.chunk(4, dim=1)
-        # By gate input, as far as it does not depend on later steps: times d loss / d c, or d h for o.
-        d = torch.empty_like(acts)
-        sigmoids = acts[:, : 3 * hidden]
-        torch.addcmul(sigmoids, sigmoids, sigmoids, value=-1, out=d[:, : 3 * hidden])
-        torch.addcmul(torch.ones_like(g), g, g, value=-1, out=d[:, 3 * hidden :])
-        d[:, :hidden] *= g
-        first = ctx.alive[0]
-        d[:first, hidden : 2 * hidden] = 0  # there is no cell to forget yet
-        d[first:, hidden : 2 * hidden] *= c[before]
-        d[:, 2 * hidden : 3 * hidden] *= tanh_c
-        d[:, 3 * hidden :] *= i
-        c_by_h = torch.addcmul(o, o * tanh_c, tanh_c, value=-1)
-        back = weight.t().contiguous()
-        dc = acts.new_zeros(0, hidden)
-        later: slice | None = None
-        for now in reversed(list(_steps(ctx.alive))):
-            dh = grad_h[now]
-            rows = now.stop - now.start
-            if later is not None:
+        weight, *saved = ctx.saved_tensors
+        kept = [saved[i : i + 4] for i in range(0, len(saved), 4)]
+        rows = [acts.shape[1] for acts, *_ in kept]
+        hidden = weight.shape[1]
+        back = weight.transpose(1, 2)
+        grad_weight = torch.zeros_like(weight)
+        by_gates: list[torch.Tensor] = [weight] * len(kept)
+        dc: torch.Tensor | None = None
+        slices = list(_steps(rows))
+        for step in reversed(range(len(kept))):
+            acts, tanh_c, _, _ = kept[step]
+            i, f, o, g = acts.chunk(4, dim=-1)
+            dh = grad_h[:, slices[step]]
+            if step + 1 < len(kept):
                 dh = dh.clone()
-                dh[: later.stop - later.start].addmm_(d[later], back)
-            if len(dc) < rows:  # sequences that end here
-                dc = torch.cat([dc, dc.new_zeros(rows - len(dc), hidden)])
-            dc.addcmul_(dh, c_by_h[now])
-            gate = d[now].view(rows, 4, hidden)
-            gate[:, :2] *= dc[:, None]
-            gate[:, 2] *= dh
-            gate[:, 3] *= dc
-            dc = dc * f[now]
-            later = now
-        return d, h[before].t() @ d[first:], None
+                dh[:, : rows[step + 1]].baddbmm_(by_gates[step + 1], back)
+            along = torch.addcmul(o, o * tanh_c, tanh_c, value=-1).mul_(dh)  # d h to d c
+            if dc is not None:
+                along[:, : dc.shape[1]] += dc
+            # Slopes of the activations, then times what reaches each gate.
+            d = torch.empty_like(acts)
+            sigmoids = acts[..., : 3 * hidden]
+            torch.addcmul(sigmoids, sigmoids, sigmoids, value=-1, out=d[..., : 3 * hidden])
+            by_i, by_f, by_o, by_g = d.chunk(4, dim=-1)
+            by_i.mul_(g).mul_(along)
+            by_o.mul_(tanh_c).mul_(dh)
+            torch.addcmul(along, along * g, g, value=-1, out=by_g).mul_(i)
+            if step:
+                _, _, c_before, h_before = (tensor[:, : rows[step]] for tensor in kept[step - 1])
+                by_f.mul_(c_before).mul_(along)
+                grad_weight.baddbmm_(h_before.transpose(1, 2), d)
+                dc = along.mul_(f)
+            else:
+                by_f.zero_()  # there was no cell to forget
+            by_gates[step] = d
+        return torch.cat(by_gates, dim=1), grad_weight, None
 
 
-def _steps(alive: Sequence[int]) -> Any:
+def _steps(alive: Sequence[int]) -> Iterator[slice]:
     """The packed rows of each step."""
     return (slice(start, stop) for start, stop in pairwise(accumulate(alive, initial=0)))
-
-
-def _links(alive: Sequence[int]) -> torch.Tensor:
-    """``(T - alive[0],)``: for each packed row after the first step, the same sequence's row one step before."""
-    counts = torch.tensor(alive)
-    starts = counts.cumsum(0) - counts
-    rows = torch.arange(int(counts[1:].sum())) - (starts[1:] - counts[0]).repeat_interleave(counts[1:])
-    return starts[:-1].repeat_interleave(counts[1:]) + rows

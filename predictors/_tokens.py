@@ -44,7 +44,7 @@ def tokenize(X: Ints, space: ScheduleSpace, noise: Noise, active_only: bool) -> 
     slots (groups), which shortens sequences; else they count like any other.
     """
     if isinstance(space, DPMSolverSpace):
-        groups, timesteps = space.groups(X), _solver_timesteps(X, space, noise)
+        groups, timesteps = space.groups(X), solver_timesteps(X, space, noise)
     else:
         groups, timesteps = X[:, :, None], np.broadcast_to(slot_timesteps(space), X.shape).astype(float)
         if active_only:
@@ -62,7 +62,7 @@ def tokenize(X: Ints, space: ScheduleSpace, noise: Noise, active_only: bool) -> 
     return Tokens(vocabulary, token.reshape(timesteps.shape), values[:known], time, lengths)
 
 
-def _solver_timesteps(X: Ints, space: DPMSolverSpace, noise: Noise) -> NDArray[np.float64]:
+def solver_timesteps(X: Ints, space: DPMSolverSpace, noise: Noise) -> NDArray[np.float64]:
     """``(n, L) -> (n, K)``: the timestep of each solver's image-end side, NaN for skipped ones.
 
     The ends of a schedule's A active solvers are uniform in lambda, as in sampling.

@@ -1,40 +1,51 @@
-"""A Gaussian process with a kernel over schedules on the time axis."""
+"""A Gaussian process with a kernel over schedules as sets of steps."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Kernel, WhiteKernel
+from scipy.linalg import cho_solve, cholesky, solve_triangular
+from scipy.optimize import minimize
+from scipy.stats import norm
 
 from omsdpm.noise import Noise
 from omsdpm.spaces import ScheduleSpace
 from predictors._base import Array, Predictor, Schedules
-from predictors._kernel import GroupedMatern, kernel_coordinates
+from predictors._kernel import StepKernel, kernel_coordinates
 
 CHUNK = 1024
 """Schedules scored at once; bounds the memory of their covariances with the training data."""
 
-JITTER = 1e-8
-"""On the diagonal, for duplicate schedules without noise."""
+PRIOR = 2.0
+"""Standard deviation, in logarithms, of a factor's weight before any label is seen."""
+
+PRIOR_OF_VARIANCES = 3.0
+"""The same of the three variances."""
+
+SEARCH_STEPS = 100
+"""Most steps of the search for hyperparameters."""
+
+LEVELS = (0.5, 0.9)
+"""Of the intervals that left-out labels must lie in as often as they say."""
+
+LEAST_WIDENING = 0.1
+"""Keeps standard deviations positive where all labels are equal."""
 
 
 class GPPredictor(Predictor):
-    """Gaussian process (scikit-learn) whose kernel compares who covers the lambda axis and how finely.
+    """Gaussian process whose kernel compares schedules as sets of steps: member, place and width.
 
     Exact regression on standardized (log) scores. Hyperparameters maximize the marginal
-    likelihood, on a random subset of the labels where there are many, because each of the
-    optimizer's steps costs the cube of their number.
+    likelihood, times a wide prior on their logarithms, on a random subset of the labels where
+    there are many, because each step of the search costs the cube of their number. Standard
+    deviations are then widened until intervals hold left-out labels as often as they say.
 
     Args:
         space, noise, latency, random_state: see :class:`predictors.Predictor`; latency is not used.
         tune_size: most labels that hyperparameters are found on.
-        restarts: of the likelihood's optimizer, from random hyperparameters.
     """
 
     has_std: ClassVar[bool] = True
@@ -45,60 +56,89 @@ class GPPredictor(Predictor):
         noise: Noise | None = None,
         latency: Sequence[float] | None = None,
         random_state: int | np.random.RandomState | None = 0,
-        tune_size: int = 300,
-        restarts: int = 0,
+        tune_size: int = 400,
     ) -> None:
         super().__init__(space, noise, latency, random_state)
         self.tune_size = tune_size
-        self.restarts = restarts
 
     def _learn(self, X: Schedules, z: Array, validation: tuple[Schedules, Array] | None) -> None:
-        seed = self._seed()
-        rows = np.random.default_rng(seed).permutation(len(X))[: self.tune_size]
-        coordinates, widths = self._coordinates(X)
-        tuned = GaussianProcessRegressor(
-            self._kernel(widths), alpha=JITTER, n_restarts_optimizer=self.restarts, random_state=seed
-        )
-        with warnings.catch_warnings():
-            # A length scale at its bound is a group that does not matter, not a failure.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            tuned.fit(coordinates[rows], z[rows])
-        self._condition(X, z, tuned.kernel_)
+        rows = np.random.default_rng(self._seed()).permutation(len(X))[: self.tune_size]
+        coordinates, factors = kernel_coordinates(X, self._space, self._noise)
+        kernel = StepKernel(coordinates, factors)
+        self._condition(X, z, _tuned(kernel, coordinates[rows], z[rows]))
 
-    def _condition(self, X: Schedules, z: Array, kernel: Kernel) -> None:
+    def _condition(self, X: Schedules, z: Array, theta: Array) -> None:
         """The exact posterior given all labels, with known hyperparameters."""
-        self.X_, self.z_ = X, z
-        self.process_ = GaussianProcessRegressor(kernel, alpha=JITTER, optimizer=None)
-        self.process_.fit(self._coordinates(X)[0], z)
+        self.X_, self.z_, self.theta_ = X, z, theta
+        coordinates, factors = kernel_coordinates(X, self._space, self._noise)
+        self.kernel_ = StepKernel(coordinates, factors)
+        self.embedding_ = self.kernel_.embed(coordinates, theta)
+        self.cholesky_ = cholesky(self.kernel_.covariance(self.embedding_, theta), lower=True)
+        inverse = cho_solve((self.cholesky_, True), np.eye(len(X)))
+        self.alpha_ = inverse @ z
+        self.widening_ = _widening(self.alpha_ / np.sqrt(np.diag(inverse)))
 
     def _score(self, X: Schedules) -> Array:
-        return self._in_chunks(X, with_std=False)[0]
+        return np.concatenate([self.kernel_(f, self.embedding_, self.theta_) @ self.alpha_ for f in self._embedded(X)])
 
     def _score_std(self, X: Schedules) -> Array:
-        return self._in_chunks(X, with_std=True)[1]
+        return np.concatenate([self._std(f) for f in self._embedded(X)])
 
-    def _in_chunks(self, X: Schedules, with_std: bool) -> tuple[Array, Array]:
-        means, stds = np.zeros(len(X)), np.zeros(len(X))
-        for start in range(0, len(X), CHUNK):
-            part = slice(start, start + CHUNK)
-            coordinates = self._coordinates(X[part])[0]
-            if with_std:
-                means[part], stds[part] = self.process_.predict(coordinates, return_std=True)
-            else:
-                means[part] = self.process_.predict(coordinates)
-        return means, stds
+    def _std(self, f: Array) -> Array:
+        """``(n, F) -> (n,)``: standard deviations of measurements of embedded schedules."""
+        with_training = self.kernel_(self.embedding_, f, self.theta_)
+        known = (solve_triangular(self.cholesky_, with_training, lower=True) ** 2).sum(axis=0)
+        variance = np.maximum(self.kernel_.diagonal(f, self.theta_) - known, 0) + np.exp(self.theta_[-1])
+        return self.widening_ * np.sqrt(variance)
 
-    def _kernel(self, widths: tuple[int, ...]) -> Kernel:
-        """Signal plus measurement noise, before tuning."""
-        signal = ConstantKernel(4.0, (1e-2, 1e4)) * GroupedMatern(widths, np.full(len(widths), 2.0))
-        return signal + WhiteKernel(1e-2, (1e-6, 2.0))
-
-    def _coordinates(self, X: Schedules) -> tuple[Array, tuple[int, ...]]:
-        return kernel_coordinates(X, self._space, self._noise)
+    def _embedded(self, X: Schedules) -> list[Array]:
+        return [
+            self.kernel_.embed(kernel_coordinates(X[i : i + CHUNK], self._space, self._noise)[0], self.theta_)
+            for i in range(0, len(X), CHUNK)
+        ]
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        return {}, {"X": self.X_, "z": self.z_, "theta": self.process_.kernel_.theta}
+        return {}, {"X": self.X_, "z": self.z_, "theta": self.theta_}
 
     def _restore(self, values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
-        X = self._space.check(arrays["X"])
-        self._condition(X, arrays["z"], self._kernel(self._coordinates(X)[1]).clone_with_theta(arrays["theta"]))
+        self._condition(self._space.check(arrays["X"]), arrays["z"], arrays["theta"])
+
+
+def _tuned(kernel: StepKernel, coordinates: Array, z: Array) -> Array:
+    """Hyperparameters ``(H,)`` of greatest posterior density given labels ``(n,)``."""
+    spread = np.full(len(kernel.start), PRIOR)
+    spread[-3:] = PRIOR_OF_VARIANCES
+
+    def loss(theta: Array) -> tuple[float, Array]:
+        value, slope = negative_log_likelihood(kernel, coordinates, z, theta)
+        away = (theta - kernel.start) / spread
+        return value + 0.5 * away @ away, slope + away / spread
+
+    found = minimize(
+        loss, kernel.start, jac=True, method="L-BFGS-B", bounds=kernel.bounds, options={"maxiter": SEARCH_STEPS}
+    )
+    return found.x
+
+
+def negative_log_likelihood(kernel: StepKernel, coordinates: Array, z: Array, theta: Array) -> tuple[float, Array]:
+    """Minus the log marginal likelihood of labels ``z`` ``(n,)``, up to a constant, and its gradient ``(H,)``.
+
+    Rasmussen and Williams (2006), eq. 5.8 and 5.9.
+    """
+    f = kernel.embed(coordinates, theta)
+    factor = cholesky(kernel.covariance(f, theta), lower=True)
+    inverse = cho_solve((factor, True), np.eye(len(z)))
+    alpha = inverse @ z
+    value = 0.5 * z @ alpha + np.log(np.diag(factor)).sum()
+    return float(value), kernel.gradient(f, theta, 0.5 * (inverse - np.outer(alpha, alpha)))
+
+
+def _widening(residuals: Array) -> float:
+    """By how much to multiply standard deviations so that intervals hold the left-out labels.
+
+    Args:
+        residuals: ``(n,)`` leave-one-out residuals over their predicted standard deviations,
+            ``alpha_i / sqrt(K^-1_ii)`` (Rasmussen and Williams, 2006, sec. 5.4.2).
+    """
+    sizes = np.quantile(np.abs(residuals), LEVELS)
+    return max(LEAST_WIDENING, float((sizes / norm.ppf(0.5 + np.array(LEVELS) / 2)).max()))

@@ -1,50 +1,133 @@
-"""The paper's LSTM and ranking loss, trained in seconds."""
+"""LSTMs over active steps, several trained as one and scored by lookup."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Self
+from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy import stats
+from torch.nn import functional as F
 
-from omsdpm.errors import InputError
 from omsdpm.noise import Noise
-from omsdpm.spaces import DPMSolverSpace, ScheduleSpace
-from predictors._base import Array, Predictor, Schedules
-from predictors._calibration import RisingCurve
-from predictors._network import PAPER, ScheduleNetwork, Sizes, TokenBatch, release_weights
-from predictors._ranking import ranking_loss
-from predictors._targets import TargetScale
-from predictors._tokens import tokenize
+from omsdpm.spaces import ScheduleSpace
+from predictors._neural import Head, NeuralPredictor, StepBatch, Weights
+from predictors._recurrence import Cells, recurrence
+from predictors._steps import StepTokens
 
-CHUNK = 2048
-"""Schedules scored at once; bounds memory, and larger is no faster."""
+CODE = 64
+"""Width of the code of what a step does, and of that of where."""
 
-CHECKS = 20
-"""How often validation schedules are looked at during training."""
+HIDDEN = 64
+"""Of an LSTM; half the paper's, at about a third of the work."""
+
+HEAD = (200, 200, 200)
+
+USUAL_STEPS = 8
+"""Sums of outputs are divided by it, which makes them of the size that the head expects."""
 
 
-class LSTMPredictor(Predictor):
-    """The paper's LSTM over schedules with its ranking loss (arXiv:2306.08860), trained in seconds.
+class LSTMWeights(Weights):
+    """Codes of steps, an LSTM over them, the sum of its outputs, a head.
 
-    The network is the paper's. Unlike its release, training takes a fixed number of
-    updates with a cosine learning rate, forms all pairs of a batch from one score a
-    schedule. What the network learns is order; its scores are mapped to the scale of the
-    measured ones by a rising curve, which changes no rank.
+    Steps are categorical, so an LSTM's input projection is a table over the distinct
+    things done, and for DPM-Solvers another over the distinct places.
+    """
+
+    from_what: torch.Tensor
+    from_where: torch.Tensor
+    from_output: torch.Tensor
+    gates_bias: torch.Tensor
+
+    def __init__(self, networks: int, what: int, where: int) -> None:
+        super().__init__(networks)
+        self.places = where > 0
+        self.linear("what", what, CODE)
+        if self.places:
+            self.linear("what_2", CODE, CODE)
+            self.linear("where", where, CODE)
+            self.linear("where_2", CODE, CODE)
+            self.uniform("from_where", HIDDEN**-0.5, CODE, 4 * HIDDEN)
+        self.uniform("from_what", HIDDEN**-0.5, CODE, 4 * HIDDEN)
+        self.uniform("from_output", HIDDEN**-0.5, HIDDEN, 4 * HIDDEN)
+        self.uniform("gates_bias", 2 * HIDDEN**-0.5, 1, 4 * HIDDEN)
+        self.head = Head(self, HIDDEN, HEAD)
+
+    def forward(self, batch: StepBatch, rows: torch.Tensor) -> torch.Tensor:
+        """Raw scores ``(K, m)``: walks over the active steps, each row as far as it goes."""
+        lengths = batch.lengths[rows]
+        order = torch.argsort(lengths, descending=True, stable=True)
+        reached = lengths[order] > torch.arange(int(lengths.max()))[:, None]  # (S, m)
+        alive = reached.sum(dim=1).tolist()
+        device = batch.what_of.device
+        step, row = (index.to(device) for index in reached.nonzero(as_tuple=True))  # (T,) packed
+        at = rows[order].to(device)[row], step
+        what, what_of = torch.unique(batch.what_of[at], return_inverse=True)
+        where, where_of = torch.unique(batch.where_of[at], return_inverse=True)
+        tables = self._gate_tables(batch.what[what], batch.where[where])
+        if torch.is_grad_enabled():
+            outputs = recurrence(_gates(tables, what_of, where_of), self.from_output, alive)
+            total = outputs.new_zeros(self.networks, len(rows), HIDDEN).index_add(1, row, outputs)
+        else:
+            total = self._walk_lightly(tables, what_of, where_of, alive)
+        scores = self.head(total / USUAL_STEPS, lengths[order])
+        return torch.empty_like(scores).index_copy(1, order.to(device), scores)
+
+    def _gate_tables(self, what: torch.Tensor, where: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The LSTM's input projections of what is done ``(K, U, 4 H)``, and of places ``(K, V, 4 H)``."""
+        what = self.apply_linear("what", what)
+        if not self.places:  # the code is of what is done where
+            return torch.baddbmm(self.gates_bias, F.silu(what), self.from_what), None
+        what = self.apply_linear("what_2", torch.sigmoid(what))
+        where = self.apply_linear("where_2", F.silu(self.apply_linear("where", where)))
+        return torch.baddbmm(self.gates_bias, what, self.from_what), torch.bmm(where, self.from_where)
+
+    def _walk_lightly(
+        self,
+        tables: tuple[torch.Tensor, torch.Tensor | None],
+        what_of: torch.Tensor,
+        where_of: torch.Tensor,
+        alive: list[int],
+    ) -> torch.Tensor:
+        """Sums of outputs ``(K, m, H)`` without what a gradient needs, so that all stays in the processor's cache."""
+        cells = Cells(self.from_output)
+        total = self.from_output.new_zeros(self.networks, alive[0], HIDDEN)
+        start = 0
+        for rows in alive:
+            now = slice(start, start + rows)
+            *_, h = cells.step(_gates(tables, what_of[now], where_of[now]))
+            total[:, :rows] += h
+            start += rows
+        return total
+
+
+def _gates(
+    tables: tuple[torch.Tensor, torch.Tensor | None], what_of: torch.Tensor, where_of: torch.Tensor
+) -> torch.Tensor:
+    """``(K, t, 4 H)``: input projections of steps, looked up."""
+    of_what, of_where = tables
+    gates = of_what.index_select(1, what_of)
+    return gates if of_where is None else gates + of_where.index_select(1, where_of)
+
+
+class LSTMPredictor(NeuralPredictor):
+    """LSTMs over active steps (member, place, width), several trained as one; ranks like the paper's in seconds.
+
+    Against ``lstm-paper``: null slots are left out and each step says instead how far it
+    goes; places are low waves of the noise axis and the time axis, which is smooth where few labels
+    are; every schedule of a batch is compared with every other one; three small
+    networks with a cosine learning rate take the place of a large one at a constant rate.
+    The constant updates need no early stopping: at the end the rate is zero, and on training
+    data twice as many ranked no better.
 
     Args:
         space, noise, latency, random_state: see :class:`predictors.Predictor`; latency is not used.
-        updates: Adam updates.
-        batch_size: schedules an update.
-        learning_rate: its largest value.
-        threshold: pairs whose (log) scores are closer are not compared, in standard
-            deviations of the training scores; the paper's 0.25 is in FID units of its data.
-        slots: ``"all"`` walks over null slots too, as the release does; ``"active"`` leaves them
-            out, which is several times faster and ranks worse: null slots tell the distance.
-        device: where the network runs.
+        networks: trained as one; the prediction is their mean.
+        updates: of AdamW.
+        batch_size: schedules an update, of which all pairs are compared.
+        learning_rate: its largest value; it rises over the first twentieth of the updates and
+            falls as a cosine.
+        weight_decay: of AdamW.
+        device: where the networks run.
     """
 
     def __init__(
@@ -53,123 +136,17 @@ class LSTMPredictor(Predictor):
         noise: Noise | None = None,
         latency: Sequence[float] | None = None,
         random_state: int | np.random.RandomState | None = 0,
-        updates: int = 1000,
+        networks: int = 3,
+        updates: int = 400,
         batch_size: int = 128,
-        learning_rate: float = 3e-3,
-        threshold: float = 0.02,
-        slots: Literal["active", "all"] = "all",
+        learning_rate: float = 1e-2,
+        weight_decay: float = 1e-2,
         device: str = "cpu",
     ) -> None:
-        super().__init__(space, noise, latency, random_state)
-        self.updates = updates
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.threshold = threshold
-        self.slots = slots
-        self.device = device
+        super().__init__(
+            space, noise, latency, random_state,
+            networks, updates, batch_size, learning_rate, weight_decay, device,
+        )  # fmt: skip
 
-    @classmethod
-    def from_release(cls, state: Mapping[str, torch.Tensor], space: ScheduleSpace, noise: Noise | None = None) -> Self:
-        """A fitted predictor with the weights of a checkpoint of the authors' release.
-
-        Its predictions are the network's scores as they are, on no scale of FID. The network
-        gets the sizes of the weights.
-
-        Args:
-            state: the state dict, the checkpoint's ``"predictor"``.
-            space: the space of the schedules; a checkpoint does not tell their length.
-            noise: for DPM-Solvers, the continuous schedule; ``None`` is ``LinearVP(0.1, 20)``.
-
-        Raises:
-            InputError: weights of another solver, of another number of members, or of another network.
-        """
-        predictor = cls(space=space, noise=noise, slots="all")
-        predictor._begin(TargetScale.identity())
-        predictor._set_network(release_weights(state))
-        predictor.curve_ = RisingCurve.identity()
-        return predictor
-
-    def _learn(self, X: Schedules, z: Array, validation: tuple[Schedules, Array] | None) -> None:
-        seed = self._seed()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.network_ = self._new_network()
-        self._train(self._batch(X), z, validation, np.random.default_rng(seed))
-        held_out, measured = validation or (X, z)
-        self.curve_ = RisingCurve.fit(self._raw(held_out), measured)
-
-    def _train(
-        self, batch: TokenBatch, z: Array, validation: tuple[Schedules, Array] | None, rng: np.random.Generator
-    ) -> None:
-        targets = torch.as_tensor(z, dtype=torch.float32, device=self.device)
-        optimizer = torch.optim.Adam(self.network_.parameters())
-        rates = self.learning_rate * _warm_cosine(self.updates)
-        best, kept = -np.inf, self.network_.state_dict()
-        for update, rows in enumerate(_batches(len(z), self.batch_size, self.updates, rng)):
-            for group in optimizer.param_groups:
-                group["lr"] = rates[update]
-            scores = self.network_(batch, rows)
-            loss = ranking_loss(scores, targets[rows.to(self.device)], threshold=self.threshold)
-            if loss.requires_grad:  # a batch of equal scores teaches nothing
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-            if validation is not None and (update + 1) % max(1, self.updates // CHECKS) == 0:
-                tau = stats.kendalltau(self._raw(validation[0]), validation[1]).statistic
-                if tau > best:
-                    best, kept = tau, {name: w.clone() for name, w in self.network_.state_dict().items()}
-        if validation is not None:
-            self.network_.load_state_dict(kept)
-
-    def _score(self, X: Schedules) -> Array:
-        return self.curve_(self._raw(X))
-
-    def _raw(self, X: Schedules) -> Array:
-        """``(n, L) -> (n,)``: the network's own scores."""
-        with torch.no_grad():
-            chunks = [self.network_(self._batch(X[i : i + CHUNK])) for i in range(0, len(X), CHUNK)]
-        return torch.cat(chunks).cpu().numpy().astype(float)
-
-    def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        weights = {name: tensor.cpu().numpy() for name, tensor in self.network_.state_dict().items()}
-        return {"raw": self.curve_.raw.tolist(), "z": self.curve_.z.tolist()}, weights
-
-    def _restore(self, values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
-        self._set_network({name: torch.from_numpy(array) for name, array in arrays.items()})
-        self.curve_ = RisingCurve(np.array(values["raw"], dtype=float), np.array(values["z"], dtype=float))
-
-    def _batch(self, X: Schedules) -> TokenBatch:
-        if self.slots not in ("active", "all"):
-            raise InputError(f"slots={self.slots!r}: expected 'active' or 'all'")
-        return TokenBatch(tokenize(X, self._space, self._noise, self.slots == "active"), self.device)
-
-    def _new_network(self, sizes: Sizes = PAPER) -> ScheduleNetwork:
-        space = self._space
-        return ScheduleNetwork(space.num_models, isinstance(space, DPMSolverSpace), sizes).to(self.device)
-
-    def _set_network(self, state: Mapping[str, torch.Tensor]) -> None:
-        """A network with these weights, and so of their sizes."""
-        try:
-            self.network_ = self._new_network(Sizes.of(state))
-            self.network_.load_state_dict(state)
-        # torch lists every name over many lines; without a tensor, or with one of another shape, it is no use to try
-        except (RuntimeError, KeyError, ValueError, IndexError) as error:
-            reason = " ".join(str(error).split())
-            raise InputError(f"weights are not those of a predictor for {self._space}: {reason[:300]}") from error
-
-
-def _batches(n: int, size: int, updates: int, rng: np.random.Generator) -> Any:
-    """``updates`` batches of row numbers, every row once an epoch."""
-    size = min(size, n)
-    waiting = np.zeros(0, dtype=np.int64)
-    for _ in range(updates):
-        if len(waiting) < size:
-            waiting = rng.permutation(n)
-        yield torch.from_numpy(waiting[:size])
-        waiting = waiting[size:]
-
-
-def _warm_cosine(updates: int) -> Array:
-    """``(updates,)``: rises over the first twentieth, then falls to zero as a cosine."""
-    progress = (np.arange(updates) + 0.5) / updates
-    return np.minimum(progress * 20, 0.5 * (1 + np.cos(np.pi * progress)))
+    def _new_weights(self, tokens: StepTokens) -> LSTMWeights:
+        return LSTMWeights(self.networks, tokens.what.shape[1], tokens.where.shape[1])

@@ -1,4 +1,4 @@
-"""Released predictor checkpoints as our ``lstm`` predictor."""
+"""Released predictor checkpoints as our ``lstm-paper`` predictor."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LENGTHS = {DDIMSpace.solver: 100, DPMSolverSpace.solver: 90}
 """Slots of the release's CIFAR-10 schedules, which a checkpoint does not tell."""
 
-GROUP_NAME, ENTRY_NAME = "omsdpm.predictors", "lstm"
+GROUP_NAME, ENTRY_NAME = "omsdpm.predictors", "lstm-paper"
 
 
 def load_predictor(
@@ -29,7 +29,7 @@ def load_predictor(
     solver: str | None = None,
     length: int | None = None,
 ) -> Any:
-    """A fitted ``lstm`` predictor with a released checkpoint's weights.
+    """A fitted ``lstm-paper`` predictor with a released checkpoint's weights.
 
     Its predictions are the release's scores as they are: higher is worse, on no scale of
     FID. Sizes and the solver are read off the weights.
@@ -68,7 +68,7 @@ def load_predictor(
 
 
 def _family() -> Any:
-    """The class registered as ``lstm``; by name, since this package may not import predictors."""
+    """The class registered as ``lstm-paper``; by name, since this package may not import predictors."""
     registered = {entry.name: entry for entry in entry_points(group=GROUP_NAME)}
     if ENTRY_NAME not in registered:
         raise unknown_name("predictor", ENTRY_NAME, registered)

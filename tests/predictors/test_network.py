@@ -15,7 +15,7 @@ from omsdpm.released import load_predictor
 from predictors import load_predictor as load_saved
 from predictors._network import PAPER, ScheduleNetwork, Sizes, TokenBatch
 from predictors._tokens import tokenize
-from predictors.lstm import LSTMPredictor
+from predictors.lstm_paper import LSTMPaperPredictor
 
 ODD = Sizes(
     member=5, time_input=12, time_hidden=7, time=9, solver=(6, 11, 4), order=3, hidden=8, layers=2, head=(10, 13)
@@ -83,7 +83,7 @@ def test_several_layers_give_rows_that_end_early_their_own_end():
     space = DDIMSpace(3, 10)
     network = ScheduleNetwork(3, False, ODD)
     X = space.random(6, np.random.default_rng(2), null=0.6)
-    predictor = LSTMPredictor(space=space)
+    predictor = LSTMPaperPredictor(space=space)
     with torch.no_grad():
         together = network(TokenBatch(tokenize(X, space, predictor._noise, active_only=True), "cpu"))
         alone = [network(TokenBatch(tokenize(x[None], space, predictor._noise, active_only=True), "cpu")) for x in X]
@@ -94,4 +94,4 @@ def test_incomplete_weights_are_told():
     state = ScheduleNetwork(3, False, ODD).state_dict()
     del state["timestep_encoder.fc2.weight"]
     with pytest.raises(InputError, match="weights are not those of a predictor"):
-        LSTMPredictor.from_release(state, SPACES[0])
+        LSTMPaperPredictor.from_release(state, SPACES[0])

@@ -14,7 +14,7 @@ from omsdpm.noise import DiscreteVP
 from omsdpm.spaces import DDIMSpace, DPMSolverSpace
 from predictors._ranking import ranking_loss
 from predictors._tokens import tokenize
-from predictors.lstm import LSTMPredictor
+from predictors.lstm_paper import LSTMPaperPredictor
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 RELEASED = {"ddim": DDIMSpace(6, 100), "dpm_solver": DPMSolverSpace(6, 30)}
@@ -27,33 +27,23 @@ def released_state(kind):
 @pytest.mark.parametrize("kind", RELEASED)
 def test_released_checkpoints_give_their_golden_scores(kind):
     golden = json.loads((GOLDEN / f"predictor_{kind}.json").read_text())
-    predictor = LSTMPredictor.from_release(released_state(kind), RELEASED[kind])
+    predictor = LSTMPaperPredictor.from_release(released_state(kind), RELEASED[kind])
     error = predictor.predict(golden["schedules"]) - golden["scores"]
     assert np.abs(error).max() < 1e-5  # the scores themselves differ by 3e-4
 
 
 @pytest.mark.parametrize("kind", RELEASED)
 def test_a_released_predictor_is_saved_and_loaded(kind, tmp_path):
-    predictor = LSTMPredictor.from_release(released_state(kind), RELEASED[kind])
+    predictor = LSTMPaperPredictor.from_release(released_state(kind), RELEASED[kind])
     X = RELEASED[kind].random(8, np.random.default_rng(0))
     predictor.save(tmp_path / "p")
-    assert np.array_equal(LSTMPredictor.load(tmp_path / "p").predict(X), predictor.predict(X))
+    assert np.array_equal(LSTMPaperPredictor.load(tmp_path / "p").predict(X), predictor.predict(X))
 
 
 @pytest.mark.parametrize("space", [DDIMSpace(5, 100), DPMSolverSpace(6, 30)])
 def test_weights_of_another_network_are_an_input_error(space):
     with pytest.raises(InputError, match="weights are not those of"):
-        LSTMPredictor.from_release(released_state("ddim"), space)
-
-
-@pytest.mark.parametrize("slots", ["active", "all"])
-def test_scores_do_not_depend_on_the_rest_of_the_batch(slots):
-    """Rows of different length leave the walk at different steps."""
-    space = DDIMSpace(3, 12)
-    X = space.random(50, np.random.default_rng(0), null=0.7)
-    predictor = LSTMPredictor(space, slots=slots, updates=3).fit(X, np.arange(1.0, 51.0))
-    one_by_one = np.concatenate([predictor.predict(row) for row in X])
-    assert np.allclose(predictor.predict(X), one_by_one, rtol=1e-5)
+        LSTMPaperPredictor.from_release(released_state("ddim"), space)
 
 
 def test_only_active_slots_are_walked():
@@ -64,9 +54,16 @@ def test_only_active_slots_are_walked():
     assert tokens.timesteps[tokens.time[0]].tolist() == [166, 4 * 166]
 
 
-def test_unknown_slots_are_an_input_error():
-    with pytest.raises(InputError, match="slots='some'"):
-        LSTMPredictor(DDIMSpace(2, 4), slots="some").fit([[1, 0, 0, 0], [2, 0, 0, 0]], [1.0, 2.0])
+def test_only_pairs_beyond_the_threshold_teach():
+    """With a threshold above every difference the network stays as it was drawn."""
+    space = DDIMSpace(3, 12)
+    X, y = space.random(50, np.random.default_rng(0), null=0.7), np.linspace(1.0, 2.0, 50)
+    drawn, untaught, taught = (
+        LSTMPaperPredictor(space, epochs=epochs, threshold=threshold).fit(X, y).network_.state_dict()
+        for epochs, threshold in ((0, 0.005), (2, 10.0), (2, 0.005))
+    )
+    assert all(torch.equal(drawn[name], untaught[name]) for name in drawn)
+    assert not torch.equal(drawn["ms_encoder.rnn.weight_hh_l0"], taught["ms_encoder.rnn.weight_hh_l0"])
 
 
 def test_ranking_loss_counts_pairs_beyond_the_threshold():
