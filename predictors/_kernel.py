@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from omsdpm.noise import Noise, lambda_of
 from omsdpm.solvers.dpm_solver import T_START, time_end
-from omsdpm.spaces import DPMSolverSpace, ScheduleSpace
+from omsdpm.spaces import GROUP, DPMSolverSpace, ScheduleSpace
 from predictors._axis import Ints, steps_of
 
 Array = NDArray[np.float64]
@@ -29,13 +29,13 @@ JITTER = 1e-10
 
 @dataclass(frozen=True)
 class StepTable:
-    """The steps of ``n`` schedules, at most ``S`` each; a step is one of DDIM or one DPM-Solver.
+    """The steps of ``n`` schedules, at most ``S`` each: of DDIM, or DPM-Solvers and evaluations.
 
     Attributes:
-        kind: ``(n, S, C)`` what a step does; zero after a schedule's last step.
+        kind: ``(n, S, C)`` what a step does; zero where there is none.
         kind_factors: the ``C`` columns' factors; columns of one share a weight.
-        place: ``(n, S, 2)`` where it starts on the lambda axis and in time, 0 noise and 1 image.
-        gap: ``(n, S, 2)`` how far it goes on each.
+        place: ``(n, S, 2)`` where it is on the lambda axis and in time, 0 noise and 1 image.
+        gap: ``(n, S, 2)`` two measures of how far it goes; of one step a slot, along each axis.
         whole: ``(n, W)`` features of the schedule that are no sum over steps.
         whole_factors: the ``W`` columns' factors.
     """
@@ -99,11 +99,13 @@ def _slot_table(X: Ints, space: ScheduleSpace, noise: Noise) -> StepTable:
 
 
 def _solver_table(X: Ints, space: DPMSolverSpace, noise: Noise) -> StepTable:
-    """Solvers as steps, image end first; each knows its stages' members and its order."""
+    """Solvers at their middles, then evaluations each at its own place; gaps are the whole solver's.
+
+    The first gap measures what a solver of its order leaves: the time it spans, times
+    its width in lambda to the power of its order. The second is that time alone.
+    """
     groups, orders = space.groups(X), space.orders(X)  # (n, K, 3), (n, K)
     active, count = orders > 0, (orders > 0).sum(axis=1)
-    start = np.maximum(1 - np.arange(1, space.num_solvers + 1) / count[:, None], 0.0)
-    width = np.broadcast_to(1 / count[:, None], start.shape)
     nfe = space.nfe(X)
     start_lambda, *ends = lambda_of(noise.log_alpha([T_START, time_end(0), time_end(10**6)]))
     to_image = np.where(nfe >= 15, ends[1], ends[0])[:, None] - start_lambda
@@ -111,24 +113,35 @@ def _solver_table(X: Ints, space: DPMSolverSpace, noise: Noise) -> StepTable:
     def time(position: Array) -> Array:
         return 1 - noise.inverse_lambda(start_lambda + position * to_image) / T_START
 
-    early = time(start)
-    stages = [_one_hot(groups[:, :, s], space.num_models) for s in range(groups.shape[2])]  # (n, K, M) each
-    order = _one_hot(orders, groups.shape[2])
-    kind = [active[:, :, None], order, *stages, np.sum(stages, axis=0)]
-    members = range(1, space.num_models + 1)
-    kind_factors = ["step", *["order"] * order.shape[2]]
-    kind_factors += [f"member {k} ends" for k in members]  # the last evaluated stage, which alone every order has
-    kind_factors += [f"stage {s}" for s in range(1, len(stages)) for _ in members] + [f"member {k}" for k in members]
+    start = np.maximum(1 - np.arange(1, space.num_solvers + 1) / count[:, None], 0.0)
+    width = np.broadcast_to(1 / count[:, None], start.shape)
+    span = time(np.minimum(start + width, 1.0)) - time(start)
+    gap = np.stack([span * (width / TYPICAL_GAP) ** orders, span], axis=2)
+    order, stages = _one_hot(orders, GROUP), range(GROUP)
+    # The later stage is evaluated first; where an order has no such stage, its kind is zero.
+    evaluated = [start + width * np.maximum(1 - (s + 1) / np.maximum(orders, 1), 0.0) for s in stages]
+    members = [_one_hot(groups[:, :, s], space.num_models) for s in stages]  # (n, K, M) each
+    of_solver = np.concatenate([active[:, :, None], order], axis=2)
+    none = np.zeros_like(members[0])
+    kinds = [np.concatenate([of_solver, *[none] * (GROUP + 1)], axis=2)]
+    for s in stages:  # each in columns of its own, and in those of evaluations at any stage
+        own = [members[s] if s == other else none for other in stages]
+        kinds.append(np.concatenate([np.zeros_like(of_solver), *own, members[s]], axis=2))
+    places = [start + width / 2, *evaluated]
+    numbers = range(1, space.num_models + 1)
+    kind_factors = ["step", *["order"] * GROUP]
+    kind_factors += [f"member {k} ends" for k in numbers]  # the last evaluated stage, which alone every order has
+    kind_factors += [f"stage {s}" for s in stages[1:] for _ in numbers] + [f"member {k}" for k in numbers]
     rows, first = np.arange(len(X)), count - 1
-    each = np.concatenate([*stages, orders[:, :, None]], axis=2)
+    each = np.concatenate([*members, orders[:, :, None]], axis=2)
     whole = [np.log(np.column_stack([count, nfe])), (nfe >= 15)[:, None], order.sum(axis=1) / count[:, None]]
-    whole_factors = ["count", "nfe", "end", *["orders"] * order.shape[2]]
+    whole_factors = ["count", "nfe", "end", *["orders"] * GROUP]
     whole_factors += [*["last solver"] * each.shape[2], *["first solver"] * each.shape[2]]
     return StepTable(
-        np.concatenate(kind, axis=2).astype(float) * active[:, :, None],
+        np.concatenate(kinds, axis=1),
         kind_factors,
-        np.stack([start, early], axis=2),
-        np.stack([width, time(np.minimum(start + width, 1.0)) - early], axis=2),
+        np.concatenate([np.stack([place, time(place)], axis=2) for place in places], axis=1),
+        np.concatenate([gap] * len(places), axis=1),
         np.concatenate([*whole, each[:, 0], each[rows, first]], axis=1).astype(float),
         whole_factors,
     )

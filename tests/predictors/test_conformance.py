@@ -18,7 +18,9 @@ QUICK = {
     "batch_size": 64,
     "trees": 150,
     "tune_size": 60,
-    "parameters": {"lstm": {"updates": 40, "networks": 2}, "deepsets": {"updates": 40}, "gp": {"tune_size": 60}},
+    "networks": 2,
+    "members": ("gp", "deepsets"),
+    "parameters": {"gp": {"tune_size": 40}, "deepsets": {"updates": 30, "networks": 2}},
 }
 """Smaller than the defaults, for the families that have such a parameter."""
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from omsdpm.noise import DiscreteVP, LinearVP
+from omsdpm.solvers.dpm_solver import time_end
 from omsdpm.spaces import DDIMSpace, DPMSolverSpace, MultistepSpace
-from predictors._kernel import StepKernel, kernel_coordinates
+from predictors._kernel import TYPICAL_GAP, StepKernel, kernel_coordinates
 from predictors.gp import negative_log_likelihood
 
 SPACES = [
@@ -41,15 +42,43 @@ def test_coordinates_of_a_schedule_do_not_depend_on_the_others(space, noise):
 
 
 @pytest.mark.parametrize(("space", "noise"), SPACES)
-def test_coordinates_count_members_and_add_up_gaps(space, noise):
+def test_coordinates_count_members(space, noise):
     X = designs(space, 30)
     for k in range(1, space.num_models + 1):
         evaluations = np.count_nonzero(np.equal(X, k), axis=1)
         assert np.allclose(sums(X, space, noise, f"member {k}", "any gap", "anywhere"), evaluations)
+
+
+@pytest.mark.parametrize(("space", "noise"), SPACES[:2])
+def test_gaps_of_slots_add_up_to_the_axis_at_most(space, noise):
     shortest = np.zeros((1, space.length), dtype=np.int64)
-    shortest[0, -3 if isinstance(space, DPMSolverSpace) else -1] = 1  # one step from the noise to the image
+    shortest[0, -1] = 1  # one step from the noise to the image
     (whole,) = sums(space.canonical(shortest), space, noise, "step", "gap of axis 0", "anywhere")
-    assert (sums(X, space, noise, "step", "gap of axis 0", "anywhere") <= whole + 1e-9).all()
+    assert (sums(designs(space, 30), space, noise, "step", "gap of axis 0", "anywhere") <= whole + 1e-9).all()
+
+
+def test_gaps_of_solvers_are_their_time_and_that_by_their_width_to_their_order():
+    space, noise = SPACES[2]
+    X = np.zeros((4, space.length), dtype=np.int64)
+    for row, order in enumerate([1, 2, 3]):
+        X[row, :order] = 1
+    X[3, [0, 3]] = 2
+    errors, spans = (sums(X, space, noise, "step", f"gap of axis {axis}", "anywhere") for axis in range(2))
+    assert np.allclose(spans, (1 - time_end(3)) / TYPICAL_GAP)
+    widths = np.array([1, 1, 1, 0.5])
+    assert np.allclose(errors, spans * (widths / TYPICAL_GAP) ** [1, 2, 3, 1])
+
+
+def test_evaluations_of_a_solver_stand_at_their_own_places():
+    space, noise = SPACES[2]
+    X = np.zeros((2, space.length), dtype=np.int64)
+    X[0, :3] = 1, 2, 3  # evaluated from the last to the first
+    X[1, [0, 1, 3]] = 1, 2, 3  # two solvers
+    coordinates, factors = kernel_coordinates(X, space, noise)
+    for k, places in ((1, [2 / 3, 3 / 4]), (2, [1 / 3, 1 / 2]), (3, [0, 0])):
+        waves = [c for c, factor in enumerate(factors) if factor == (f"member {k}", "any gap", "wave 1 of axis 0")]
+        angles = np.pi * np.array(places)
+        assert np.allclose(coordinates[:, waves], np.column_stack([np.cos(angles), np.sin(angles)]))
 
 
 @pytest.mark.parametrize(("space", "noise"), SPACES)

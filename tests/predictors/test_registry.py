@@ -14,7 +14,7 @@ from predictors._folder import write_header
 
 
 def test_ours_are_registered():
-    assert {"lstm", "gbdt", "gp"} <= set(predictor_names())
+    assert {"lstm", "lstm-paper", "deepsets", "gbdt", "gp", "ridge", "ensemble"} <= set(predictor_names())
     assert all(issubclass(predictor_class(name), Predictor) for name in predictor_names())
 
 
