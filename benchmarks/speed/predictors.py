@@ -33,6 +33,7 @@ from torch.nn import functional as F
 
 from benchmarks import Benchmark, load_benchmark
 from benchmarks.runner._fit import unfitted
+from omsdpm.errors import InputError
 from omsdpm.noise import Noise
 from omsdpm.spaces import DPMSolverSpace, Schedules, ScheduleSpace
 from predictors._axis import slot_timesteps
@@ -229,6 +230,8 @@ def in_chunks(score: Callable[[Schedules], Any], X: Schedules, size: int) -> lis
 def random_schedules(benchmark: Benchmark, n: int) -> Schedules:
     """Distinct canonical schedules ``(n, L)``, as long as those of the training split are on average."""
     space, rng = benchmark.space, np.random.default_rng(0)
+    if n > 0.75 * space.cardinality:
+        raise InputError(f"{n} schedules of a space of {space.cardinality}: give at most three quarters of it")
     null = 1 - space.nfe(benchmark.dataset.subset("train").X).mean() / space.length
     X = np.zeros((0, space.length), dtype=np.int64)
     while len(X) < n:

@@ -14,7 +14,7 @@ from predictors import Predictor, load_predictor, make_predictor, predictor_clas
 
 QUICK = {
     "updates": 60,
-    "epochs": 60,
+    "epochs": 150,
     "batch_size": 64,
     "trees": 150,
     "tune_size": 60,
