@@ -46,7 +46,8 @@ class LSTMPaperPredictor(Predictor):
         batch_size: schedules an update.
         learning_rate: Adam's.
         threshold: pairs that are closer are not compared, in standard deviations of the
-            training scores: 0.25 where those spread by 50.
+            training scores: 0.25 where those spread by 50. A few huge scores make this spread large
+            and leave few pairs; a smaller fraction helps then.
         device: where the network runs.
     """
 
