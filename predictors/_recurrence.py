@@ -27,6 +27,9 @@ def recurrence(gates: torch.Tensor, weight: torch.Tensor, alive: Sequence[int]) 
     Returns:
         ``(K, T, H)`` outputs, packed.
     """
+    if not torch.is_grad_enabled():  # nothing is kept, so that memory is used again while it is in the cache
+        cells = Cells(weight)
+        return torch.cat([cells.step(gates[:, now])[-1] for now in _steps(alive)], dim=1)
     return _Recurrence.apply(gates, weight, tuple(alive))
 
 

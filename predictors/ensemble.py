@@ -144,7 +144,7 @@ class EnsemblePredictor(Predictor):
         self.factor_ = (n * measured + FACTOR_TRUST) / (n + FACTOR_TRUST)
 
     def _score(self, X: Schedules) -> Array:
-        return self._opinions(X)[0] @ self.weights_
+        return self._scores(X) @ self.weights_
 
     def _score_std(self, X: Schedules) -> Array:
         return np.sqrt(self.factor_ * self._variance(*self._opinions(X)))
@@ -156,13 +156,16 @@ class EnsemblePredictor(Predictor):
 
     def _opinions(self, X: Schedules) -> tuple[Array, Array]:
         """``(n, L) -> (n, K), (n, K)``: scores of the members on our scale, and the variances that they state."""
-        scores, own = np.zeros((len(X), len(self.members_))), np.zeros((len(X), len(self.members_)))
+        own = np.zeros((len(X), len(self.members_)))
         for k, member in enumerate(self.members_):
-            scores[:, k] = np.log(member.predict(X))
             if member.has_std:
                 low, high = (np.log(end) for end in member.predict_interval(X, ONE_STD))
                 own[:, k] = ((high - low) / 2) ** 2
-        return scores, own
+        return self._scores(X), own
+
+    def _scores(self, X: Schedules) -> Array:
+        """``(n, L) -> (n, K)``: scores of the members on our scale."""
+        return np.column_stack([np.log(member.predict(X)) for member in self.members_])
 
     def _member(self, name: str, seed: int) -> Predictor:
         parameters = dict((self.parameters or {}).get(name, {}))
