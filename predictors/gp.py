@@ -16,6 +16,9 @@ from omsdpm.spaces import ScheduleSpace
 from predictors._base import Array, Predictor, Schedules
 from predictors._kernel import StepKernel, kernel_coordinates
 
+BEYOND = 0.25
+"""How far a coordinate may lie outside the training schedules' range, in its lengths."""
+
 CHUNK = 1024
 """Schedules scored at once; bounds the memory of their covariances with the training data."""
 
@@ -71,6 +74,8 @@ class GPPredictor(Predictor):
         """The exact posterior given all labels, with known hyperparameters."""
         self.X_, self.z_, self.theta_ = X, z, theta
         coordinates, factors = kernel_coordinates(X, self._space, self._noise)
+        low, high = coordinates.min(axis=0), coordinates.max(axis=0)
+        self.low_, self.high_ = low - BEYOND * (high - low), high + BEYOND * (high - low)
         self.kernel_ = StepKernel(coordinates, factors)
         self.embedding_ = self.kernel_.embed(coordinates, theta)
         self.cholesky_ = cholesky(self.kernel_.covariance(self.embedding_, theta), lower=True)
@@ -92,10 +97,13 @@ class GPPredictor(Predictor):
         return self.widening_ * np.sqrt(variance)
 
     def _embedded(self, X: Schedules) -> list[Array]:
-        return [
-            self.kernel_.embed(kernel_coordinates(X[i : i + CHUNK], self._space, self._noise)[0], self.theta_)
-            for i in range(0, len(X), CHUNK)
-        ]
+        """Chunks ``(m, F)``, held near the training schedules' range, coordinate by coordinate.
+
+        The kernel's linear part would go on far beyond it, and a search would find where that leads.
+        """
+        chunks = (X[i : i + CHUNK] for i in range(0, len(X), CHUNK))
+        coordinates = (kernel_coordinates(chunk, self._space, self._noise)[0] for chunk in chunks)
+        return [self.kernel_.embed(np.clip(c, self.low_, self.high_), self.theta_) for c in coordinates]
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         return {}, {"X": self.X_, "z": self.z_, "theta": self.theta_}

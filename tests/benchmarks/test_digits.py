@@ -1,5 +1,7 @@
 """The embedded benchmarks: what they promise, and that everything runs on them."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from scipy.stats import kendalltau
@@ -127,3 +129,15 @@ def test_every_optimizer_searches_on_every_predictor(fitted, optimizer):
     assert benchmark.space.latency(best, benchmark.latency)[0] <= budget
     typical = np.median(predictor.predict(benchmark.dataset.subset("test").X))
     assert predictor.predict(best[None])[0] < typical
+
+
+def test_gp_does_not_praise_schedules_unlike_all_that_it_knows():
+    """A search looks everywhere; where the linear part of the kernel leads must not be a score of nothing."""
+    benchmark = load_benchmark("digits-dpm")
+    train = benchmark.dataset.subset("train")[:400]
+    predictor = make_predictor("gp", space=benchmark.space).fit(train.X, train.y)
+    alone = np.zeros((216, benchmark.space.length), dtype=np.int64)
+    alone[:, :3] = list(product(range(1, 7), repeat=3))  # one solver of order 3 takes the whole way: about 50
+    predicted = predictor.predict(alone)
+    assert predicted.min() > np.median(train.y)
+    assert predicted.max() < 10 * train.y.max()
