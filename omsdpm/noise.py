@@ -22,7 +22,12 @@ Array = NDArray[np.float64]
 
 
 class Noise(Protocol):
-    """What the solvers ask of a noise schedule; every method maps arrays to their own shape."""
+    """What the solvers ask of a noise schedule; every method maps arrays to their own shape.
+
+    Equal schedules have equal hashes, so that what follows from one is found again.
+    """
+
+    def __hash__(self) -> int: ...
 
     def log_alpha(self, t: ArrayLike) -> Array:
         """``log alpha(t)`` at continuous times."""

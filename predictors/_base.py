@@ -261,15 +261,18 @@ class Predictor(RegressorMixin, BaseEstimator):
             self._space.latency(np.ones((1, self._space.length), dtype=np.int64), self.latency)
 
     def _distinct(self, X: ArrayLike) -> tuple[Schedules, NDArray[np.intp]]:
-        """Distinct canonical schedules, and for each row of ``X`` which of them it is.
+        """Distinct canonical schedules, sorted, and for each row of ``X`` which of them it is.
 
         Scoring each once saves work and makes the predictions of equal schedules equal to
         the last bit, which sums in blocks of a batch would not.
         """
         check_is_fitted(self, "target_")
         space = self._space
-        distinct, back = np.unique(space.canonical(space.check(X)), axis=0, return_inverse=True)
-        return distinct, back.reshape(-1)
+        schedules = space.canonical(space.check(X))
+        # Big-endian bytes sort like the rows themselves, many times faster.
+        rows = np.ascontiguousarray(schedules, dtype=">u4").view(f"S{4 * schedules.shape[1]}").reshape(-1)
+        _, first, back = np.unique(rows, return_index=True, return_inverse=True)
+        return schedules[first], back
 
     def _predict_learned(self, X: ArrayLike) -> tuple[Array, Array]:
         """Mean and standard deviation on the standardized scale, ``(n,), (n,)``."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from omsdpm.noise import Noise
 from omsdpm.spaces import DPMSolverSpace, ScheduleSpace
 from predictors._axis import Ints, Steps, piecewise, steps_of
+from predictors._gaussian import VARIANCES, GaussianFlow, gaussian_flow
 
 STRETCHES = 12
 """Parts of the lambda axis that are looked at one by one."""
@@ -24,7 +25,7 @@ def structural_features(
 
     Args:
         X: ``(n, L)``.
-        space, noise: give the place of each slot on the lambda axis.
+        space, noise: give the place of each slot on the lambda axis, and the solver.
         latency: ``(M,)`` ms a member, if known.
 
     Returns:
@@ -35,6 +36,7 @@ def structural_features(
     columns |= _placement(steps)
     columns |= _members(steps, space.num_models)
     columns |= _stretches(steps, space.num_models)
+    columns |= _on_gaussians(gaussian_flow(X, space, noise, VARIANCES), space.num_models)
     if isinstance(space, DPMSolverSpace):
         orders = space.orders(X)
         columns["solvers"] = (orders > 0).sum(axis=1)
@@ -95,6 +97,19 @@ def _stretches(steps: Steps, num_models: int) -> dict[str, NDArray]:
         columns[f"steps in stretch {s}"] = ((stretch == s) & steps.active).sum(axis=1)
         columns[f"gap over stretch {s}"] = gaps[:, s]
         columns |= {f"member {k} over stretch {s}": members[:, s] == k for k in range(1, num_models + 1)}
+    return columns
+
+
+def _on_gaussians(flow: GaussianFlow, num_models: int) -> dict[str, NDArray]:
+    """What the solver gets wrong on Gaussian data, and how much each member's errors count there."""
+    columns: dict[str, NDArray] = {}
+    for v, variance in enumerate(VARIANCES):
+        ratio = flow.log_ratio[:, v]
+        columns |= {f"ratio on variance {variance}": ratio, f"error on variance {variance}": np.abs(ratio)}
+        for k in range(1, num_models + 1):
+            effect = np.where(flow.member == k, flow.effect[:, :, v], 0.0)
+            columns[f"effect of member {k} on variance {variance}"] = effect.sum(axis=1)
+            columns[f"squared effect of member {k} on variance {variance}"] = (effect**2).sum(axis=1)
     return columns
 
 

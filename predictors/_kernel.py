@@ -11,6 +11,7 @@ from omsdpm.noise import Noise, lambda_of
 from omsdpm.solvers.dpm_solver import T_START, time_end
 from omsdpm.spaces import GROUP, DPMSolverSpace, ScheduleSpace
 from predictors._axis import Ints, steps_of
+from predictors._gaussian import VARIANCES, GaussianFlow, gaussian_flow
 
 Array = NDArray[np.float64]
 
@@ -22,6 +23,9 @@ TYPICAL_GAP = 0.2
 
 SMALLEST_GAP = 0.02
 """Of an axis; keeps logarithms of gaps finite."""
+
+FLOW_HALF_WAVES = 3
+"""Finest of the waves in time that tell where an evaluation has its effect on Gaussian data."""
 
 JITTER = 1e-10
 """Of the mean variance, on the diagonal; duplicate schedules stay solvable whatever the weights."""
@@ -53,22 +57,49 @@ def kernel_coordinates(X: Ints, space: ScheduleSpace, noise: Noise) -> tuple[Arr
 
     A coordinate is the sum over steps of (kind) x (gap) x (place), each one of its few
     features, as in a product kernel on steps; so linear functions of the coordinates are
-    sums over steps of what a member's step costs at its place and width. Coordinates of
-    equal factors belong together; their weight is the product of the factors' weights.
+    sums over steps of what a member's step costs at its place and width. Then come the
+    same sums over evaluations of what their errors add to Gaussian data, and the solver's own
+    errors on it. Coordinates of equal factors belong together; their weight is the product of the
+    factors' weights.
     """
     table = _solver_table(X, space, noise) if isinstance(space, DPMSolverSpace) else _slot_table(X, space, noise)
-    place, place_factors = [np.ones_like(table.place[:, :, 0])], ["anywhere"]
-    for axis in range(2):
-        for k in range(1, HALF_WAVES + 1):
-            angle = np.pi * k * table.place[:, :, axis]
-            place += [np.cos(angle), np.sin(angle)]
-            place_factors += [f"wave {k} of axis {axis}"] * 2
+    place = np.concatenate([_waves(table.place[:, :, axis], HALF_WAVES)[:, :, axis > 0 :] for axis in range(2)], axis=2)
+    place_factors = ["anywhere", *(f"wave {k} of axis {axis}" for axis in range(2) for k in _twice(HALF_WAVES))]
     gap = np.concatenate([np.ones_like(table.gap[:, :, :1]), table.gap / TYPICAL_GAP], axis=2)
     gap_factors = ["any gap", "gap of axis 0", "gap of axis 1"]
     kind_and_gap = (table.kind[:, :, :, None] * gap[:, :, None, :]).reshape(*table.kind.shape[:2], -1)  # (n, S, C * 3)
-    sums = np.matmul(kind_and_gap.swapaxes(1, 2), np.stack(place, axis=2)).reshape(len(X), -1)
+    sums = np.matmul(kind_and_gap.swapaxes(1, 2), place).reshape(len(X), -1)
     factors: list[tuple[str, ...]] = [(k, g, p) for k in table.kind_factors for g in gap_factors for p in place_factors]
-    return np.concatenate([sums, table.whole], axis=1), factors + [(w,) for w in table.whole_factors]
+    factors += [(w,) for w in table.whole_factors]
+    flow, flow_factors = _flow_coordinates(gaussian_flow(X, space, noise, VARIANCES), space.num_models)
+    return np.concatenate([sums, table.whole, flow], axis=1), factors + flow_factors
+
+
+def _flow_coordinates(flow: GaussianFlow, num_models: int) -> tuple[Array, list[tuple[str, ...]]]:
+    """``(n, G)``: (member) x (effect, or its square) x (time), summed over evaluations, and the solver's ratios."""
+    member = _one_hot(flow.member, num_models)  # (n, E, M)
+    effect = np.concatenate([flow.effect, flow.effect**2], axis=2)
+    time = _waves(flow.timestep / 1000, FLOW_HALF_WAVES)
+    place = (effect[:, :, :, None] * time[:, :, None, :]).reshape(*effect.shape[:2], -1)  # (n, E, 2 V * P)
+    sums = np.matmul(member.swapaxes(1, 2), place).reshape(len(member), -1)
+    effects = [f"{what} on variance {v}" for what in ("effect", "squared effect") for v in VARIANCES]
+    times = ["any time", *(f"wave {k} in time" for k in _twice(FLOW_HALF_WAVES))]
+    factors: list[tuple[str, ...]] = [
+        (f"member {k}", e, t) for k in range(1, num_models + 1) for e in effects for t in times
+    ]
+    return np.concatenate([sums, flow.log_ratio], axis=1), factors + [(f"ratio of variance {v}",) for v in VARIANCES]
+
+
+def _waves(place: Array, half_waves: int) -> Array:
+    """``(...,) -> (..., 1 + 2 half_waves)``: one, then cosines and sines of a place in [0, 1]."""
+    angles = np.pi * np.arange(1, half_waves + 1) * place[..., None]
+    waves = np.stack([np.cos(angles), np.sin(angles)], axis=-1).reshape(*place.shape, -1)
+    return np.concatenate([np.ones_like(place)[..., None], waves], axis=-1)
+
+
+def _twice(half_waves: int) -> list[int]:
+    """The numbers of the waves of :func:`_waves`, a cosine and a sine each."""
+    return [k for k in range(1, half_waves + 1) for _ in range(2)]
 
 
 def _slot_table(X: Ints, space: ScheduleSpace, noise: Noise) -> StepTable:

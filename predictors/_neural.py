@@ -17,6 +17,7 @@ from omsdpm.noise import Noise
 from omsdpm.spaces import ScheduleSpace
 from predictors._base import Array, Predictor, Schedules
 from predictors._calibration import RisingCurve, normal_scale
+from predictors._gaussian import VARIANCES
 from predictors._steps import StepTokens, step_tokens
 
 CHUNK = 1024
@@ -24,6 +25,9 @@ CHUNK = 1024
 
 HELD_BACK = 8
 """Each network does not see one in so many of the labels; they tell how wrong it is."""
+
+FOLDS = 5
+"""Parts of the held-out labels; the curve's errors on one are seen with a curve through the others."""
 
 FEWEST = 24
 """Labels from which on some are held back."""
@@ -47,6 +51,7 @@ class StepBatch:
 
         self.what, self.where = tensor(tokens.what, torch.float32), tensor(tokens.where, torch.float32)
         self.what_of, self.where_of = tensor(tokens.what_of, torch.long), tensor(tokens.where_of, torch.long)
+        self.ratio = tensor(tokens.ratio, torch.float32)
         self.lengths = torch.as_tensor(tokens.lengths)  # on the CPU, where loops run
 
     def __len__(self) -> int:
@@ -84,18 +89,19 @@ class Weights(torch.nn.Module):
 
 
 class Head:
-    """Names and widths of the layers from a pooled schedule to its raw score."""
+    """The layers from a pooled schedule, with what is known of it as a whole, to its raw score."""
 
     def __init__(self, weights: Weights, inputs: int, hidden: Sequence[int], gain: float = 1.0) -> None:
-        widths = [inputs + 1, *hidden, 1]
+        widths = [inputs + 1 + len(VARIANCES), *hidden, 1]
         self.weights, self.depth = weights, len(widths) - 1
         for layer, (before, after) in enumerate(pairwise(widths)):
             weights.linear(f"head_{layer}", before, after, gain)
 
-    def __call__(self, pooled: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """``(K, m, inputs)``, ``(m,) -> (K, m)``; the number of steps is one input more."""
-        count = (lengths.float().log() - 2).to(pooled.device)[None, :, None].expand(*pooled.shape[:2], 1)
-        x = torch.cat([pooled, count], dim=-1)
+    def __call__(self, pooled: torch.Tensor, batch: StepBatch, rows: torch.Tensor) -> torch.Tensor:
+        """``(K, m, inputs), (m,) -> (K, m)``."""
+        count = batch.lengths[rows].float().log() - 2
+        whole = torch.cat([count[:, None].to(pooled.device), batch.ratio[rows.to(pooled.device)]], dim=1)
+        x = torch.cat([pooled, whole.expand(len(pooled), *whole.shape)], dim=-1)
         for layer in range(self.depth):
             x = self.weights.apply_linear(f"head_{layer}", torch.relu(x) if layer else x)
         return x.squeeze(-1)
@@ -185,7 +191,12 @@ class NeuralPredictor(Predictor):
         """The curve to measured scores and the scale of errors, from raw scores ``(K, n)`` of labels ``(n,)``."""
         mean = raw.mean(axis=0) if alone is None else alone
         self.curve_ = RisingCurve.fit(mean, z)
-        residual = z - self.curve_(mean)
+        # The curve goes through its own points, most where they are few, so errors are those of others' curves.
+        fold, apart = np.arange(len(z)) % FOLDS, np.zeros(len(z))
+        for f in range(FOLDS):
+            curve = RisingCurve.fit(mean[fold != f], z[fold != f]) if len(z) >= 2 * FOLDS else self.curve_
+            apart[fold == f] = curve(mean[fold == f])
+        residual = z - apart
         spread = self.curve_(raw).std(axis=0)
         self.floor_ = max(normal_scale(residual), 1e-3)
         self.scale_ = 1.0

@@ -9,10 +9,13 @@ rows that reach it, longest first.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 
 def recurrence(gates: torch.Tensor, weight: torch.Tensor, alive: Sequence[int]) -> torch.Tensor:
@@ -27,10 +30,10 @@ def recurrence(gates: torch.Tensor, weight: torch.Tensor, alive: Sequence[int]) 
     Returns:
         ``(K, T, H)`` outputs, packed.
     """
-    if not torch.is_grad_enabled():  # nothing is kept, so that memory is used again while it is in the cache
-        cells = Cells(weight)
-        return torch.cat([cells.step(gates[:, now])[-1] for now in _steps(alive)], dim=1)
-    return _Recurrence.apply(gates, weight, tuple(alive))
+    if torch.is_grad_enabled():
+        return _Recurrence.apply(gates, weight, tuple(alive))
+    # Only outputs are kept, so that memory is used again while it is in the cache.
+    return torch.cat([cells.h for cells in _walk(gates, weight, alive)], dim=1)
 
 
 def sigmoids_first(gates: torch.Tensor) -> torch.Tensor:
@@ -39,40 +42,85 @@ def sigmoids_first(gates: torch.Tensor) -> torch.Tensor:
     return torch.cat([i, f, o, g], dim=0)
 
 
-class Cells:
-    """The state of LSTM cells of which fewer and fewer rows go on."""
+class Cells(NamedTuple):
+    """LSTM cells after a step.
 
-    def __init__(self, weight: torch.Tensor) -> None:
-        self.weight = weight  # (K, H, 4 H)
-        self.h: torch.Tensor | None = None  # (K, m, H)
-        self.c: torch.Tensor | None = None
+    Attributes:
+        acts: ``(K, m, 4 H)`` activations of the gates.
+        tanh_c: ``(K, m, H)``.
+        c: ``(K, m, H)`` memories.
+        h: ``(K, m, H)`` outputs.
+    """
 
-    def step(self, gates: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Goes on with ``(K, m, 4 H)`` input projections of the first m rows, without gradients.
+    acts: torch.Tensor
+    tanh_c: torch.Tensor
+    c: torch.Tensor
+    h: torch.Tensor
 
-        Returns:
-            The gates' activations ``(K, m, 4 H)``, and ``tanh(c)``, ``c`` and ``h``, ``(K, m, H)`` each.
+    @classmethod
+    def step(cls, gates: torch.Tensor, weight: torch.Tensor, before: tuple[torch.Tensor, torch.Tensor] | None) -> Cells:
+        """A step of ``m`` rows, without gradients.
+
+        Args:
+            gates: ``(K, m, 4 H)`` input projections; they become the activations in place.
+            weight: ``(K, H, 4 H)``.
+            before: outputs and memories of these rows ``(K, m, H)``; ``None`` is zeros.
         """
-        hidden, rows = self.weight.shape[1], gates.shape[1]
-        acts = gates.clone() if self.h is None else torch.baddbmm(gates, self.h[:, :rows], self.weight)
-        acts[..., : 3 * hidden].sigmoid_()
-        acts[..., 3 * hidden :].tanh_()
-        i, f, o, g = acts.chunk(4, dim=-1)
-        new = i * g
-        if self.c is not None:
-            new.addcmul_(f, self.c[:, :rows])
-        tanh_c = new.tanh()
-        self.c, self.h = new, o * tanh_c
-        return acts, tanh_c, self.c, self.h
+        hidden = weight.shape[1]
+        if before is not None:
+            gates.baddbmm_(before[0], weight)
+        gates[..., : 3 * hidden].sigmoid_()
+        gates[..., 3 * hidden :].tanh_()
+        i, f, o, g = gates.chunk(4, dim=-1)
+        c = i * g
+        if before is not None:
+            c.addcmul_(f, before[1])
+        tanh_c = c.tanh()
+        return cls(gates, tanh_c, c, o * tanh_c)
+
+
+@dataclass(frozen=True)
+class PrefixStep:
+    """One step of many sequences, whose common beginnings are walked once; a node is a beginning.
+
+    Attributes:
+        row: ``(m,)`` for each node that this step adds a sequence that begins with it.
+        parent: ``(m,)`` the nodes of the step before that these go on from; ``None`` where each goes on once.
+        ended, last: ``(e,)`` the sequences that this step ends, and their nodes.
+    """
+
+    row: NDArray[np.int64]
+    parent: NDArray[np.int64] | None
+    ended: NDArray[np.int64]
+    last: NDArray[np.int64]
+
+
+def prefix_steps(codes: NDArray[np.int64], lengths: NDArray[np.int64]) -> Iterator[PrefixStep]:
+    """The steps of sequences ``codes`` ``(n, S)``, of which the first ``lengths`` ``(n,)`` count.
+
+    Neighbors only are compared; where sequences are sorted, no beginning is walked twice.
+    """
+    n, longest = codes.shape
+    active = np.arange(longest) < lengths[:, None]
+    codes = np.where(active, codes, -1)
+    new = np.ones((n, longest), dtype=bool)
+    np.logical_or.accumulate(codes[1:] != codes[:-1], axis=1, out=new[1:])
+    new &= active
+    node = new.cumsum(axis=0) - 1  # (n, S), where active
+    for step in range(longest):
+        row, ended = np.flatnonzero(new[:, step]), np.flatnonzero(lengths == step + 1)
+        parent = node[row, step - 1] if step else None
+        if parent is not None and np.array_equal(parent, np.arange(node[-1, step - 1] + 1)):
+            parent = None
+        yield PrefixStep(row, parent, ended, node[ended, step])
 
 
 class _Recurrence(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, gates: torch.Tensor, weight: torch.Tensor, alive: tuple[int, ...]) -> torch.Tensor:
-        cells = Cells(weight)
-        kept = [cells.step(gates[:, now]) for now in _steps(alive)]
-        ctx.save_for_backward(weight, *(tensor for step in kept for tensor in step))
-        return torch.cat([h for *_, h in kept], dim=1)
+        kept = list(_walk(gates, weight, alive))
+        ctx.save_for_backward(weight, *(tensor for cells in kept for tensor in cells))
+        return torch.cat([cells.h for cells in kept], dim=1)
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
@@ -113,6 +161,14 @@ class _Recurrence(torch.autograd.Function):
                 by_f.zero_()  # there was no cell to forget
             by_gates[step] = d
         return torch.cat(by_gates, dim=1), grad_weight, None
+
+
+def _walk(gates: torch.Tensor, weight: torch.Tensor, alive: Sequence[int]) -> Iterator[Cells]:
+    before = None
+    for now, rows in zip(_steps(alive), alive, strict=True):
+        state = before and (before.h[:, :rows], before.c[:, :rows])
+        before = Cells.step(gates[:, now].clone(), weight, state)
+        yield before
 
 
 def _steps(alive: Sequence[int]) -> Iterator[slice]:

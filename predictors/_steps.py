@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omsdpm.noise import Noise, lambda_of
-from omsdpm.spaces import GROUP, DPMSolverSpace, ScheduleSpace
+from omsdpm.solvers.dpm_solver import time_end
+from omsdpm.spaces import GROUP, DPMSolverSpace, MultistepSpace, ScheduleSpace
 from predictors._axis import Ints, slot_timesteps
+from predictors._gaussian import VARIANCES, ddim_gains, gaussian_flow, log_ratio, solver_gains
 from predictors._tokens import solver_timesteps
 
 Array = NDArray[np.float64]
@@ -36,6 +38,8 @@ class StepTokens:
             place act together: ``what`` has all features and ``where`` is one row of no columns.
         what_of, where_of: ``(n, S)`` rows of them for each step; 0 after the last.
         lengths: ``(n,)`` active steps, at least 1.
+        ratio: ``(n, V)`` what the solver alone gets wrong on Gaussian data, the logarithm of the samples'
+            standard deviation over the data's; no sum over steps says it as well.
     """
 
     what: Array
@@ -43,6 +47,7 @@ class StepTokens:
     what_of: Ints
     where_of: Ints
     lengths: Ints
+    ratio: Array
 
 
 def step_tokens(X: Ints, space: ScheduleSpace, noise: Noise) -> StepTokens:
@@ -54,13 +59,15 @@ def _slot_steps(X: Ints, space: ScheduleSpace, noise: Noise) -> StepTokens:
     """A step from a slot to the next active one towards the image, or to the image itself."""
     slots = space.length
     lengths = (X > 0).sum(axis=1)
-    walk = np.argsort(X == 0, axis=1, kind="stable")[:, : int(lengths.max())]  # active slots, image end first
-    member = np.take_along_axis(X, walk, axis=1)
+    row, slot = X.nonzero()
+    walk = np.zeros((len(X), int(lengths.max())), dtype=np.int64)  # active slots, image end first
+    walk[row, np.arange(len(row)) - (lengths.cumsum() - lengths)[row]] = slot
+    active = np.arange(walk.shape[1]) < lengths[:, None]
     # Slot s is place s + 1 and the image place 0; a step goes to the place of the one before it in the walk.
     start = walk + 1
     end = np.concatenate([np.zeros((len(X), 1), dtype=np.int64), start[:, :-1]], axis=1)
-    code = np.where(member > 0, (member * (slots + 1) + start) * (slots + 1) + end, 0)
-    known, what_of = _distinct(code, member > 0)
+    code = (np.take_along_axis(X, walk, axis=1) * (slots + 1) + start) * (slots + 1) + end
+    known, what_of = _distinct(code, active)
     member, place = np.divmod(known, (slots + 1) ** 2)
     start, end = np.divmod(place, slots + 1)
 
@@ -78,7 +85,14 @@ def _slot_steps(X: Ints, space: ScheduleSpace, noise: Noise) -> StepTokens:
         4 * gap[:, None] * _waves(at),
         4 * even_gap[:, None] * _waves(even),
     ]
-    return StepTokens(np.concatenate(features, axis=1), np.zeros((1, 0)), what_of, np.zeros_like(what_of), lengths)
+    nowhere, nowhere_of = np.zeros((1, 0)), np.zeros_like(what_of)
+    if isinstance(space, MultistepSpace):  # a step depends on the one before it
+        ratio = gaussian_flow(X, space, noise, VARIANCES).log_ratio
+    else:
+        alpha_bar = np.concatenate([[1.0], noise.alpha_bar(slot_timesteps(space))])
+        gains = ddim_gains(alpha_bar[start], alpha_bar[end], VARIANCES)[what_of]  # (n, S, V)
+        ratio = log_ratio(gains.prod(axis=1, where=active[:, :, None]), VARIANCES)
+    return StepTokens(np.concatenate(features, axis=1), nowhere, what_of, nowhere_of, lengths, ratio)
 
 
 def _solver_steps(X: Ints, space: DPMSolverSpace, noise: Noise) -> StepTokens:
@@ -110,7 +124,13 @@ def _solver_steps(X: Ints, space: DPMSolverSpace, noise: Noise) -> StepTokens:
         _waves(1 - timestep),
         np.column_stack([np.log(count / 6), 4 / count, ~early[rows]]),
     ]
-    return StepTokens(what, np.concatenate(where, axis=1).astype(float), what_of, where_of, lengths)
+    ends = np.where(early, time_end(0), time_end(10**6))[rows]
+    maps = {key: solver_gains(*key, noise, VARIANCES) for key in {*zip(count.tolist(), ends.tolist(), strict=True)}}
+    from_noise = count - 1 - columns
+    places = np.stack([maps[k, end][at] for k, end, at in zip(count.tolist(), ends.tolist(), from_noise, strict=True)])
+    gains = places[where_of, order[what_of] - 1]  # (n, S, V)
+    ratio = log_ratio(gains.prod(axis=1, where=active[:, :, None]), VARIANCES)
+    return StepTokens(what, np.concatenate(where, axis=1).astype(float), what_of, where_of, lengths, ratio)
 
 
 def _waves(place: Array) -> Array:

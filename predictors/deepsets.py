@@ -53,7 +53,7 @@ class DeepSetsWeights(Weights):
         table = contributions.transpose(0, 1).flatten(1)  # (D, K C)
         pooled = F.embedding_bag(which, table, (lengths.cumsum(0) - lengths).to(device), mode="sum")
         pooled = pooled.view(len(rows), self.networks, CONTRIBUTION).transpose(0, 1)
-        return self.head(pooled / USUAL_STEPS, lengths)
+        return self.head(pooled / USUAL_STEPS, batch, rows)
 
 
 class DeepSetsPredictor(NeuralPredictor):

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from omsdpm.noise import Noise
 from omsdpm.spaces import ScheduleSpace
 from predictors._neural import Head, NeuralPredictor, StepBatch, Weights
-from predictors._recurrence import Cells, recurrence
+from predictors._recurrence import Cells, prefix_steps, recurrence
 from predictors._steps import StepTokens
 
 CODE = 64
@@ -54,23 +54,24 @@ class LSTMWeights(Weights):
 
     def forward(self, batch: StepBatch, rows: torch.Tensor) -> torch.Tensor:
         """Raw scores ``(K, m)``: walks over the active steps, each row as far as it goes."""
+        total = self._walk(batch, rows) if torch.is_grad_enabled() else self._walk_prefixes(batch, rows)
+        return self.head(total / USUAL_STEPS, batch, rows)
+
+    def _walk(self, batch: StepBatch, rows: torch.Tensor) -> torch.Tensor:
+        """Sums of outputs ``(K, m, H)``."""
         lengths = batch.lengths[rows]
         order = torch.argsort(lengths, descending=True, stable=True)
         reached = lengths[order] > torch.arange(int(lengths.max()))[:, None]  # (S, m)
         alive = reached.sum(dim=1).tolist()
         device = batch.what_of.device
-        step, row = (index.to(device) for index in reached.nonzero(as_tuple=True))  # (T,) packed
-        at = rows[order].to(device)[row], step
+        step, row = reached.nonzero(as_tuple=True)  # (T,) packed
+        row, step = order[row].to(device), step.to(device)
+        at = rows.to(device)[row], step
         what, what_of = torch.unique(batch.what_of[at], return_inverse=True)
         where, where_of = torch.unique(batch.where_of[at], return_inverse=True)
         tables = self._gate_tables(batch.what[what], batch.where[where])
-        if torch.is_grad_enabled():
-            outputs = recurrence(_gates(tables, what_of, where_of), self.from_output, alive)
-            total = outputs.new_zeros(self.networks, len(rows), HIDDEN).index_add(1, row, outputs)
-        else:
-            total = self._walk_lightly(tables, what_of, where_of, alive)
-        scores = self.head(total / USUAL_STEPS, lengths[order])
-        return torch.empty_like(scores).index_copy(1, order.to(device), scores)
+        outputs = recurrence(_gates(tables, what_of, where_of), self.from_output, alive)
+        return outputs.new_zeros(self.networks, len(rows), HIDDEN).index_add(1, row, outputs)
 
     def _gate_tables(self, what: torch.Tensor, where: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """The LSTM's input projections of what is done ``(K, U, 4 H)``, and of places ``(K, V, 4 H)``."""
@@ -81,22 +82,30 @@ class LSTMWeights(Weights):
         where = self.apply_linear("where_2", F.silu(self.apply_linear("where", where)))
         return torch.baddbmm(self.gates_bias, what, self.from_what), torch.bmm(where, self.from_where)
 
-    def _walk_lightly(
-        self,
-        tables: tuple[torch.Tensor, torch.Tensor | None],
-        what_of: torch.Tensor,
-        where_of: torch.Tensor,
-        alive: list[int],
-    ) -> torch.Tensor:
-        """Sums of outputs ``(K, m, H)`` without what a gradient needs, so that all stays in the processor's cache."""
-        cells = Cells(self.from_output)
-        total = self.from_output.new_zeros(self.networks, alive[0], HIDDEN)
-        start = 0
-        for rows in alive:
-            now = slice(start, start + rows)
-            *_, h = cells.step(_gates(tables, what_of[now], where_of[now]))
-            total[:, :rows] += h
-            start += rows
+    def _walk_prefixes(self, batch: StepBatch, rows: torch.Tensor) -> torch.Tensor:
+        """Sums of outputs ``(K, m, H)`` without gradients; steps that schedules begin with alike are walked once."""
+        what_of, where_of = (of[rows.to(of.device)] for of in (batch.what_of, batch.where_of))
+        # Schedules come sorted; places of DPM-Solvers differ from the first step where their number does.
+        order = torch.argsort(where_of[:, 0], stable=True)
+        what_of, where_of, lengths = what_of[order], where_of[order], batch.lengths[rows][order.cpu()]
+        codes = (what_of * len(batch.where) + where_of).cpu().numpy()
+        tables = self._gate_tables(batch.what, batch.where)
+        total = self.from_output.new_empty(self.networks, len(rows), HIDDEN)
+        h = c = so_far = None
+        for number, step in enumerate(prefix_steps(codes, lengths.numpy())):
+            row, ended, last = (torch.as_tensor(i, device=order.device) for i in (step.row, step.ended, step.last))
+            gates = _gates(tables, what_of[row, number], where_of[row, number])
+            if h is None or c is None or so_far is None:
+                cells = Cells.step(gates, self.from_output, None)
+                so_far = cells.h
+            else:
+                if step.parent is not None:
+                    parent = torch.as_tensor(step.parent, device=order.device)
+                    h, c, so_far = (of.index_select(1, parent) for of in (h, c, so_far))
+                cells = Cells.step(gates, self.from_output, (h, c))
+                so_far = cells.h + so_far
+            h, c = cells.h, cells.c
+            total[:, order[ended]] = so_far.index_select(1, last)
         return total
 
 

@@ -37,6 +37,7 @@ from omsdpm.errors import InputError
 from omsdpm.noise import Noise
 from omsdpm.spaces import DPMSolverSpace, Schedules, ScheduleSpace
 from predictors._axis import slot_timesteps
+from predictors._gaussian import VARIANCES
 from predictors._network import ScheduleNetwork, TokenBatch, sinusoids
 from predictors._neural import StepBatch, Weights, pairwise_logistic
 from predictors._ranking import ranking_loss
@@ -72,11 +73,12 @@ RACE_UPDATES = (25, 50, 100, 200)
 
 @dataclass(frozen=True)
 class PaddedSteps:
-    """Features of every step of every schedule: ``(n, S, F)``, ``(n, S, G)``, and ``(n,)`` steps that count."""
+    """Features of every step of every schedule ``(n, S, F)``, ``(n, S, G)``, ``(n,)`` steps that count, ``(n, V)``."""
 
     what: torch.Tensor
     where: torch.Tensor
     lengths: torch.Tensor
+    ratio: torch.Tensor
 
     @classmethod
     def of(cls, X: Schedules, space: ScheduleSpace, noise: Noise, steps: int | None) -> PaddedSteps:
@@ -85,10 +87,11 @@ class PaddedSteps:
         extra = 0 if steps is None else steps - tokens.what_of.shape[1]
         what_of, where_of = (np.pad(of, ((0, 0), (0, extra))) for of in (tokens.what_of, tokens.where_of))
         what, where = tokens.what.astype(np.float32)[what_of], tokens.where.astype(np.float32)[where_of]
-        return cls(torch.from_numpy(what), torch.from_numpy(where), torch.from_numpy(tokens.lengths))
+        ratio = torch.from_numpy(tokens.ratio.astype(np.float32))
+        return cls(torch.from_numpy(what), torch.from_numpy(where), torch.from_numpy(tokens.lengths), ratio)
 
     def __getitem__(self, rows: torch.Tensor) -> PaddedSteps:
-        return PaddedSteps(self.what[rows], self.where[rows], self.lengths[rows])
+        return PaddedSteps(self.what[rows], self.where[rows], self.lengths[rows], self.ratio[rows])
 
 
 class PlainLSTM(nn.Module):
@@ -103,7 +106,7 @@ class PlainLSTM(nn.Module):
             self.where = nn.Linear(where, CODE)
             self.where_2 = nn.Linear(CODE, CODE)
         self.rnn = nn.LSTM(2 * CODE if self.places else CODE, HIDDEN, batch_first=True)
-        hidden = [nn.Sequential(nn.Linear(*pair), nn.ReLU()) for pair in pairwise((HIDDEN + 1, *HEAD))]
+        hidden = [nn.Sequential(nn.Linear(*pair), nn.ReLU()) for pair in pairwise((HIDDEN + 1 + len(VARIANCES), *HEAD))]
         self.head = nn.Sequential(*hidden, nn.Linear(HEAD[-1], 1))
 
     @classmethod
@@ -141,7 +144,8 @@ class PlainLSTM(nn.Module):
         outputs, _ = self.rnn(code)  # (n, S, H)
         counts = torch.arange(outputs.shape[1]) < steps.lengths[:, None]
         pooled = (outputs * counts[:, :, None]).sum(dim=1) / USUAL_STEPS
-        return self.head(torch.cat([pooled, steps.lengths.float().log()[:, None] - 2], dim=1)).squeeze(1)
+        count = steps.lengths.float().log()[:, None] - 2
+        return self.head(torch.cat([pooled, count, steps.ratio], dim=1)).squeeze(1)
 
 
 @dataclass(frozen=True)

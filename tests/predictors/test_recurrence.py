@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from predictors._recurrence import Cells, recurrence, sigmoids_first
+from predictors._recurrence import prefix_steps, recurrence, sigmoids_first
 
 LENGTHS = [5, 5, 3, 1]
 ALIVE = [4, 3, 3, 2, 2]
@@ -45,12 +46,43 @@ def test_outputs_and_gradients_are_those_of_torch(networks):
         assert torch.allclose(a, b, atol=1e-12)
 
 
-def test_walking_lightly_gives_the_same_outputs():
+def test_without_gradients_outputs_are_the_same():
     torch.manual_seed(2)
     gates, weight = torch.randn(2, sum(ALIVE), 16), torch.randn(2, 4, 16)
-    cells, start, outputs = Cells(weight), 0, []
+    expected, before = recurrence(gates, weight, ALIVE), gates.clone()
     with torch.no_grad():
-        for rows in ALIVE:
-            outputs.append(cells.step(gates[:, start : start + rows])[-1])
-            start += rows
-        assert torch.equal(torch.cat(outputs, dim=1), recurrence(gates, weight, ALIVE))
+        assert torch.equal(recurrence(gates, weight, ALIVE), expected)
+    assert torch.equal(gates, before)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_prefix_steps_walk_each_beginning_of_sorted_sequences_once(seed):
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(1, 6, size=rng.integers(1, 30))
+    sequences = sorted(tuple(rng.integers(1, 4, size=length).tolist()) for length in lengths)
+    lengths = np.array([len(sequence) for sequence in sequences])
+    codes = np.zeros((len(sequences), lengths.max()), dtype=np.int64)
+    for row, sequence in enumerate(sequences):
+        codes[row, : len(sequence)] = sequence
+
+    walked: list[list[tuple[int, ...]]] = []  # of each step, the beginnings that its nodes stand for
+    found = {}
+    for number, step in enumerate(prefix_steps(codes, lengths)):
+        before = walked[-1] if walked else [()]
+        parents = np.arange(len(before)) if step.parent is None and number else step.parent
+        if parents is None:
+            parents = np.zeros(len(step.row), dtype=int)
+        walked.append([(*before[p], int(codes[r, number])) for p, r in zip(parents, step.row, strict=True)])
+        found |= {int(row): walked[-1][node] for row, node in zip(step.ended, step.last, strict=True)}
+    assert [found[row] for row in range(len(sequences))] == sequences
+    beginnings = {sequence[:end] for sequence in sequences for end in range(1, len(sequence) + 1)}
+    assert sorted(node for nodes in walked for node in nodes) == sorted(beginnings)
+
+
+def test_prefix_steps_need_no_order_to_be_right():
+    codes, lengths = np.array([[1, 2], [3, 0], [1, 2]]), np.array([2, 1, 2])
+    first, second = prefix_steps(codes, lengths)
+    assert first.row.tolist() == [0, 1, 2] and first.parent is None
+    assert first.ended.tolist() == [1] and first.last.tolist() == [1]
+    assert second.row.tolist() == [0, 2] and second.parent.tolist() == [0, 2]
+    assert second.ended.tolist() == [0, 2] and second.last.tolist() == [0, 1]

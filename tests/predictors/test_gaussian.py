@@ -1,0 +1,81 @@
+"""Sampling of Gaussian data in closed form, against the plans that really sample."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from omsdpm.noise import DiscreteVP, LinearVP
+from omsdpm.solvers import compile_plan
+from omsdpm.spaces import DDIMSpace, DPMSolverSpace, MultistepSpace
+from predictors import _gaussian
+from predictors._gaussian import SMALLEST_RATIO, gaussian_flow
+from predictors._steps import step_tokens
+
+VARIANCES = np.array([1e-3, 0.1, 4.0])
+
+SPACES = [
+    (DDIMSpace(3, 9), DiscreteVP.linear()),
+    (MultistepSpace(3, 9), DiscreteVP.linear()),
+    (DPMSolverSpace(3, 6), LinearVP()),
+    (DPMSolverSpace(2, 4), DiscreteVP.linear()),
+]
+
+
+def sampled(plan, noise, errors):
+    """The image from a start of one, with the best networks plus an error each: ``(V,)``."""
+    states, outputs = [np.ones(len(VARIANCES))], [np.zeros(len(VARIANCES))]
+
+    def combined(combination):
+        terms = [weight * states[number] for number, weight in combination.states]
+        return sum(terms + [weight * outputs[number] for number, weight in combination.outputs])
+
+    for stage, error in zip(plan.stages, errors, strict=True):
+        alpha_bar = float(noise.alpha_bar(stage.timestep))
+        x = combined(stage.input)
+        states.append(x)
+        outputs.append(np.sqrt(1 - alpha_bar) * x / (alpha_bar * VARIANCES + 1 - alpha_bar) + error)
+    return combined(plan.closing)
+
+
+@pytest.mark.parametrize(("space", "noise"), SPACES, ids=str)
+def test_ratios_and_effects_are_those_of_the_plans(space, noise):
+    X = space.canonical(space.random(40, np.random.default_rng(0)))
+    flow = gaussian_flow(X, space, noise, VARIANCES)
+    for row, x in enumerate(X):
+        plan = compile_plan(x, space, noise)
+        there = flow.member[row] > 0
+        assert flow.member[row][there].tolist() == plan.models.tolist()
+        assert flow.timestep[row][there] == pytest.approx([stage.timestep for stage in plan.stages])
+        image = sampled(plan, noise, np.zeros(plan.nfe))
+        expected = np.log(np.maximum(np.abs(image) / np.sqrt(VARIANCES), SMALLEST_RATIO))
+        assert flow.log_ratio[row] == pytest.approx(expected, rel=1e-9, abs=1e-9)
+        # Sampling is linear in the errors, so a difference is the derivative.
+        effects = [sampled(plan, noise, error) - image for error in np.eye(plan.nfe)]
+        assert flow.effect[row][there] == pytest.approx(np.array(effects), rel=1e-9, abs=1e-12)
+        assert not flow.effect[row][~there].any()
+
+
+@pytest.mark.parametrize(("space", "noise"), SPACES, ids=str)
+def test_a_schedule_gives_the_same_whatever_its_batch(space, noise):
+    X = space.canonical(space.random(30, np.random.default_rng(1)))
+    together = gaussian_flow(X, space, noise, VARIANCES)
+    for row in range(len(X)):
+        alone = gaussian_flow(X[row : row + 1], space, noise, VARIANCES)
+        assert np.array_equal(alone.log_ratio[0], together.log_ratio[row])
+
+
+@pytest.mark.parametrize(("space", "noise"), SPACES, ids=str)
+def test_networks_are_told_the_same_ratios(space, noise):
+    X = space.canonical(space.random(40, np.random.default_rng(2)))
+    expected = gaussian_flow(X, space, noise, _gaussian.VARIANCES).log_ratio
+    assert step_tokens(X, space, noise).ratio == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+def test_with_more_steps_gaussian_data_comes_out_right():
+    noise, errors = DiscreteVP.linear(), []
+    for length in (10, 100, 1000):
+        flow = gaussian_flow(np.ones((1, length), dtype=np.int64), DDIMSpace(1, length), noise, VARIANCES[1:])
+        errors.append(np.abs(flow.log_ratio).max())
+    assert errors[1] < errors[0] / 4 and errors[2] < errors[1] / 4  # of first order
+    assert errors[2] < 0.01
