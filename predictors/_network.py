@@ -2,8 +2,8 @@
 
 Parameters have the names of the authors' release, so its checkpoints load. The
 arithmetic is the same but arranged for speed: the LSTM's input projection is a table
-over the few distinct tokens and timesteps, and rows leave the batch when their
-schedule ends.
+over the few distinct tokens and timesteps, and slots that schedules begin with alike are
+walked once.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from predictors._recurrence import recurrence, sigmoids_first
+from predictors._recurrence import recurrence, sigmoids_first, sums_by_prefixes
 from predictors._tokens import Tokens
 
 SAME = {"regression_head.layer.": "regression_head.MLP.3."}
@@ -74,7 +75,7 @@ PAPER = Sizes()
 
 
 class TokenBatch:
-    """Tokens as tensors on a device, with rows in the order of falling length."""
+    """Tokens as tensors on a device."""
 
     def __init__(self, tokens: Tokens, device: torch.device | str) -> None:
         def tensor(array: object, dtype: torch.dtype = torch.long) -> torch.Tensor:
@@ -83,10 +84,9 @@ class TokenBatch:
         self.vocabulary = tensor(tokens.vocabulary)  # (U, G)
         self.timesteps = tensor(tokens.timesteps, torch.float32)  # (V,)
         self.token, self.time = tensor(tokens.token), tensor(tokens.time)  # (n, S)
-        self.lengths = torch.as_tensor(tokens.lengths)  # on the CPU, where the loop runs
 
     def __len__(self) -> int:
-        return len(self.lengths)
+        return len(self.token)
 
 
 class ScheduleNetwork(nn.Module):
@@ -124,41 +124,48 @@ class ScheduleNetwork(nn.Module):
 
     def forward(self, batch: TokenBatch, rows: torch.Tensor | None = None) -> torch.Tensor:
         """Scores ``(m,)`` of the given rows ``(m,)`` of ``batch``, or of all of them."""
-        lengths = batch.lengths if rows is None else batch.lengths[rows]
-        order = torch.argsort(lengths, descending=True, stable=True)
-        rows = order if rows is None else rows[order]
-        steps = torch.arange(int(lengths.max()))
-        reached = lengths[order] > steps[:, None]  # (S, m)
-        alive = reached.sum(dim=1).tolist()
-        device = batch.token.device
-        step, row = (index.to(device) for index in reached.nonzero(as_tuple=True))  # (T,) packed
-        at = rows.to(device)[row], step
-        outputs = self._walk(batch.token[at], batch.time[at], alive, *self._gate_tables(batch))
-        # Sums have the direction of means.
-        encoded = outputs.new_zeros(len(rows), self.sizes.hidden).index_add(0, row, F.normalize(outputs, dim=1))
-        scores = self.regression_head["MLP"](F.normalize(encoded, dim=1)).squeeze(1)
-        return torch.empty_like(scores).index_copy(0, order.to(device), scores)
+        token, time = (batch.token, batch.time) if rows is None else (batch.token[rows], batch.time[rows])
+        tables = self._gate_tables(batch)
+        if torch.is_grad_enabled() or self.sizes.layers > 1:
+            encoded = F.normalize(self._walk(token, time, tables), dim=2).sum(dim=0)
+        else:
+            encoded = self._walk_prefixes(token, time, tables)
+        return self.regression_head["MLP"](F.normalize(encoded, dim=1)).squeeze(1)  # sums have the direction of means
 
-    def _walk(
-        self,
-        token: torch.Tensor,
-        time: torch.Tensor,
-        alive: list[int],
-        token_gates: torch.Tensor,
-        time_gates: torch.Tensor,
-    ) -> torch.Tensor:
-        """The LSTM over packed tokens ``(T,)``; its outputs ``(T, H)``."""
-        gates = F.embedding(token, token_gates) + F.embedding(time, time_gates)
-        outputs = self._recur(gates, 0, alive)
+    def _walk(self, token: torch.Tensor, time: torch.Tensor, tables: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        """The last layer's outputs ``(S, m, H)``."""
+        m, steps = token.shape
+        gates = self._gates(token.t().flatten(), time.t().flatten(), tables)
+        (outputs,) = recurrence(gates[None], self._output_weight(0)[None], [m] * steps)
         for layer in range(1, self.sizes.layers):
             bias = self._rnn("bias_ih", layer) + self._rnn("bias_hh", layer)
             gates = F.linear(outputs, sigmoids_first(self._rnn("weight_ih", layer)), sigmoids_first(bias))
-            outputs = self._recur(gates, layer, alive)
-        return outputs
+            (outputs,) = recurrence(gates[None], self._output_weight(layer)[None], [m] * steps)
+        return outputs.view(steps, m, -1)
 
-    def _recur(self, gates: torch.Tensor, layer: int, alive: list[int]) -> torch.Tensor:
-        weight = sigmoids_first(self._rnn("weight_hh", layer)).t()
-        return recurrence(gates[None], weight[None], alive)[0]
+    def _walk_prefixes(
+        self, token: torch.Tensor, time: torch.Tensor, tables: tuple[torch.Tensor, torch.Tensor]
+    ) -> torch.Tensor:
+        """Sums of one layer's normalized outputs ``(m, H)`` without gradients; what rows begin with is walked once."""
+        (sums,) = sums_by_prefixes(
+            token * len(tables[1]) + time,
+            torch.full((len(token),), token.shape[1]),
+            lambda row, step: self._gates(token[row, step], time[row, step], tables)[None],
+            self._output_weight(0)[None],
+            partial(F.normalize, dim=2),
+        )
+        return sums
+
+    def _gates(
+        self, token: torch.Tensor, time: torch.Tensor, tables: tuple[torch.Tensor, torch.Tensor]
+    ) -> torch.Tensor:
+        """``(T,), (T,) -> (T, 4 H)``: the first layer's input projections, looked up."""
+        of_token, of_time = tables
+        return F.embedding(token, of_token) + F.embedding(time, of_time)
+
+    def _output_weight(self, layer: int) -> torch.Tensor:
+        """``(H, 4 H)`` from the last output to the gates."""
+        return sigmoids_first(self._rnn("weight_hh", layer)).t()
 
     def _rnn(self, name: str, layer: int) -> torch.Tensor:
         return self.ms_encoder.get_parameter(f"rnn.{name}_l{layer}")

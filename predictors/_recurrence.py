@@ -8,7 +8,7 @@ rows that reach it, longest first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
@@ -113,6 +113,51 @@ def prefix_steps(codes: NDArray[np.int64], lengths: NDArray[np.int64]) -> Iterat
         if parent is not None and np.array_equal(parent, np.arange(node[-1, step - 1] + 1)):
             parent = None
         yield PrefixStep(row, parent, ended, node[ended, step])
+
+
+def sums_by_prefixes(
+    codes: torch.Tensor,
+    lengths: torch.Tensor,
+    gates: Callable[[torch.Tensor, int], torch.Tensor],
+    weight: torch.Tensor,
+    of: Callable[[torch.Tensor], torch.Tensor] = lambda outputs: outputs,
+) -> torch.Tensor:
+    """Sums over steps of what ``of`` makes of an LSTM layer's outputs, without gradients.
+
+    Steps that sequences begin with alike are walked once.
+
+    Args:
+        codes: ``(n, S)``; steps of equal codes have equal gates.
+        lengths: ``(n,)`` steps that count, on the CPU.
+        gates: rows ``(m,)`` and the number of a step to input projections ``(K, m, 4 H)``, which are overwritten.
+        weight: ``(K, H, 4 H)``.
+        of: ``(K, m, H) -> (K, m, H)``.
+
+    Returns:
+        ``(K, n, H)``.
+    """
+    device = weight.device
+    total = weight.new_empty(len(weight), len(codes), weight.shape[1])
+    h = c = so_far = None
+    counted = np.where(np.arange(codes.shape[1]) < lengths.numpy()[:, None], 1 + codes.cpu().numpy(), 0)
+    # Big-endian bytes sort like the numbers.
+    order = np.argsort(counted.astype(">u4").view(f"S{4 * codes.shape[1]}").reshape(-1), kind="stable")
+    for number, step in enumerate(prefix_steps(counted[order], lengths.numpy()[order])):
+        now = gates(torch.as_tensor(order[step.row], device=device), number)
+        if h is None or c is None or so_far is None:
+            cells = Cells.step(now, weight, None)
+            so_far = of(cells.h)
+        else:
+            if step.parent is not None:
+                parent = torch.as_tensor(step.parent, device=device)
+                h, c, so_far = (state.index_select(1, parent) for state in (h, c, so_far))
+            cells = Cells.step(now, weight, (h, c))
+            so_far = so_far + of(cells.h)
+        h, c = cells.h, cells.c
+        if len(step.ended):
+            ended, last = (torch.as_tensor(index, device=device) for index in (order[step.ended], step.last))
+            total.index_copy_(1, ended, so_far.index_select(1, last))
+    return total
 
 
 class _Recurrence(torch.autograd.Function):

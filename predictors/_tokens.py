@@ -27,39 +27,25 @@ class Tokens:
         token: ``(n, S)`` rows of ``vocabulary``.
         timesteps: ``(V,)`` distinct model-input timesteps.
         time: ``(n, S)`` rows of ``timesteps``; ``V`` stands for no timestep.
-        lengths: ``(n,)`` number of leading tokens that count, at least 1.
     """
 
     vocabulary: Ints
     token: Ints
     timesteps: NDArray[np.float64]
     time: Ints
-    lengths: Ints
 
 
-def tokenize(X: Ints, space: ScheduleSpace, noise: Noise, active_only: bool) -> Tokens:
-    """Tokens of canonical schedules ``(n, L)``.
-
-    A token is a slot, or for DPM-Solvers a group of three. ``active_only`` leaves out null
-    slots (groups), which shortens sequences; else they count like any other.
-    """
+def tokenize(X: Ints, space: ScheduleSpace, noise: Noise) -> Tokens:
+    """Tokens of canonical schedules ``(n, L)``: a slot each, or for DPM-Solvers a group of three; null ones too."""
     if isinstance(space, DPMSolverSpace):
         groups, timesteps = space.groups(X), solver_timesteps(X, space, noise)
     else:
         groups, timesteps = X[:, :, None], np.broadcast_to(slot_timesteps(space), X.shape).astype(float)
-        if active_only:
-            packed = np.argsort(X == 0, axis=1, kind="stable")
-            groups = np.take_along_axis(groups, packed[:, :, None], axis=1)
-            timesteps = np.take_along_axis(timesteps, packed, axis=1)
-    active = groups.any(axis=2)  # (n, S)
-    lengths = active.sum(axis=1) if active_only else np.full(len(X), groups.shape[1])
-    longest = int(lengths.max())
-    groups, timesteps = groups[:, :longest], timesteps[:, :longest]
     vocabulary, token = np.unique(groups.reshape(-1, groups.shape[2]), axis=0, return_inverse=True)
     values, time = np.unique(timesteps, return_inverse=True)
     time = time.reshape(timesteps.shape)
     known = len(values) - int(np.isnan(values).any())  # NaN, for no timestep, sorts last
-    return Tokens(vocabulary, token.reshape(timesteps.shape), values[:known], time, lengths)
+    return Tokens(vocabulary, token.reshape(timesteps.shape), values[:known], time)
 
 
 def solver_timesteps(X: Ints, space: DPMSolverSpace, noise: Noise) -> NDArray[np.float64]:

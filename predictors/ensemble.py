@@ -83,7 +83,7 @@ class EnsemblePredictor(Predictor):
         noise: Noise | None = None,
         latency: Sequence[float] | None = None,
         random_state: int | np.random.RandomState | None = 0,
-        members: Sequence[str] = ("gp", "lstm", "deepsets"),
+        members: Sequence[str] = ("gp", "lstm"),
         parameters: Mapping[str, Mapping[str, Any]] | None = None,
         held_out: float = 0.2,
         refit: bool = True,

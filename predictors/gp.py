@@ -28,8 +28,14 @@ PRIOR = 2.0
 PRIOR_OF_VARIANCES = 3.0
 """The same of the three variances."""
 
+COARSE_SIZE = 400
+"""Labels that the search for hyperparameters starts on; a step costs the cube of their number."""
+
 SEARCH_STEPS = 100
-"""Most steps of the search for hyperparameters."""
+"""Most steps of the search on these."""
+
+REFINEMENT_STEPS = 15
+"""Most steps of the search on more labels, from where the first one ended."""
 
 LEVELS = (0.5, 0.9)
 """Of the intervals that left-out labels must lie in as often as they say."""
@@ -59,7 +65,7 @@ class GPPredictor(Predictor):
         noise: Noise | None = None,
         latency: Sequence[float] | None = None,
         random_state: int | np.random.RandomState | None = 0,
-        tune_size: int = 400,
+        tune_size: int = 1000,
     ) -> None:
         super().__init__(space, noise, latency, random_state)
         self.tune_size = tune_size
@@ -68,7 +74,11 @@ class GPPredictor(Predictor):
         rows = np.random.default_rng(self._seed()).permutation(len(X))[: self.tune_size]
         coordinates, factors = kernel_coordinates(X, self._space, self._noise)
         kernel = StepKernel(coordinates, factors)
-        self._condition(X, z, _tuned(kernel, coordinates[rows], z[rows]))
+        few = rows[:COARSE_SIZE]
+        theta = _tuned(kernel, coordinates[few], z[few], kernel.start, SEARCH_STEPS)
+        if len(rows) > len(few):
+            theta = _tuned(kernel, coordinates[rows], z[rows], theta, REFINEMENT_STEPS)
+        self._condition(X, z, theta)
 
     def _condition(self, X: Schedules, z: Array, theta: Array) -> None:
         """The exact posterior given all labels, with known hyperparameters."""
@@ -112,8 +122,8 @@ class GPPredictor(Predictor):
         self._condition(self._space.check(arrays["X"]), arrays["z"], arrays["theta"])
 
 
-def _tuned(kernel: StepKernel, coordinates: Array, z: Array) -> Array:
-    """Hyperparameters ``(H,)`` of greatest posterior density given labels ``(n,)``."""
+def _tuned(kernel: StepKernel, coordinates: Array, z: Array, start: Array, steps: int) -> Array:
+    """Hyperparameters ``(H,)`` of greatest posterior density given labels ``(n,)``, as far as so many steps go."""
     spread = np.full(len(kernel.start), PRIOR)
     spread[-3:] = PRIOR_OF_VARIANCES
 
@@ -122,9 +132,7 @@ def _tuned(kernel: StepKernel, coordinates: Array, z: Array) -> Array:
         away = (theta - kernel.start) / spread
         return value + 0.5 * away @ away, slope + away / spread
 
-    found = minimize(
-        loss, kernel.start, jac=True, method="L-BFGS-B", bounds=kernel.bounds, options={"maxiter": SEARCH_STEPS}
-    )
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=kernel.bounds, options={"maxiter": steps})
     return found.x
 
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from omsdpm.noise import Noise
 from omsdpm.spaces import ScheduleSpace
 from predictors._neural import Head, NeuralPredictor, StepBatch, Weights
-from predictors._recurrence import Cells, prefix_steps, recurrence
+from predictors._recurrence import recurrence, sums_by_prefixes
 from predictors._steps import StepTokens
 
 CODE = 64
@@ -85,28 +85,13 @@ class LSTMWeights(Weights):
     def _walk_prefixes(self, batch: StepBatch, rows: torch.Tensor) -> torch.Tensor:
         """Sums of outputs ``(K, m, H)`` without gradients; steps that schedules begin with alike are walked once."""
         what_of, where_of = (of[rows.to(of.device)] for of in (batch.what_of, batch.where_of))
-        # Schedules come sorted; places of DPM-Solvers differ from the first step where their number does.
-        order = torch.argsort(where_of[:, 0], stable=True)
-        what_of, where_of, lengths = what_of[order], where_of[order], batch.lengths[rows][order.cpu()]
-        codes = (what_of * len(batch.where) + where_of).cpu().numpy()
         tables = self._gate_tables(batch.what, batch.where)
-        total = self.from_output.new_empty(self.networks, len(rows), HIDDEN)
-        h = c = so_far = None
-        for number, step in enumerate(prefix_steps(codes, lengths.numpy())):
-            row, ended, last = (torch.as_tensor(i, device=order.device) for i in (step.row, step.ended, step.last))
-            gates = _gates(tables, what_of[row, number], where_of[row, number])
-            if h is None or c is None or so_far is None:
-                cells = Cells.step(gates, self.from_output, None)
-                so_far = cells.h
-            else:
-                if step.parent is not None:
-                    parent = torch.as_tensor(step.parent, device=order.device)
-                    h, c, so_far = (of.index_select(1, parent) for of in (h, c, so_far))
-                cells = Cells.step(gates, self.from_output, (h, c))
-                so_far = cells.h + so_far
-            h, c = cells.h, cells.c
-            total[:, order[ended]] = so_far.index_select(1, last)
-        return total
+        return sums_by_prefixes(
+            what_of * len(batch.where) + where_of,
+            batch.lengths[rows],
+            lambda row, step: _gates(tables, what_of[row, step], where_of[row, step]),
+            self.from_output,
+        )
 
 
 def _gates(
@@ -124,14 +109,14 @@ class LSTMPredictor(NeuralPredictor):
     Against ``lstm-paper``: null slots are left out and each step says instead how far it
     goes; places are low waves of the noise axis and the time axis, which is smooth where few labels
     are; every schedule of a batch is compared with every other one; three small
-    networks with a cosine learning rate take the place of a large one at a constant rate.
-    The constant updates need no early stopping: at the end the rate is zero, and on training
-    data twice as many ranked no better.
+    networks with a cosine learning rate take the place of a large one at a constant rate; and
+    they are told what the solver gets wrong on Gaussian data, which is known without any label.
+    There is no early stopping: at the end the rate is zero.
 
     Args:
         space, noise, latency, random_state: see :class:`predictors.Predictor`; latency is not used.
         networks: trained as one; the prediction is their mean.
-        updates: of AdamW.
+        updates: of AdamW; ``None`` sees every label 100 times, in at least 400.
         batch_size: schedules an update, of which all pairs are compared.
         learning_rate: its largest value; it rises over the first twentieth of the updates and
             falls as a cosine.
@@ -146,7 +131,7 @@ class LSTMPredictor(NeuralPredictor):
         latency: Sequence[float] | None = None,
         random_state: int | np.random.RandomState | None = 0,
         networks: int = 3,
-        updates: int = 400,
+        updates: int | None = None,
         batch_size: int = 128,
         learning_rate: float = 1e-2,
         weight_decay: float = 1e-2,

@@ -134,7 +134,7 @@ class LSTMPaperPredictor(Predictor):
         self.curve_ = RisingCurve(np.array(values["raw"], dtype=float), np.array(values["z"], dtype=float))
 
     def _batch(self, X: Schedules) -> TokenBatch:
-        return TokenBatch(tokenize(X, self._space, self._noise, active_only=False), self.device)
+        return TokenBatch(tokenize(X, self._space, self._noise), self.device)
 
     def _new_network(self, sizes: Sizes = PAPER) -> ScheduleNetwork:
         space = self._space

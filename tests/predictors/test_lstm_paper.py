@@ -10,10 +10,8 @@ import pytest
 import torch
 
 from omsdpm.errors import InputError
-from omsdpm.noise import DiscreteVP
 from omsdpm.spaces import DDIMSpace, DPMSolverSpace
 from predictors._ranking import ranking_loss
-from predictors._tokens import tokenize
 from predictors.lstm_paper import LSTMPaperPredictor
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
@@ -44,14 +42,6 @@ def test_a_released_predictor_is_saved_and_loaded(kind, tmp_path):
 def test_weights_of_another_network_are_an_input_error(space):
     with pytest.raises(InputError, match="weights are not those of"):
         LSTMPaperPredictor.from_release(released_state("ddim"), space)
-
-
-def test_only_active_slots_are_walked():
-    space = DDIMSpace(3, 6)
-    tokens = tokenize(np.array([[0, 2, 0, 0, 1, 0], [3, 0, 0, 0, 0, 0]]), space, DiscreteVP.linear(), True)
-    assert tokens.lengths.tolist() == [2, 1]
-    assert tokens.vocabulary[tokens.token[0], 0].tolist() == [2, 1]
-    assert tokens.timesteps[tokens.time[0]].tolist() == [166, 4 * 166]
 
 
 def test_only_pairs_beyond_the_threshold_teach():
