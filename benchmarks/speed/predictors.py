@@ -39,7 +39,7 @@ from omsdpm.spaces import DPMSolverSpace, Schedules, ScheduleSpace
 from predictors._axis import slot_timesteps
 from predictors._gaussian import VARIANCES
 from predictors._network import ScheduleNetwork, TokenBatch, sinusoids
-from predictors._neural import StepBatch, Weights, pairwise_logistic
+from predictors._neural import QUIET, StepBatch, Weights, pairwise_logistic
 from predictors._ranking import ranking_loss
 from predictors._recurrence import sigmoids_first
 from predictors._steps import step_tokens
@@ -145,7 +145,7 @@ class PlainLSTM(nn.Module):
         counts = torch.arange(outputs.shape[1]) < steps.lengths[:, None]
         pooled = (outputs * counts[:, :, None]).sum(dim=1) / USUAL_STEPS
         count = steps.lengths.float().log()[:, None] - 2
-        return self.head(torch.cat([pooled, count, steps.ratio], dim=1)).squeeze(1)
+        return self.head(torch.cat([pooled, count, QUIET * steps.ratio], dim=1)).squeeze(1)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,13 @@ def test_prediction_is_the_weighted_mean_of_logarithms(ddim_landscape):
     assert np.allclose(fitted.predict(ddim_landscape.X_test), expected)
 
 
+def test_the_lstm_has_more_networks_unless_told_otherwise(ddim_landscape):
+    X, y = ddim_landscape.X[:12], ddim_landscape.y[:12]
+    for parameters, networks in (({"lstm": {"updates": 1}}, 6), ({"lstm": {"updates": 1, "networks": 2}}, 2)):
+        fitted = ensemble(ddim_landscape, ("lstm", "ridge"), parameters).fit(X, y)
+        assert fitted.members_[0].networks == networks and fitted.members_[0].updates == 1
+
+
 def test_a_family_twice_gets_two_seeds(ddim_landscape):
     fitted = ensemble(ddim_landscape, members=("gbdt", "gbdt")).fit(ddim_landscape.X, ddim_landscape.y)
     first, second = (member.predict(ddim_landscape.X_test) for member in fitted.members_)

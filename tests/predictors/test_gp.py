@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from omsdpm.spaces import DDIMSpace
+from predictors import gp
+from predictors._kernel import kernel_coordinates
 from predictors.gp import GPPredictor, _widening
 
 SPACE = DDIMSpace(num_models=3, length=10)
@@ -52,6 +54,18 @@ def test_left_out_residuals_are_those_of_fits_without_each_label():
         residual = predictor.z_[i] - weights @ predictor.z_[rest]
         residuals.append(residual / np.sqrt(K[i, i] - weights @ K[rest, i]))
     assert np.isclose(predictor.widening_, _widening(np.array(residuals)))
+
+
+def test_hyperparameters_are_refined_on_more_labels(monkeypatch):
+    """Where the search on few labels stops, the one on more goes on."""
+    monkeypatch.setattr(gp, "COARSE_SIZE", 25)
+    X, y = labels(np.random.default_rng(5), 100, 0.3)
+    likelihoods = []
+    for tune_size in (25, 100):
+        fitted = GPPredictor(SPACE, tune_size=tune_size).fit(X, y)
+        coordinates, _ = kernel_coordinates(fitted.X_, SPACE, fitted._noise)
+        likelihoods.append(-gp.negative_log_likelihood(fitted.kernel_, coordinates, fitted.z_, fitted.theta_)[0])
+    assert likelihoods[1] > likelihoods[0]
 
 
 def test_widening_is_one_for_normal_residuals_and_follows_their_scale():
