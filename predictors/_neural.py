@@ -41,9 +41,6 @@ CLOSE = 0.02
 STEEPNESS = 4.0
 """Of the logistic loss; a difference of 1 / STEEPNESS between scores counts as certain."""
 
-EPOCHS = 100
-"""Times that a label is seen where there are many; small sets are seen more often."""
-
 WARM_UP = 0.05
 """Part of the updates over which the learning rate rises."""
 
@@ -123,13 +120,9 @@ class NeuralPredictor(Predictor):
     validation labels, if given, do this instead, and then every network sees all others.
 
     A family implements :meth:`_new_weights` and gives the parameters' defaults.
-
-    Attributes:
-        least_updates: where their number is not given.
     """
 
     has_std: ClassVar[bool] = True
-    least_updates: ClassVar[int] = 400
 
     def __init__(
         self,
@@ -138,7 +131,7 @@ class NeuralPredictor(Predictor):
         latency: Sequence[float] | None = None,
         random_state: int | np.random.RandomState | None = 0,
         networks: int = 4,
-        updates: int | None = None,
+        updates: int = 400,
         batch_size: int = 128,
         learning_rate: float = 1e-2,
         weight_decay: float = 1e-2,
@@ -188,11 +181,8 @@ class NeuralPredictor(Predictor):
         optimizer = torch.optim.AdamW(
             self.weights_.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay, fused=True
         )
-        updates = self.updates
-        if updates is None:
-            updates = max(self.least_updates, EPOCHS * len(z) // self.batch_size)
-        rates = self.learning_rate * warm_cosine(updates)
-        for rate, rows in zip(rates, batches(len(z), self.batch_size, updates, rng), strict=True):
+        rates = self.learning_rate * warm_cosine(self.updates)
+        for rate, rows in zip(rates, batches(len(z), self.batch_size, self.updates, rng), strict=True):
             optimizer.param_groups[0]["lr"] = rate
             there = rows.to(self.device)
             loss = pairwise_logistic(self.weights_(batch, rows), targets[there], visible[:, there])

@@ -85,7 +85,7 @@ class PrefixStep:
 
     Attributes:
         row: ``(m,)`` for each node that this step adds a sequence that begins with it.
-        parent: ``(m,)`` the nodes of the step before that these go on from; ``None`` where each goes on once.
+        parent: ``(m,)`` the nodes of the step before that these go on from; ``None`` for its first m, in their order.
         ended, last: ``(e,)`` the sequences that this step ends, and their nodes.
     """
 
@@ -107,12 +107,18 @@ def prefix_steps(codes: NDArray[np.int64], lengths: NDArray[np.int64]) -> Iterat
     np.logical_or.accumulate(codes[1:] != codes[:-1], axis=1, out=new[1:])
     new &= active
     node = new.cumsum(axis=0) - 1  # (n, S), where active
+    missing = longest - lengths
+    place = place_before = np.zeros(0, dtype=np.int64)
     for step in range(longest):
         row, ended = np.flatnonzero(new[:, step]), np.flatnonzero(lengths == step + 1)
-        parent = node[row, step - 1] if step else None
-        if parent is not None and np.array_equal(parent, np.arange(node[-1, step - 1] + 1)):
+        # Longest first: once all sequences differ, those that go on are the first ones, and need not be gathered.
+        order = np.argsort(missing[row], kind="stable")
+        row, place_before, place = row[order], place, np.empty_like(row)
+        place[order] = np.arange(len(row))
+        parent = place_before[node[row, step - 1]] if step else None
+        if parent is not None and np.array_equal(parent, np.arange(len(parent))):
             parent = None
-        yield PrefixStep(row, parent, ended, node[ended, step])
+        yield PrefixStep(row, parent, ended, place[node[ended, step]])
 
 
 def sums_by_prefixes(
@@ -148,7 +154,9 @@ def sums_by_prefixes(
             cells = Cells.step(now, weight, None)
             so_far = of(cells.h)
         else:
-            if step.parent is not None:
+            if step.parent is None:
+                h, c, so_far = (state[:, : len(step.row)] for state in (h, c, so_far))
+            else:
                 parent = torch.as_tensor(step.parent, device=device)
                 h, c, so_far = (state.index_select(1, parent) for state in (h, c, so_far))
             cells = Cells.step(now, weight, (h, c))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -68,15 +67,13 @@ class DeepSetsPredictor(NeuralPredictor):
     Args:
         space, noise, latency, random_state: see :class:`predictors.Predictor`; latency is not used.
         networks: trained as one; the prediction is their mean.
-        updates: of AdamW; ``None`` sees every label 100 times, in at least 600.
+        updates: of AdamW.
         batch_size: schedules an update, of which all pairs are compared.
         learning_rate: its largest value; it rises over the first twentieth of the updates and
             falls as a cosine.
         weight_decay: of AdamW.
         device: where the networks run.
     """
-
-    least_updates: ClassVar[int] = 600
 
     def __init__(
         self,
@@ -85,7 +82,7 @@ class DeepSetsPredictor(NeuralPredictor):
         latency: Sequence[float] | None = None,
         random_state: int | np.random.RandomState | None = 0,
         networks: int = 4,
-        updates: int | None = None,
+        updates: int = 600,
         batch_size: int = 128,
         learning_rate: float = 2e-2,
         weight_decay: float = 1e-2,

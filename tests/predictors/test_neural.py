@@ -9,11 +9,10 @@ from torch.nn import functional as F
 
 from omsdpm.noise import DiscreteVP, LinearVP
 from omsdpm.spaces import DDIMSpace, DPMSolverSpace, MultistepSpace
-from predictors import _neural, make_predictor
+from predictors import make_predictor
 from predictors._calibration import normal_scale
 from predictors._neural import CLOSE, STEEPNESS, _seen, batches, pairwise_logistic, warm_cosine
 from predictors._steps import step_tokens
-from predictors.lstm import LSTMPredictor, LSTMWeights
 
 SPACES = [
     (DDIMSpace(3, 12), DiscreteVP.linear()),
@@ -81,24 +80,6 @@ def test_the_loss_compares_pairs_that_every_network_may_see():
     second = F.softplus(torch.tensor(-STEEPNESS * 3.0))
     assert loss.item() == pytest.approx((first + second).item(), rel=1e-5)
     assert not pairwise_logistic(scores, torch.zeros(3), visible).requires_grad
-
-
-@pytest.mark.parametrize(("labels", "given", "expected"), [(40, None, 400), (1600, None, 1250), (1600, 7, 7)])
-def test_many_labels_are_each_seen_a_hundred_times(labels, given, expected, monkeypatch):
-    """Only the batches are counted; what they teach is left out."""
-    counts = []
-
-    def count(n, size, updates, rng):
-        counts.append(updates)
-        return [torch.arange(2)] * updates
-
-    monkeypatch.setattr(_neural, "batches", count)
-    monkeypatch.setattr(_neural, "pairwise_logistic", lambda *_: torch.zeros(()))
-    monkeypatch.setattr(LSTMWeights, "forward", lambda self, batch, rows: torch.zeros(self.networks, len(rows)))
-    space = DDIMSpace(3, 12)
-    X = space.random(labels, np.random.default_rng(0), null=0.6)
-    LSTMPredictor(space, updates=given).fit(X, np.geomspace(1.0, 50.0, len(X)))
-    assert counts == [expected]
 
 
 def test_every_network_misses_its_own_eighth():

@@ -69,9 +69,9 @@ def test_prefix_steps_walk_each_beginning_of_sorted_sequences_once(seed):
     found = {}
     for number, step in enumerate(prefix_steps(codes, lengths)):
         before = walked[-1] if walked else [()]
-        parents = np.arange(len(before)) if step.parent is None and number else step.parent
+        parents = step.parent
         if parents is None:
-            parents = np.zeros(len(step.row), dtype=int)
+            parents = np.arange(len(step.row)) if number else np.zeros(len(step.row), dtype=int)
         walked.append([(*before[p], int(codes[r, number])) for p, r in zip(parents, step.row, strict=True)])
         found |= {int(row): walked[-1][node] for row, node in zip(step.ended, step.last, strict=True)}
     assert [found[row] for row in range(len(sequences))] == sequences
@@ -82,7 +82,8 @@ def test_prefix_steps_walk_each_beginning_of_sorted_sequences_once(seed):
 def test_prefix_steps_need_no_order_to_be_right():
     codes, lengths = np.array([[1, 2], [3, 0], [1, 2]]), np.array([2, 1, 2])
     first, second = prefix_steps(codes, lengths)
-    assert first.row.tolist() == [0, 1, 2] and first.parent is None
-    assert first.ended.tolist() == [1] and first.last.tolist() == [1]
-    assert second.row.tolist() == [0, 2] and second.parent.tolist() == [0, 2]
+    assert first.row.tolist() == [0, 2, 1] and first.parent is None
+    assert first.ended.tolist() == [1] and first.last.tolist() == [2]
+    # Sequences that go on come first, so that their nodes need not be gathered.
+    assert second.row.tolist() == [0, 2] and second.parent is None
     assert second.ended.tolist() == [0, 2] and second.last.tolist() == [0, 1]
