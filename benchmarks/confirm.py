@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +27,10 @@ def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="folder of `omsdpm-bench run`")
-    parser.add_argument("--benchmark", default="digits-ddim")
     parser.add_argument("--seeds", type=int, default=6)
     args = parser.parse_args()
-    benchmark = load_benchmark(args.benchmark)
+    result = json.loads((args.run / "result.json").read_text(encoding="utf-8"))
+    benchmark = load_benchmark(result["benchmark"]["name"])
     with (args.run / "winners.csv").open() as file:
         winners = [(float(row["budget_ms"]), [int(m) for m in row["schedule"].split()]) for row in csv.DictReader(file)]
     best = [min((b for b in benchmark.baselines if b.latency <= ms), key=lambda b: b.mean) for ms, _ in winners]
