@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from scipy.stats import kendalltau
 
 from benchmarks import Benchmark, load_benchmark
@@ -57,7 +57,7 @@ def main() -> None:
     train = benchmark.dataset.subset("train")
     X, first, again = measured_twice(benchmark)
     good = first < np.median(first)
-    table = Table("predictor", "labels' noise", "the same, good ones", "other noise", "the same, good ones")
+    table = Table(Column("predictor", no_wrap=True), "labels' noise", "good ones", "other noise", "good ones")
     for text in args.predictor.split(","):
         name, parameters = family(text)
         taus = []
