@@ -18,7 +18,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from predictors._recurrence import recurrence, sigmoids_first, sums_by_prefixes
+from predictors._prefixes import sums_by_prefixes
+from predictors._recurrence import recurrence, sigmoids_first
 from predictors._tokens import Tokens
 
 SAME = {"regression_head.layer.": "regression_head.MLP.3."}

@@ -11,7 +11,8 @@ from torch.nn import functional as F
 from omsdpm.noise import Noise
 from omsdpm.spaces import ScheduleSpace
 from predictors._neural import Head, NeuralPredictor, StepBatch, Weights
-from predictors._recurrence import recurrence, sums_by_prefixes
+from predictors._prefixes import sums_by_prefixes
+from predictors._recurrence import recurrence
 from predictors._steps import StepTokens
 
 CODE = 64
