@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -53,24 +54,32 @@ def main() -> None:
     parser.add_argument("--predictor", default="lstm:updates=400,lstm:updates=1600,gp")
     parser.add_argument("--seeds", type=int, default=2)
     args = parser.parse_args()
-    benchmark = load_benchmark(args.benchmark)
+    try:
+        Console().print(compared(args.benchmark, args.predictor.split(","), args.seeds))
+    except InputError as error:
+        parser.error(" ".join(str(error).split()))
+
+
+def compared(name: str, predictors: Sequence[str], seeds: int) -> Table:
+    """A row for each predictor, and one for the first measurement."""
+    benchmark = load_benchmark(name)
     train = benchmark.dataset.subset("train")
     X, first, again = measured_twice(benchmark)
     good = first < np.median(first)
     table = Table(Column("predictor", no_wrap=True), "labels' noise", "good ones", "other noise", "good ones")
-    for text in args.predictor.split(","):
-        name, parameters = family(text)
+    for text in predictors:
+        kind, parameters = family(text)
         taus = []
-        for seed in range(args.seeds):
+        for seed in range(seeds):
             known = {"noise": benchmark.noise, "latency": benchmark.latency, "random_state": seed}
-            fitted = make_predictor(name, space=benchmark.space, **known, **parameters).fit(train.X, train.y)
+            fitted = make_predictor(kind, space=benchmark.space, **known, **parameters).fit(train.X, train.y)
             scores = fitted.predict(X)
             taus.append([kendalltau(scores[k], y[k]).statistic for y in (first, again) for k in (slice(None), good)])
         table.add_row(text, *(f"{tau:.3f}" for tau in np.mean(taus, axis=0)))
     both = [kendalltau(first[k], again[k]).statistic for k in (slice(None), good)]
     table.add_row("the first measurement", "", "", *(f"{tau:.3f}" for tau in both))
-    Console().print(f"{benchmark.name}: {len(X)} schedules measured again, {args.seeds} seeds")
-    Console().print(table)
+    table.title = f"{benchmark.name}: {len(X)} schedules measured again, {seeds} seeds"
+    return table
 
 
 if __name__ == "__main__":
