@@ -6,17 +6,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from benchmarks._benchmark import Baseline, Benchmark, Validation
-    from benchmarks._registry import benchmark_names, load_benchmark
-    from benchmarks._tabular import TabularBenchmark
+    from benchmarks.problem import Baseline, Benchmark, Validation
+    from benchmarks.registry import benchmark_names, load_benchmark
+    from benchmarks.tabular import TabularBenchmark
 
 _PUBLIC = {
-    "Baseline": "benchmarks._benchmark",
-    "Benchmark": "benchmarks._benchmark",
-    "TabularBenchmark": "benchmarks._tabular",
-    "Validation": "benchmarks._benchmark",
-    "benchmark_names": "benchmarks._registry",
-    "load_benchmark": "benchmarks._registry",
+    "Baseline": "benchmarks.problem",
+    "Benchmark": "benchmarks.problem",
+    "TabularBenchmark": "benchmarks.tabular",
+    "Validation": "benchmarks.problem",
+    "benchmark_names": "benchmarks.registry",
+    "load_benchmark": "benchmarks.registry",
 }
 
 __all__ = ["Baseline", "Benchmark", "TabularBenchmark", "Validation", "benchmark_names", "load_benchmark"]

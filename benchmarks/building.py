@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks._benchmark import BASELINES_FILE, REPEAT_FILE, Baseline, Benchmark, read_baselines, write_baselines
+from benchmarks.baselines import all_baselines
+from benchmarks.problem import BASELINES_FILE, REPEAT_FILE, Baseline, Benchmark, read_baselines, write_baselines
 from omsdpm.dataset import ScheduleDataset
 from omsdpm.dataset.build import MergedElsewhereError, Workers, measure_sharded, put_away
 from omsdpm.dataset.shards import scores_of
-from studies.baselines import all_baselines
 
 Progress = Callable[[str, int, int], None]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks._benchmark import Benchmark
+from benchmarks.problem import Benchmark
 
 DATA = Path(__file__).parent / "data"
 

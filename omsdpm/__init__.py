@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from omsdpm.dataset import ScheduleDataset
     from omsdpm.errors import InputError
-    from omsdpm.spaces import DDIMSpace, DPMSolverSpace, MultistepSpace, make_space
+    from omsdpm.solvers import DDIMSpace, DPMSolverSpace, MultistepSpace, make_space
     from omsdpm.zoo import ModelZoo
 
 __version__ = "0.1.0"
@@ -16,13 +16,13 @@ __version__ = "0.1.0"
 # Names and where they live; imported when first asked for, so that `omsdpm-bench --help`
 # does not wait for NumPy and the rest.
 _PUBLIC = {
-    "DDIMSpace": "omsdpm.spaces",
-    "DPMSolverSpace": "omsdpm.spaces",
+    "DDIMSpace": "omsdpm.solvers",
+    "DPMSolverSpace": "omsdpm.solvers",
     "InputError": "omsdpm.errors",
     "ModelZoo": "omsdpm.zoo",
-    "MultistepSpace": "omsdpm.spaces",
+    "MultistepSpace": "omsdpm.solvers",
     "ScheduleDataset": "omsdpm.dataset",
-    "make_space": "omsdpm.spaces",
+    "make_space": "omsdpm.solvers",
 }
 
 __all__ = [

@@ -17,8 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from omsdpm.errors import InputError
 from omsdpm.noise import Noise
-from omsdpm.solvers import Combination, Plan, Spacing, Stage, compile_plan
-from omsdpm.spaces import ScheduleSpace
+from omsdpm.solvers import Combination, Plan, ScheduleSpace, Spacing, Stage, compile_plan
 
 if TYPE_CHECKING:
     import torch

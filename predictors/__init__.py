@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from predictors._registry import load_predictor, make_predictor, predictor_class, predictor_names
+from predictors.registry import load_predictor, make_predictor, predictor_class, predictor_names
 
 if TYPE_CHECKING:
-    from predictors._base import Predictor
+    from predictors.base import Predictor
 
 __all__ = ["Predictor", "load_predictor", "make_predictor", "predictor_class", "predictor_names"]
 
@@ -25,7 +25,7 @@ __all__ = ["Predictor", "load_predictor", "make_predictor", "predictor_class", "
 def __getattr__(name: str) -> Any:
     # The base class is a scikit-learn estimator; `--help` must not wait for that import.
     if name == "Predictor":
-        from predictors._base import Predictor
+        from predictors.base import Predictor
 
         return Predictor
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

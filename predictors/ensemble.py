@@ -13,10 +13,10 @@ from scipy.optimize import nnls
 
 from omsdpm.errors import InputError, unknown_name
 from omsdpm.noise import Noise
-from omsdpm.spaces import ScheduleSpace
-from predictors._base import Array, Predictor, Schedules
-from predictors._registry import make_predictor
-from predictors._targets import TargetScale
+from omsdpm.solvers import ScheduleSpace
+from predictors.base import Array, Predictor, Schedules
+from predictors.registry import make_predictor
+from predictors.targets import TargetScale
 
 OWN_PARAMETERS: Mapping[str, Mapping[str, Any]] = {"lstm": {"networks": 6}}
 """Of members by family: more networks rank a little better, and who takes the time for several families has it."""

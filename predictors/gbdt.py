@@ -13,10 +13,10 @@ from scipy.stats import kendalltau, rankdata
 
 from omsdpm.errors import unknown_name
 from omsdpm.noise import Noise
-from omsdpm.spaces import ScheduleSpace
-from predictors._base import Array, Predictor, Schedules
-from predictors._calibration import RisingCurve
-from predictors._features import structural_features
+from omsdpm.solvers import ScheduleSpace
+from predictors.base import Array, Predictor, Schedules
+from predictors.calibration import RisingCurve
+from predictors.features import structural_features
 
 PATIENCE = 50
 """Trees without progress on validation schedules before training stops."""

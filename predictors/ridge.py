@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from sklearn.linear_model import BayesianRidge
 
 from omsdpm.noise import Noise
-from omsdpm.spaces import ScheduleSpace
-from predictors._base import Array, Predictor, Schedules
-from predictors._features import structural_features
+from omsdpm.solvers import ScheduleSpace
+from predictors.base import Array, Predictor, Schedules
+from predictors.features import structural_features
 
 ABSENT = 0.5
 """Where a member that takes no step is said to be: in the middle of the axis."""

@@ -9,9 +9,9 @@ Example:
     >>> result.best(budget=12.0)
 """
 
-from studies._base import Optimizer
-from studies._ledger import Ledger
-from studies._registry import make_optimizer, optimizer_names
+from studies.optimizers.base import Optimizer
+from studies.optimizers.ledger import Ledger
+from studies.optimizers.registry import make_optimizer, optimizer_names
 from studies.problem import SearchProblem
 from studies.result import History, SearchResult
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from omsdpm.errors import InputError
-from studies._pareto import nondominated
+from omsdpm.pareto import nondominated
 
 
 def hypervolume(scores: ArrayLike, latency: ArrayLike, *, reference: tuple[float, float]) -> float:

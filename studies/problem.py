@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from omsdpm.errors import InputError
-from omsdpm.spaces import ScheduleSpace
+from omsdpm.solvers import ScheduleSpace
 
 
 class Scorer(Protocol):

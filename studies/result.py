@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omsdpm.errors import InputError
-from studies._pareto import nondominated
+from omsdpm.pareto import nondominated
 from studies.metrics import best_so_far
 
 

@@ -20,8 +20,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import load_benchmark
-from omsdpm.measurement import Measurement, Meter
 from omsdpm.sampling import Count, sample, sample_population
+from omsdpm.scoring.measurement import Measurement, Meter
 from predictors import make_predictor
 from studies import SearchProblem, make_optimizer
 

@@ -32,20 +32,20 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks import Benchmark, load_benchmark
-from benchmarks.runner._fit import unfitted
 from omsdpm.errors import InputError
 from omsdpm.noise import Noise
-from omsdpm.spaces import DPMSolverSpace, Schedules, ScheduleSpace
-from predictors._axis import slot_timesteps
-from predictors._gaussian import VARIANCES
-from predictors._network import ScheduleNetwork, TokenBatch, sinusoids
-from predictors._neural import QUIET, StepBatch, Weights, pairwise_logistic
-from predictors._ranking import ranking_loss
-from predictors._recurrence import sigmoids_first
-from predictors._steps import step_tokens
-from predictors._tokens import solver_timesteps, tokenize
-from predictors.lstm import CODE, HEAD, HIDDEN, USUAL_STEPS, LSTMPredictor, LSTMWeights
-from predictors.lstm_paper import PAIRS, LSTMPaperPredictor
+from omsdpm.solvers import DPMSolverSpace, Schedules, ScheduleSpace
+from predictors.axis import slot_timesteps
+from predictors.gaussian import VARIANCES
+from predictors.neural.base import QUIET, StepBatch, Weights, pairwise_logistic
+from predictors.neural.lstm import CODE, HEAD, HIDDEN, USUAL_STEPS, LSTMPredictor, LSTMWeights
+from predictors.neural.recurrence import sigmoids_first
+from predictors.paper.lstm_paper import PAIRS, LSTMPaperPredictor
+from predictors.paper.network import ScheduleNetwork, TokenBatch, sinusoids
+from predictors.paper.ranking import ranking_loss
+from predictors.paper.tokens import solver_timesteps, tokenize
+from predictors.steps import step_tokens
+from studies.ranking import unfitted
 
 Array = NDArray[np.float64]
 

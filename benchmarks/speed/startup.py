@@ -15,8 +15,8 @@ from rich.table import Table
 
 COMMANDS = {
     "python, nothing else": ["-c", "pass"],
-    "omsdpm-bench --help": ["-m", "benchmarks.cli", "--help"],
-    "omsdpm-bench list": ["-m", "benchmarks.cli", "list"],
+    "omsdpm-bench --help": ["-m", "studies.cli", "--help"],
+    "omsdpm-bench list": ["-m", "studies.cli", "list"],
     "python, import torch": ["-c", "import torch"],
 }
 REPEATS = 7

@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from omsdpm.dataset._dataset import ScheduleDataset
+from omsdpm.dataset.dataset import ScheduleDataset
 from omsdpm.dataset.designs import Setting, draw, share_out
 from omsdpm.dataset.recipe import Recipe, Round
 from omsdpm.dataset.shards import Measured, Shard, claim, cut, measure_shard, scores_of
 from omsdpm.errors import InputError, unknown_name
 from omsdpm.files import replacing, writable_folder
-from omsdpm.measurement import Measurement
-from omsdpm.spaces import Schedules
+from omsdpm.scoring.measurement import Measurement
+from omsdpm.solvers import Schedules
 
 Progress = Callable[[str, int, int], None]
 """Told ``(round, schedules measured, schedules)`` after every shard."""

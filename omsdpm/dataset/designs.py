@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from omsdpm.dataset._dataset import SPLITS, ScheduleDataset
+from omsdpm.dataset.dataset import SPLITS, ScheduleDataset
 from omsdpm.errors import InputError, unknown_name
-from omsdpm.spaces import DPMSolverSpace, Schedules, ScheduleSpace
+from omsdpm.solvers import DPMSolverSpace, Schedules, ScheduleSpace
 
 NULL = (0.4, 0.85)
 """Range of null probabilities when a design varies them."""

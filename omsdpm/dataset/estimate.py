@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from omsdpm.errors import InputError
-from omsdpm.measurement import Measurement
 from omsdpm.sampling import count_evaluations, walk_order
+from omsdpm.scoring.measurement import Measurement
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from omsdpm.dataset._dataset import SPLITS
+from omsdpm.dataset.dataset import SPLITS
 from omsdpm.dataset.designs import DESIGNS
 from omsdpm.errors import InputError, unknown_name
-from omsdpm.measurement import Measurement, measurement_from_table
+from omsdpm.scoring.measurement import Measurement, measurement_from_table
 
 RECIPE_FILE = "benchmark.toml"
 DATASET_FILE = "schedules.parquet"

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from omsdpm.errors import InputError
 from omsdpm.files import replacing
-from omsdpm.measurement import Measurement, Meter
 from omsdpm.sampling import Count, walk_order
-from omsdpm.spaces import Schedules
+from omsdpm.scoring.measurement import Measurement, Meter
+from omsdpm.solvers import Schedules
 
 
 @dataclass(frozen=True)

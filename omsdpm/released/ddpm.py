@@ -113,7 +113,7 @@ class DDPMConfig:
 
     @property
     def heads(self) -> dict[str, int]:
-        """The blocks with several heads, as :func:`omsdpm.zoo.heads.set_heads` takes them."""
+        """The blocks with several heads, as :func:`omsdpm.networks.heads.set_heads` takes them."""
         last = len(self.widths) - 1
         several = {level: heads for level, heads in enumerate(self.attention) if heads > 1}
         return {f"down_blocks.{level}": heads for level, heads in several.items()} | {
@@ -124,7 +124,7 @@ class DDPMConfig:
         """The ``UNet2DModel`` with random weights."""
         from diffusers import UNet2DModel
 
-        from omsdpm.zoo.heads import set_heads
+        from omsdpm.networks.heads import set_heads
 
         down = tuple("AttnDownBlock2D" if heads else "DownBlock2D" for heads in self.attention)
         up = tuple("AttnUpBlock2D" if heads else "UpBlock2D" for heads in reversed(self.attention))

@@ -11,7 +11,7 @@ from omsdpm.errors import InputError, unknown_name
 from omsdpm.noise import LinearVP
 from omsdpm.released._pickle import load_pth
 from omsdpm.released._states import PREDICTOR, state_of
-from omsdpm.spaces import DDIMSpace, DPMSolverSpace, make_space
+from omsdpm.solvers import DDIMSpace, DPMSolverSpace, make_space
 
 if TYPE_CHECKING:
     import torch

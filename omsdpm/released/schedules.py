@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from omsdpm.errors import InputError
 from omsdpm.files import replacing
 from omsdpm.released._values import SCHEDULE_KEYS, load_values, number, pick, schedule_fault
-from omsdpm.spaces import Schedules, ScheduleSpace
+from omsdpm.solvers import Schedules, ScheduleSpace
 
 
 def read_schedules(path: str | Path, space: ScheduleSpace | None = None) -> Schedules:

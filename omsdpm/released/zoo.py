@@ -72,7 +72,7 @@ def import_zoo(path: str | Path, output: str | Path, latency: str | Path | Seque
     Raises:
         InputError: as :func:`load_zoo`, or ``output`` cannot be written or has a zoo.
     """
-    from omsdpm.zoo.heads import heads_of
+    from omsdpm.networks.heads import heads_of
     from omsdpm.zoo.train import write_member
 
     output = Path(output)

@@ -1,7 +1,32 @@
-"""Solvers as data: a schedule compiles to a :class:`Plan` of stages and weights."""
+"""Solvers as data: schedules as categorical search spaces, and the plans that they compile to.
 
-from omsdpm.solvers._compile import compile_plan
-from omsdpm.solvers.dpm_solver import SPACINGS, Spacing, time_end
+A batch of schedules is an integer array ``(n, L)``: ``0`` is the null model (the slot is
+skipped), ``1..M`` name a zoo member, and index 0 is the image end. A schedule compiles to a
+:class:`Plan` of stages and weights.
+"""
+
+from omsdpm.solvers.compile import compile_plan
+from omsdpm.solvers.ddim import DDIMSpace
+from omsdpm.solvers.dpm_solver import GROUP, SPACINGS, DPMSolverSpace, Spacing, time_end
+from omsdpm.solvers.multistep import MultistepSpace
 from omsdpm.solvers.plan import Combination, Plan, Stage
+from omsdpm.solvers.registry import SOLVERS, make_space
+from omsdpm.solvers.space import Schedules, ScheduleSpace
 
-__all__ = ["SPACINGS", "Combination", "Plan", "Spacing", "Stage", "compile_plan", "time_end"]
+__all__ = [
+    "GROUP",
+    "SOLVERS",
+    "SPACINGS",
+    "Combination",
+    "DDIMSpace",
+    "DPMSolverSpace",
+    "MultistepSpace",
+    "Plan",
+    "ScheduleSpace",
+    "Schedules",
+    "Spacing",
+    "Stage",
+    "compile_plan",
+    "make_space",
+    "time_end",
+]

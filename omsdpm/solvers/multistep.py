@@ -9,9 +9,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 from omsdpm.noise import Noise
+from omsdpm.solvers.ddim import DDIMSpace
 from omsdpm.solvers.plan import START, Combination, Plan, Stage
+
+
+@dataclass(frozen=True)
+class MultistepSpace(DDIMSpace):
+    """The slots of :class:`DDIMSpace`, second order across steps (Lu et al., arXiv:2211.01095)."""
+
+    solver: ClassVar[str] = "dpm-solver++"
 
 
 def compile_multistep(schedule: Sequence[int], timesteps: Sequence[int], noise: Noise) -> Plan:

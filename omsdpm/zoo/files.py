@@ -33,7 +33,7 @@ LATENCY_FILE = "latency.toml"
 
 @dataclass(frozen=True)
 class MemberEntry:
-    """One member: its folder and what it predicts; ``heads`` see :mod:`omsdpm.zoo.heads`."""
+    """One member: its folder and what it predicts; ``heads`` see :mod:`omsdpm.networks.heads`."""
 
     folder: str
     prediction_type: str = "epsilon"

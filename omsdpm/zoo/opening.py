@@ -9,7 +9,7 @@ import numpy as np
 
 from omsdpm.errors import InputError
 from omsdpm.noise import LinearVP, Noise
-from omsdpm.spaces import DPMSolverSpace, ScheduleSpace
+from omsdpm.solvers import DPMSolverSpace, ScheduleSpace
 from omsdpm.zoo.files import LATENCY_FILE, ZOO_FILE, read_latency_card
 
 if TYPE_CHECKING:

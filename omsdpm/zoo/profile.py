@@ -12,8 +12,8 @@ from typing import Any
 
 from omsdpm.devices import device_name, synchronize
 from omsdpm.errors import InputError
-from omsdpm.zoo._zoo import ModelZoo
 from omsdpm.zoo.files import write_latency_card
+from omsdpm.zoo.zoo import ModelZoo
 
 
 def measure_latency(

@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import kendalltau
 
 from benchmarks import TabularBenchmark, benchmark_names, load_benchmark
-from omsdpm.fid.digits import DigitNetwork
 from omsdpm.images import load_digits_images
+from omsdpm.scoring.features.digits import DigitNetwork
 from predictors import make_predictor
 from studies import SearchProblem, make_optimizer
 

@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks import Benchmark, TabularBenchmark
 from benchmarks.building import build_baselines, build_repeat
-from benchmarks.info import write_card
+from benchmarks.card import write_card
 from omsdpm import InputError
 from omsdpm.dataset.build import Workers, build_dataset
 from omsdpm.dataset.recipe import Recipe
@@ -56,7 +56,7 @@ def test_every_schedule_is_a_lookup(built, monkeypatch):
     X = built.space.enumerate()
     assert len(built.dataset) == len(X) == 15
     sampled = built.measurement.open().measure(X[[3, 14]])
-    monkeypatch.setattr("omsdpm.measurement.Meter.measure", None)
+    monkeypatch.setattr("omsdpm.scoring.measurement.Meter.measure", None)
     np.testing.assert_allclose(built.evaluate(X[[3, 14]]), sampled, rtol=1e-5)
     with pytest.raises(InputError, match="all null"):
         built.evaluate([[0, 0]])

@@ -3,7 +3,7 @@ import pytest
 
 from omsdpm import InputError
 from omsdpm.dataset.estimate import Estimate, estimate, total
-from omsdpm.measurement import Measurement
+from omsdpm.scoring.measurement import Measurement
 
 
 def test_the_exhaustive_space_is_counted_exactly(tiny_zoo):

@@ -11,10 +11,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from omsdpm.errors import InputError
-from omsdpm.fid import Statistics, digits_statistics
-from omsdpm.fid.digits import DIGIT_CARD, DIGIT_WEIGHTS, DigitNetwork
-from omsdpm.fid.train_digits import digits_split, train_digit_network
+from omsdpm.fid import Statistics
 from omsdpm.images import load_digits_images
+from omsdpm.scoring.features.digits import DIGIT_CARD, DIGIT_WEIGHTS, DigitNetwork
+from omsdpm.scoring.features.train_digits import digits_split, train_digit_network
+from omsdpm.scoring.reference import digits_statistics
 
 
 @pytest.fixture(scope="module")

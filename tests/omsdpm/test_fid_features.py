@@ -10,16 +10,10 @@ import pytest
 from PIL import Image
 
 from omsdpm.errors import InputError
-from omsdpm.fid import (
-    METRICS,
-    FeatureNetwork,
-    Statistics,
-    digits_statistics,
-    folder_statistics,
-    image_statistics,
-    make_feature_network,
-)
+from omsdpm.fid import Statistics
 from omsdpm.images import load_digits_images, to_uint8
+from omsdpm.scoring.features import METRICS, FeatureNetwork, make_feature_network
+from omsdpm.scoring.reference import digits_statistics, folder_statistics, image_statistics
 
 
 def test_importing_loads_no_torch_and_no_scipy():

@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 
 from omsdpm.errors import InputError
-from omsdpm.fid import FeatureNetwork, make_feature_network
-from omsdpm.fid.inception import InceptionNetwork, as_png, new_inception
 from omsdpm.images import to_uint8
+from omsdpm.scoring.features import FeatureNetwork, make_feature_network
+from omsdpm.scoring.features.inception import InceptionNetwork, as_png, new_inception
 
 pytorch_fid = pytest.importorskip("pytorch_fid.inception")
 

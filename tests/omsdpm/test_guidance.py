@@ -10,8 +10,8 @@ from diffusers import UNet2DModel
 from omsdpm import DDIMSpace, DPMSolverSpace, InputError, ModelZoo, MultistepSpace
 from omsdpm.guidance import conditioned, draw_labels, guided, num_classes
 from omsdpm.noise import DiscreteVP, LinearVP
-from omsdpm.sampler import Sampler
 from omsdpm.sampling import sample, sample_population
+from omsdpm.scoring.sampler import Sampler
 from omsdpm.zoo import ZooFile
 from omsdpm.zoo.files import MemberEntry
 from omsdpm.zoo.profile import measure_latency

@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from omsdpm import DDIMSpace, DPMSolverSpace, InputError, ModelZoo
-from omsdpm import measurement as module
-from omsdpm.fid import Statistics, digits_statistics, make_feature_network
-from omsdpm.measurement import Measurement, load_reference, measurement_from_table
+from omsdpm.fid import Statistics
 from omsdpm.noise import DiscreteVP, LinearVP
 from omsdpm.sampling import Count, sample
+from omsdpm.scoring import measurement as module
+from omsdpm.scoring.features import make_feature_network
+from omsdpm.scoring.measurement import Measurement, load_reference, measurement_from_table
+from omsdpm.scoring.reference import digits_statistics
 from omsdpm.zoo.files import write_latency_card
 
 

@@ -13,9 +13,9 @@ import torch.nn.functional as F
 import yaml
 
 from omsdpm import InputError, ModelZoo
+from omsdpm.networks.heads import heads_of, set_heads
 from omsdpm.noise import DiscreteVP
 from omsdpm.released import import_zoo, load_zoo
-from omsdpm.zoo.heads import heads_of, set_heads
 
 ZOO = Path(__file__).parents[1] / "data" / "golden" / "released_zoo"
 

@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from omsdpm import DDIMSpace, DPMSolverSpace, InputError, ModelZoo, MultistepSpace
-from omsdpm.fid import digits_statistics, make_feature_network
-from omsdpm.measurement import Measurement
-from omsdpm.sampler import Sampler, read_noise
 from omsdpm.sampling import Count, sample
+from omsdpm.scoring.features import make_feature_network
+from omsdpm.scoring.measurement import Measurement
+from omsdpm.scoring.reference import digits_statistics
+from omsdpm.scoring.sampler import Sampler, read_noise
 from omsdpm.zoo.opening import open_zoo, read_latency_table, solver_noise
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"

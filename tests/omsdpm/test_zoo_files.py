@@ -10,10 +10,10 @@ import torch
 from omsdpm import InputError, ModelZoo
 from omsdpm.noise import DiscreteVP
 from omsdpm.zoo import ZooFile, write_zoo
-from omsdpm.zoo._zoo import WEIGHTS_FILE, parameter_counts
 from omsdpm.zoo.files import MemberEntry, read_latency_card, write_latency_card
 from omsdpm.zoo.profile import measure_latency, profile_zoo
 from omsdpm.zoo.recipe import Training, ZooRecipe
+from omsdpm.zoo.zoo import WEIGHTS_FILE, parameter_counts
 
 RECIPE = """
 [zoo]

@@ -11,9 +11,9 @@ from omsdpm import InputError
 from omsdpm.noise import DiscreteVP
 from omsdpm.zoo import Member
 from omsdpm.zoo import train as module
-from omsdpm.zoo._zoo import WEIGHTS_FILE, load_unet
 from omsdpm.zoo.recipe import MemberRecipe, Training, ZooRecipe
 from omsdpm.zoo.train import CHECKPOINT, train_member
+from omsdpm.zoo.zoo import WEIGHTS_FILE, load_unet
 
 UNET = {
     "block_out_channels": [4],

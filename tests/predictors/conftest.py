@@ -10,7 +10,7 @@ import torch
 
 from omsdpm.noise import DiscreteVP, LinearVP, Noise
 from omsdpm.sampling import sample_population
-from omsdpm.spaces import DDIMSpace, DPMSolverSpace, MultistepSpace, ScheduleSpace
+from omsdpm.solvers import DDIMSpace, DPMSolverSpace, MultistepSpace, ScheduleSpace
 
 SPACES = {
     "ddim": DDIMSpace(num_models=3, length=10),

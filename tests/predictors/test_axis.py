@@ -8,10 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omsdpm.noise import DiscreteVP, LinearVP, lambda_of
-from omsdpm.solvers import compile_plan
-from omsdpm.spaces import DDIMSpace, DPMSolverSpace
-from predictors._axis import piecewise, steps_of
-from predictors._features import structural_features
+from omsdpm.solvers import DDIMSpace, DPMSolverSpace, compile_plan
+from predictors.axis import piecewise, steps_of
+from predictors.features import structural_features
 
 SPACES = [(DDIMSpace(3, 10), DiscreteVP.linear()), (DPMSolverSpace(3, 5), LinearVP())]
 

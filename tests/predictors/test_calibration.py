@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from predictors._calibration import RisingCurve
+from predictors.calibration import RisingCurve
 
 
 @given(st.integers(0, 1000), st.integers(2, 300))

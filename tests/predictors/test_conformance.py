@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 
 from omsdpm.errors import InputError
-from omsdpm.spaces import DPMSolverSpace
+from omsdpm.solvers import DPMSolverSpace
 from predictors import Predictor, load_predictor, make_predictor, predictor_class, predictor_names
 
 QUICK = {

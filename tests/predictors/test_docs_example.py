@@ -15,8 +15,8 @@ from click.testing import CliRunner
 from scipy import stats
 from sklearn.base import clone
 
-from benchmarks.cli import main
 from predictors import load_predictor, make_predictor, predictor_class, predictor_names
+from studies.cli import main
 
 PAGE = Path(__file__).parents[2] / "docs" / "predictor.md"
 MODULE = "knn_example"

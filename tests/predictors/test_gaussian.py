@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from omsdpm.noise import DiscreteVP, LinearVP
-from omsdpm.solvers import compile_plan
-from omsdpm.spaces import DDIMSpace, DPMSolverSpace, MultistepSpace
-from predictors import _gaussian
-from predictors._gaussian import SMALLEST_RATIO, gaussian_flow
-from predictors._steps import step_tokens
+from omsdpm.solvers import DDIMSpace, DPMSolverSpace, MultistepSpace, compile_plan
+from predictors import gaussian as _gaussian
+from predictors.gaussian import SMALLEST_RATIO, gaussian_flow
+from predictors.steps import step_tokens
 
 VARIANCES = np.array([1e-3, 0.1, 4.0])
 

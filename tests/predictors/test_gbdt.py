@@ -3,7 +3,7 @@ import pytest
 
 from omsdpm.errors import InputError
 from predictors import load_predictor
-from predictors._features import structural_features
+from predictors.features import structural_features
 from predictors.gbdt import NEVER_BETTER, GBDTPredictor
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from omsdpm.spaces import DDIMSpace
-from predictors import gp
-from predictors._kernel import kernel_coordinates
-from predictors.gp import GPPredictor, _widening
+from omsdpm.solvers import DDIMSpace
+from predictors.gp import predictor as gp
+from predictors.gp.kernel import kernel_coordinates
+from predictors.gp.predictor import GPPredictor, _widening
 
 SPACE = DDIMSpace(num_models=3, length=10)
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from omsdpm.noise import DiscreteVP, LinearVP
+from omsdpm.solvers import DDIMSpace, DPMSolverSpace, MultistepSpace
 from omsdpm.solvers.dpm_solver import time_end
-from omsdpm.spaces import DDIMSpace, DPMSolverSpace, MultistepSpace
-from predictors._kernel import TYPICAL_GAP, StepKernel, kernel_coordinates
-from predictors.gp import negative_log_likelihood
+from predictors.gp.kernel import TYPICAL_GAP, StepKernel, kernel_coordinates
+from predictors.gp.predictor import negative_log_likelihood
 
 SPACES = [
     (DDIMSpace(3, 10), DiscreteVP.linear()),

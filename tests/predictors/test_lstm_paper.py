@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from omsdpm.errors import InputError
-from omsdpm.spaces import DDIMSpace, DPMSolverSpace
-from predictors._ranking import ranking_loss
-from predictors.lstm_paper import LSTMPaperPredictor
+from omsdpm.solvers import DDIMSpace, DPMSolverSpace
+from predictors.paper.lstm_paper import LSTMPaperPredictor
+from predictors.paper.ranking import ranking_loss
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 RELEASED = {"ddim": DDIMSpace(6, 100), "dpm_solver": DPMSolverSpace(6, 30)}

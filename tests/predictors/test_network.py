@@ -13,9 +13,9 @@ from torch.nn import functional as F
 from omsdpm import DDIMSpace, DPMSolverSpace, InputError
 from omsdpm.released import load_predictor
 from predictors import load_predictor as load_saved
-from predictors._network import PAPER, ScheduleNetwork, Sizes, TokenBatch
-from predictors._tokens import tokenize
-from predictors.lstm_paper import LSTMPaperPredictor
+from predictors.paper.lstm_paper import LSTMPaperPredictor
+from predictors.paper.network import PAPER, ScheduleNetwork, Sizes, TokenBatch
+from predictors.paper.tokens import tokenize
 
 ODD = Sizes(
     member=5, time_input=12, time_hidden=7, time=9, solver=(6, 11, 4), order=3, hidden=8, layers=2, head=(10, 13)

@@ -8,11 +8,11 @@ import torch
 from torch.nn import functional as F
 
 from omsdpm.noise import DiscreteVP, LinearVP
-from omsdpm.spaces import DDIMSpace, DPMSolverSpace, MultistepSpace
+from omsdpm.solvers import DDIMSpace, DPMSolverSpace, MultistepSpace
 from predictors import make_predictor
-from predictors._calibration import normal_scale
-from predictors._neural import CLOSE, STEEPNESS, _seen, batches, pairwise_logistic, warm_cosine
-from predictors._steps import step_tokens
+from predictors.calibration import normal_scale
+from predictors.neural.base import CLOSE, STEEPNESS, _seen, batches, pairwise_logistic, warm_cosine
+from predictors.steps import step_tokens
 
 SPACES = [
     (DDIMSpace(3, 12), DiscreteVP.linear()),

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from predictors._prefixes import prefix_steps
-from predictors._recurrence import recurrence, sigmoids_first
+from predictors.neural.prefixes import prefix_steps
+from predictors.neural.recurrence import recurrence, sigmoids_first
 
 LENGTHS = [5, 5, 3, 1]
 ALIVE = [4, 3, 3, 2, 2]

@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from omsdpm.errors import InputError
-from omsdpm.spaces import DDIMSpace
+from omsdpm.solvers import DDIMSpace
 from predictors import Predictor, load_predictor, make_predictor, predictor_class, predictor_names
-from predictors._folder import write_header
+from predictors.folder import write_header
 
 
 def test_ours_are_registered():

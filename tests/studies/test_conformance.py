@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from omsdpm.errors import InputError
-from omsdpm.spaces import DDIMSpace, DPMSolverSpace
+from omsdpm.solvers import DDIMSpace, DPMSolverSpace
 from studies import SearchProblem, make_optimizer, optimizer_names
 
 LATENCY = (1.0, 2.5, 6.0)

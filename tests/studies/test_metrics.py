@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omsdpm.errors import InputError
-from studies._pareto import nondominated
+from omsdpm.pareto import nondominated
 from studies.metrics import best_so_far, hypervolume, regret
 
 points = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=12).map(

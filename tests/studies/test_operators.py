@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omsdpm.spaces import DDIMSpace, DPMSolverSpace
+from omsdpm.solvers import DDIMSpace, DPMSolverSpace
 from studies import SearchProblem, make_optimizer
-from studies._designs import fit, stratified
-from studies._moves import MOVES, cross, mutate
-from studies.evolution import WINDOW, first_schedule, mutate_slots
+from studies.optimizers.evolution import WINDOW, first_schedule, mutate_slots
+from studies.optimizers.moves import MOVES, cross, mutate
+from studies.optimizers.starts import fit, stratified
 
 LATENCY = (1.0, 2.5, 6.0)
 SPACES = [DDIMSpace(3, 8), DPMSolverSpace(3, 3)]

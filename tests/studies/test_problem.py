@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from omsdpm.errors import InputError
-from omsdpm.spaces import DDIMSpace
+from omsdpm.solvers import DDIMSpace
 from studies import Ledger, SearchProblem
 
 SPACE = DDIMSpace(2, 4)

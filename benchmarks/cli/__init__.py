@@ -1,9 +1,0 @@
-"""The command ``omsdpm-bench``: one file a command or group of commands.
-
-Nothing here imports torch, pandas or scikit-learn before a command needs it, so that
-``--help`` and ``list`` answer at once.
-"""
-
-from benchmarks.cli._root import main
-
-__all__ = ["main"]

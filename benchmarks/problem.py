@@ -1,0 +1,310 @@
+"""A benchmark: a space, latencies, budgets, measured schedules, and the means to measure more."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from omsdpm.dataset import ScheduleDataset
+from omsdpm.dataset.recipe import DATASET_FILE, RECIPE_FILE, read_toml
+from omsdpm.errors import InputError
+from omsdpm.noise import Noise
+from omsdpm.scoring.measurement import Measurement, measurement_from_table
+from omsdpm.solvers import ScheduleSpace, Spacing
+from omsdpm.zoo import ModelZoo
+
+BASELINES_FILE = "baselines.parquet"
+REPEAT_FILE = "repeat.parquet"
+GRID = 64
+"""Images of a validated schedule that are kept for a look."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A schedule that a user has without any search, with its validated scores.
+
+    Attributes:
+        kind: ``"single"`` (one member) or ``"stitch"`` (two).
+        name: in words.
+        schedule: ``(L,)``.
+        latency: frozen latency, ms.
+        scores: one a validation seed.
+    """
+
+    kind: str
+    name: str
+    schedule: NDArray[np.int64]
+    latency: float
+    scores: NDArray[np.float64]
+
+    @property
+    def mean(self) -> float:
+        """Mean over the validation seeds."""
+        return float(np.mean(self.scores))
+
+    @property
+    def std(self) -> float:
+        """Standard deviation over the validation seeds (n - 1)."""
+        return float(np.std(self.scores, ddof=1)) if len(self.scores) > 1 else 0.0
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What sampling with fresh noise said of ``n`` schedules.
+
+    Attributes:
+        scores: ``(n, s)``, one a seed.
+        latency_ms: ``(n,)`` sums of the members' latencies measured on this device.
+        images: ``(n, 64, C, H, W)`` samples of the first seed, in ``[-1, 1]``.
+    """
+
+    scores: NDArray[np.float64]
+    latency_ms: NDArray[np.float64]
+    images: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A problem that optimizers and predictors are compared on.
+
+    Attributes:
+        name, summary: its name, and what it is in one line.
+        folder: where its files are.
+        measurement: how a schedule becomes a score.
+        budgets: latency budgets, ms, rising.
+        validation_images, validation_seeds: with which winners and baselines are validated.
+
+    Example:
+        >>> benchmark = load_benchmark("digits-ddim")
+        >>> train = benchmark.dataset.subset("train")
+        >>> scores = benchmark.evaluate(train.X[:2])
+    """
+
+    name: str
+    summary: str
+    folder: Path
+    measurement: Measurement
+    budgets: list[float]
+    validation_images: int = 2000
+    validation_seeds: tuple[int, ...] = (1001, 1002, 1003)
+    table: dict[str, Any] = field(default_factory=dict, repr=False)
+    """All of ``benchmark.toml``."""
+
+    def __post_init__(self) -> None:
+        if self.measurement.seed in self.validation_seeds:
+            raise InputError(f"validation seed {self.measurement.seed} is the dataset's noise: use another")
+
+    @classmethod
+    def read(cls, folder: str | Path) -> Benchmark:
+        """Reads a folder's ``benchmark.toml``.
+
+        Raises:
+            InputError: it cannot be read, lacks a key, or validates with the dataset's own noise.
+        """
+        folder = Path(folder)
+        table = read_toml(folder / RECIPE_FILE)
+        try:
+            validation = table.get("validation", {})
+            return _class_of(table, cls)(
+                name=str(table["name"]),
+                summary=str(table["summary"]),
+                folder=folder,
+                measurement=measurement_from_table(table["measurement"], folder),
+                budgets=sorted(float(ms) for ms in table["budgets"]),
+                validation_images=int(validation.get("images", 2000)),
+                validation_seeds=tuple(validation.get("seeds", (1001, 1002, 1003))),
+                table=table,
+            )
+        except KeyError as error:
+            raise InputError(f"{folder / RECIPE_FILE} lacks the key {error}") from error
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{folder / RECIPE_FILE}: {error}") from error
+
+    def with_inception_weights(self, path: str | Path) -> Benchmark:
+        """The same benchmark with the weights for ``"fid"`` from a file.
+
+        Raises:
+            InputError: its metric has no Inception network.
+        """
+        return replace(self, measurement=self.measurement.with_inception_weights(path))
+
+    # -- the problem -----------------------------------------------------------------
+
+    @property
+    def space(self) -> ScheduleSpace:
+        """The space of schedules."""
+        return self.measurement.space
+
+    @property
+    def noise(self) -> Noise:
+        """The solver's noise schedule."""
+        return self.measurement.noise
+
+    @property
+    def spacing(self) -> Spacing:
+        """DPM-Solver's spacing."""
+        return self.measurement.spacing
+
+    @property
+    def metric(self) -> str:
+        """What a score is called: ``"fd-digits"``, or ``"fid"`` for Inception features."""
+        return self.measurement.metric
+
+    @property
+    def latency_card(self) -> dict[str, Any]:
+        """How the frozen latencies were measured: device, batch size, date, versions."""
+        return self.measurement.latency_card
+
+    @property
+    def latency(self) -> list[float]:
+        """Frozen milliseconds a member, measured once and dated; what budgets refer to."""
+        return self.measurement.latency
+
+    # -- the data --------------------------------------------------------------------
+
+    @cached_property
+    def dataset(self) -> ScheduleDataset:
+        """The measured schedules with their splits."""
+        return ScheduleDataset.read(self.folder / DATASET_FILE)
+
+    @cached_property
+    def baselines(self) -> list[Baseline]:
+        """Schedules without search, validated when the benchmark was built; empty if never."""
+        path = self.folder / BASELINES_FILE
+        return read_baselines(path, self.space, self.latency) if path.exists() else []
+
+    @cached_property
+    def repeat(self) -> ScheduleDataset | None:
+        """Some of the dataset's schedules, measured again from independent noise; ``None`` if never."""
+        path = self.folder / REPEAT_FILE
+        return ScheduleDataset.read(path) if path.exists() else None
+
+    @cached_property
+    def data_hash(self) -> str:
+        """SHA-256 of the benchmark's files, 16 digits: equal where results are comparable."""
+        facts = {key: value for key, value in self.table.items() if key not in ("summary", "notes")}
+        digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+        for name in (DATASET_FILE, BASELINES_FILE, REPEAT_FILE):
+            path = self.folder / name
+            if path.exists():
+                digest.update(path.read_bytes())
+        digest.update(repr(self.latency).encode())
+        return digest.hexdigest()[:16]
+
+    @property
+    def validation(self) -> tuple[int, tuple[int, ...]]:
+        """Images a seed, and the seeds, that the baselines were validated with."""
+        return self.validation_images, self.validation_seeds
+
+    # -- measuring -------------------------------------------------------------------
+
+    def zoo(self, device: str = "cpu") -> ModelZoo:
+        """The members of the space, loaded."""
+        return ModelZoo.load(self.measurement.zoo, device).subset(self.measurement.numbers)
+
+    def evaluate(
+        self, X: ArrayLike, device: str = "cpu", progress: Callable[[int], object] | None = None
+    ) -> NDArray[np.float64]:
+        """Samples from the dataset's own noise and scores: ``(n, L) -> (n,)``.
+
+        Raises:
+            InputError: an invalid schedule.
+        """
+        return self.measurement.open(device).measure(X, progress=progress)
+
+    def validate(
+        self,
+        X: ArrayLike,
+        *,
+        images: int | None = None,
+        seeds: Sequence[int] | None = None,
+        device: str = "cpu",
+        progress: Callable[[int, int], object] | None = None,
+    ) -> Validation:
+        """Samples with fresh noise, never the dataset's, and scores.
+
+        Args:
+            X: ``(n, L)`` schedules.
+            images: a seed; ``None`` as the baselines had.
+            seeds: of the noise; ``None`` as the baselines had.
+            device: where to sample.
+            progress: told ``(steps done, steps)``.
+
+        Raises:
+            InputError: an invalid schedule, or the dataset's own seed.
+        """
+        from omsdpm.zoo.profile import measure_latency
+
+        batch = self.space.check(np.asarray(X))
+        images = self.validation_images if images is None else images
+        seeds = self.validation_seeds if seeds is None else tuple(seeds)
+        if self.measurement.seed in seeds:
+            raise InputError(f"validation seed {self.measurement.seed} is the dataset's noise: use another")
+        meter = self.measurement.open(device)
+        scores = np.empty((len(batch), len(seeds)))
+        grids = np.zeros((len(batch), min(GRID, images), *meter.zoo.shape), dtype=np.float32)
+        parts = -(-images // 1000)
+
+        def keep(row: int, x_0: Any) -> None:
+            grids[row, : len(x_0)] = x_0[: grids.shape[1]].float().cpu().numpy()
+
+        for i, seed in enumerate(seeds):
+            meter.measurement = self.measurement.with_noise(images=images, seed=seed)
+
+            def step(done: int, before: int = i * len(batch) * parts) -> None:
+                if progress is not None:
+                    progress(before + done, len(seeds) * len(batch) * parts)
+
+            scores[:, i] = meter.measure(batch, progress=step, keep=keep if i == 0 else None)
+        size = int(self.latency_card["batch_size"])
+        measured = measure_latency(meter.zoo, batch_size=size, repeats=5, warmup=2)
+        return Validation(scores, self.space.latency(batch, measured), grids)
+
+
+def _class_of(table: dict[str, Any], default: type[Benchmark]) -> type[Benchmark]:
+    """A file that says ``tabular = true`` is a benchmark that looks scores up."""
+    if not table.get("tabular", False):
+        return default
+    from benchmarks.tabular import TabularBenchmark
+
+    return TabularBenchmark
+
+
+def read_baselines(path: Path, space: ScheduleSpace, latency: Sequence[float]) -> list[Baseline]:
+    """Baselines from their Parquet file: kind, name, schedule, scores."""
+    import pyarrow.parquet as pq
+
+    rows = pq.read_table(path).to_pylist()
+    X = space.check(np.array([row["schedule"] for row in rows]))
+    ms = space.latency(X, latency)
+    return [
+        Baseline(row["kind"], row["name"], x, float(cost), np.array(row["scores"]))
+        for row, x, cost in zip(rows, X, ms, strict=True)
+    ]
+
+
+def write_baselines(path: Path, baselines: Sequence[Baseline]) -> None:
+    """Writes :func:`read_baselines`'s file, atomically."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from omsdpm.files import replacing
+
+    table = pa.table(
+        {
+            "kind": [b.kind for b in baselines],
+            "name": [b.name for b in baselines],
+            "schedule": pa.array([b.schedule.astype(np.int16) for b in baselines], type=pa.list_(pa.int16())),
+            "scores": pa.array([b.scores.astype(float) for b in baselines], type=pa.list_(pa.float64())),
+        }
+    )
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")

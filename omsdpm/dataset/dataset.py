@@ -1,0 +1,175 @@
+"""Schedules with their measured scores, as a Parquet file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omsdpm.errors import InputError
+from omsdpm.files import replacing
+from omsdpm.solvers import Schedules, ScheduleSpace, make_space
+
+SPLITS = ("train", "validation", "test", "elite")
+"""The parts of a dataset: ``test`` is a plain random design, ``elite`` are good schedules."""
+
+METADATA = b"omsdpm"
+
+
+@dataclass(frozen=True, eq=False)
+class ScheduleDataset:
+    """Measured schedules of one space.
+
+    Attributes:
+        space: the schedules' space.
+        X: ``(n, L)`` schedules, int64.
+        y: ``(n,)`` scores, float64; lower is better.
+        split: ``(n,)`` one of :data:`SPLITS` or ``""`` for each row.
+        design: ``(n,)`` the name of the design that drew each row, or ``""``.
+        metric: what a score is: ``"fid"`` only for Inception features.
+
+    Raises:
+        InputError: lengths that disagree, an invalid schedule, or a score that is no number.
+
+    Example:
+        >>> dataset = ScheduleDataset.read("schedules.parquet")
+        >>> train = dataset.subset("train")
+        >>> train.X.shape, train.y.shape
+        ((2000, 25), (2000,))
+    """
+
+    space: ScheduleSpace
+    X: Schedules
+    y: NDArray[np.float64]
+    split: NDArray[np.str_] = None  # type: ignore[assignment]  # all "" until __post_init__
+    design: NDArray[np.str_] = None  # type: ignore[assignment]
+    metric: str = "fid"
+    extra: dict[str, Any] = field(default_factory=dict)
+    """JSON-able facts about the whole dataset that travel with the file."""
+
+    def __post_init__(self) -> None:
+        X = self.space.check(self.X) if len(self.X) else np.empty((0, self.space.length), dtype=np.int64)
+        y = np.asarray(self.y, dtype=float)
+        if y.shape != (len(X),):
+            raise InputError(f"{len(X)} schedules but scores of shape {y.shape}: expected one score a schedule")
+        if not np.isfinite(y).all():
+            row = int((~np.isfinite(y)).argmax())
+            raise InputError(f"row {row} has score {y[row]}: every score must be a finite number")
+        object.__setattr__(self, "X", X)
+        object.__setattr__(self, "y", y)
+        for name in ("split", "design"):
+            labels = getattr(self, name)
+            labels = np.full(len(X), "") if labels is None else np.asarray(labels, dtype=np.str_)
+            if labels.shape != y.shape:
+                raise InputError(f"{len(X)} schedules but {name} of shape {labels.shape}: expected one a schedule")
+            object.__setattr__(self, name, labels)
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def __getitem__(self, rows: Any) -> ScheduleDataset:
+        """The rows of an index array, a mask or a slice."""
+        return ScheduleDataset(
+            self.space, self.X[rows], self.y[rows], self.split[rows], self.design[rows], self.metric, self.extra
+        )
+
+    def subset(self, split: str) -> ScheduleDataset:
+        """The rows of one split; empty where there are none.
+
+        Raises:
+            InputError: not a name of :data:`SPLITS`.
+        """
+        if split not in SPLITS:
+            raise InputError(f"split {split!r}: choose one of {', '.join(SPLITS)}")
+        return self[self.split == split]
+
+    def write(self, path: str | Path) -> None:
+        """Writes a Parquet file, atomically: one row a schedule, the space in its metadata."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        facts = {
+            "solver": self.space.solver,
+            "num_models": self.space.num_models,
+            "length": self.space.length,
+            "metric": self.metric,
+            "extra": self.extra,
+        }
+        table = pa.table(
+            {
+                "schedule": pa.array(list(self.X.astype(np.int16)), type=pa.list_(pa.int16())),
+                "score": pa.array(self.y),
+                "split": pa.array(self.split.tolist(), type=pa.string()),
+                "design": pa.array(self.design.tolist(), type=pa.string()),
+            }
+        ).replace_schema_metadata({METADATA: json.dumps(facts).encode()})
+        with replacing(path) as temporary:
+            pq.write_table(table, temporary, compression="zstd", use_dictionary=["split", "design"])
+
+    @classmethod
+    def read(cls, path: str | Path) -> ScheduleDataset:
+        """Reads what :meth:`write` wrote.
+
+        Raises:
+            InputError: no Parquet file, a column or the metadata lacking, NaN scores, or
+                a schedule that is not valid; the message names the file.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        path = Path(path)
+        if not path.is_file():
+            raise InputError(f"dataset {path} does not exist: give a Parquet file")
+        try:
+            table = pq.read_table(path)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise InputError(f"dataset {path} is not a Parquet file that can be read: {_first_line(error)}") from error
+        for column in ("schedule", "score"):
+            if column not in table.column_names:
+                raise InputError(f"dataset {path} lacks the column {column!r}: it has {', '.join(table.column_names)}")
+        facts = _facts(table.schema.metadata, path)
+        blank = [""] * table.num_rows
+        names = set(table.column_names)
+        try:
+            space = make_space(facts["solver"], facts["num_models"], facts["length"])
+            schedules = table["schedule"].to_pylist()
+            wrong = next((i for i, row in enumerate(schedules) if len(row or ()) != space.length), None)
+            if wrong is not None:
+                raise InputError(f"row {wrong} has {len(schedules[wrong] or ())} slots, expected {space.length}")
+            return cls(
+                space=space,
+                X=np.array(schedules, dtype=np.int64).reshape(-1, space.length),
+                y=table["score"].to_numpy().astype(float),
+                split=np.array(table["split"].to_pylist() if "split" in names else blank, dtype=np.str_),
+                design=np.array(table["design"].to_pylist() if "design" in names else blank, dtype=np.str_),
+                metric=facts["metric"],
+                extra=facts["extra"],
+            )
+        except InputError as error:
+            raise InputError(f"dataset {path}: {error}") from error
+
+
+def _facts(metadata: dict[bytes, bytes] | None, path: Path) -> dict[str, Any]:
+    """What the file says of itself, complete."""
+    try:
+        facts = json.loads((metadata or {})[METADATA])
+        return {
+            "solver": str(facts["solver"]),
+            "num_models": int(facts["num_models"]),
+            "length": int(facts["length"]),
+            "metric": str(facts["metric"]),
+            "extra": dict(facts.get("extra", {})),
+        }
+    except (KeyError, ValueError, TypeError) as error:
+        raise InputError(
+            f"dataset {path} does not say its solver, number of members and length: "
+            "write it with omsdpm, or import it with `omsdpm-bench dataset import`"
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,1 @@
+"""Networks: the kinds of members that a zoo may have."""

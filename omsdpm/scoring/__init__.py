@@ -1,0 +1,1 @@
+"""From schedules to scores: sampling, measurements, metrics and features."""

@@ -1,0 +1,1 @@
+"""Small networks over active steps."""

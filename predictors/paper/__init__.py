@@ -1,0 +1,1 @@
+"""The predictor of OMS-DPM as its release has it."""

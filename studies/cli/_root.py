@@ -1,0 +1,24 @@
+"""The table of commands."""
+
+from __future__ import annotations
+
+import click
+
+from studies.cli._lazy import LazyGroup
+
+COMMANDS = {
+    "run": "studies.cli.run:run",
+    "sample": "studies.cli.sample:sample",
+    "validate": "studies.cli.validate:validate",
+    "list": "studies.cli.listing:listing",
+    "info": "studies.cli.info:info",
+    "zoo": "studies.cli.zoo:zoo",
+    "dataset": "studies.cli.dataset:dataset",
+    "predictor": "studies.cli.predictor:predictor",
+}
+
+
+@click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="omsdpm", prog_name="omsdpm-bench")
+def main() -> None:
+    """Find model schedules of diffusion models, and measure how good they are."""

@@ -1,0 +1,161 @@
+"""``omsdpm-bench zoo``: training, profiling and importing of members."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from studies.cli import _options
+from studies.cli._lazy import LazyGroup
+
+Step = Callable[[int, int], None]
+
+COMMANDS = {
+    "train": "studies.cli.zoo:train",
+    "profile": "studies.cli.zoo:profile",
+    "import": "studies.cli.zoo:import_",
+    "train-features": "studies.cli.zoo:train_features",
+}
+
+
+@click.group(cls=LazyGroup, lazy=COMMANDS)
+def zoo() -> None:
+    """Train, profile and import the networks that schedules choose from."""
+
+
+@click.command()
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="The zoo's folder.")
+@click.option("--images", type=click.Path(path_type=Path), help="Folder of images.  [default: scikit-learn's digits]")
+@click.option("--member", "members", multiple=True, metavar="NAME", help="Train only this member, repeatable.")
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: torch's]")
+@_options.device
+def train(
+    recipe: Path, output: Path, images: Path | None, members: tuple[str, ...], threads: int | None, device: str
+) -> None:
+    """Train the members of RECIPE, a TOML file.
+
+    A killed training goes on where it was; finished members are left alone. zoo.toml is
+    written once all members are there.
+    """
+    from omsdpm.devices import resolve_device
+    from omsdpm.errors import InputError, unknown_name
+    from omsdpm.files import writable_folder
+    from omsdpm.images import load_digits_images, load_image_folder
+    from omsdpm.zoo.recipe import ZooRecipe
+    from studies.cli._console import Reporter, stdout
+
+    plan = ZooRecipe.read(recipe)
+    known = [member.name for member in plan.members]
+    for name in members:
+        if name not in known:
+            raise unknown_name(f"member of {recipe}", name, known)
+    where = resolve_device(device)
+    if images is not None:
+        data = load_image_folder(images, plan.image_size, plan.channels)
+    elif (plan.image_size, plan.channels) == (8, 1):
+        data = load_digits_images()
+    else:
+        raise InputError(
+            f"recipe {recipe} is for images of {plan.image_size}x{plan.image_size} with {plan.channels} channels, "
+            "the digits are 8x8 with 1: give --images FOLDER"
+        )
+    writable_folder(output)
+
+    import torch
+
+    from omsdpm.zoo import write_zoo
+    from omsdpm.zoo.train import train_member
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    reporter, console = Reporter(), stdout()
+    for member in plan.members:
+        if members and member.name not in members:
+            continue
+        loss: float | None = None
+        with reporter.part(f"Training member {member.name}") as step:
+
+            def move(done: int, total: int, running: float, step: Step = step) -> None:
+                nonlocal loss
+                loss = running
+                step(done, total)
+
+            folder = train_member(plan, member, data, output / member.name, device=where, progress=move)
+        note = "was trained already" if loss is None else f"loss {loss:.4f}"
+        console.print(f"member {member.name}: {folder}, {note}", soft_wrap=True, highlight=False)
+    lacking = [name for name in known if not (output / name / "diffusion_pytorch_model.safetensors").exists()]
+    if lacking:
+        console.print(f"members still to train: {', '.join(lacking)}", highlight=False)
+    else:
+        write_zoo(plan, output)
+        console.print(f"zoo: {output}", soft_wrap=True, highlight=False)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--batch-size", type=click.IntRange(min=1), default=500, show_default=True, help="Images an evaluation.")
+@click.option("--repeats", type=click.IntRange(min=1), default=20, show_default=True, help="Timed turns a member.")
+@_options.device
+def profile(folder: Path, batch_size: int, repeats: int, device: str) -> None:
+    """Measure the latency of each member of the zoo FOLDER into its latency.toml."""
+    from rich.table import Table
+
+    from omsdpm.devices import resolve_device
+    from omsdpm.zoo.profile import profile_zoo
+    from studies.cli._console import Reporter, stdout
+
+    where = resolve_device(device)
+    with Reporter().part("Profiling") as step:
+        card = profile_zoo(folder, batch_size=batch_size, repeats=repeats, device=where, progress=step)
+    caption = f"{card['statistic']} of {repeats}, {batch_size} images, {card['device']}, {card['date']}"
+    table = Table("member", "latency (ms)", caption=caption, caption_justify="left")
+    for number, ms in enumerate(card["ms"], start=1):
+        table.add_row(str(number), f"{ms:.3f}")
+    stdout().print(table)
+
+
+@click.command("import")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="Folder for the zoo, without one yet.")
+@click.option(
+    "--latency", type=click.Path(path_type=Path), help="Latency table.  [default: the one *latency.pth of PATH]"
+)
+def import_(path: Path, output: Path, latency: Path | None) -> None:
+    """Convert the released zoo PATH, N/config.yml and N/ckpt.pth, into a zoo of diffusers networks."""
+    from rich.table import Table
+
+    from omsdpm.released import import_zoo
+    from omsdpm.zoo import ModelZoo
+    from omsdpm.zoo.opening import read_latency_table
+    from omsdpm.zoo.zoo import parameter_counts
+    from studies.cli._console import Reporter, stdout
+
+    table = None if latency is None else read_latency_table(latency)
+    with Reporter().part("Importing"):
+        import_zoo(path, output, table)
+        imported = ModelZoo.load(output)  # what was written can be read
+    ms = None if imported.latency_card is None else imported.latency
+    shape = "x".join(map(str, imported.shape))
+    caption = f"{len(imported.members)} members for images of {shape}; the EMA weights where the release has them"
+    summary = Table("member", "parameters", "latency (ms)", caption=caption, caption_justify="left")
+    for number, count in enumerate(parameter_counts(imported)):
+        summary.add_row(imported.members[number].name, f"{count:,}", "-" if ms is None else f"{ms[number]:.3f}")
+    console = stdout()
+    console.print(summary)
+    console.print(f"zoo: {output}", soft_wrap=True, highlight=False)
+
+
+@click.command("train-features")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the weights, the batches and the shifts.")
+@click.option("--output", type=click.Path(path_type=Path), default=Path("digits.safetensors"), show_default=True)
+def train_features(seed: int, output: Path) -> None:
+    """Train the digit classifier whose features define fd-digits, and write its card."""
+    from omsdpm.scoring.features.train_digits import train_digit_network
+    from studies.cli._console import Reporter, stdout
+
+    with Reporter().part("Training the digit network") as step:
+        card = train_digit_network(output, seed, progress=lambda epoch, epochs, loss: step(epoch, epochs))
+    stdout().print(f"{output}: held-out accuracy {card['held_out_accuracy']:.2%}", soft_wrap=True, highlight=False)

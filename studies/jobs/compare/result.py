@@ -1,0 +1,107 @@
+"""The table of compared predictors: one CSV with a row per fit, and what to read off it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omsdpm.errors import InputError
+from studies.records.appended import AppendedCSV
+
+FILE = "predictors.csv"
+
+COLUMNS = (
+    "when",
+    "benchmark",
+    "data_hash",
+    "predictor",
+    "train_size",
+    "seed",
+    "kendall_tau",
+    "spearman",
+    "elite_kendall_tau",
+    "precision_top_1_percent",
+    "precision_top_5_percent",
+    "budgets_ms",
+    "regret",
+    "mean_regret_percent",
+    "fit_seconds",
+    "predictions_per_second",
+    "coverage_50",
+    "coverage_90",
+    "threads",
+    "version",
+)
+
+NUMBERS = COLUMNS[6:11] + COLUMNS[13:18]
+"""Columns with one number."""
+
+Key = tuple[str, int, int]
+"""Predictor, train size, seed."""
+
+Row = Mapping[str, str]
+
+
+class ComparisonFile(AppendedCSV):
+    """``predictors.csv``: a row per benchmark, predictor, train size and seed.
+
+    An empty cell is what does not apply, ``nan`` what is undefined.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        super().__init__(Path(folder) / FILE, COLUMNS, what="comparison", instead="give another --output")
+
+    def of(self, benchmark: str, data_hash: str) -> dict[Key, Row]:
+        """The rows of one benchmark's data; of rows with equal keys the first.
+
+        Raises:
+            InputError: the file has other columns, or a row that is damaged.
+        """
+        found: dict[Key, Row] = {}
+        for row in self.rows():
+            if (row["benchmark"], row["data_hash"]) == (benchmark, data_hash):
+                try:
+                    key = row["predictor"], int(row["train_size"]), int(row["seed"])
+                    for column in NUMBERS:
+                        float(row[column] or 0)
+                except ValueError as error:
+                    raise InputError(f"comparison {self.path}: {error}; mend it or give another --output") from error
+                found.setdefault(key, row)
+        return found
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All that a folder has about the predictors on one benchmark, whichever runs made it.
+
+    Attributes:
+        benchmark, metric: names.
+        folder: with ``predictors.csv`` and the predictions that are kept.
+        rows: of this benchmark's data.
+    """
+
+    benchmark: str
+    metric: str
+    folder: Path
+    rows: Mapping[Key, Row]
+
+    @cached_property
+    def predictors(self) -> list[str]:
+        """Names, sorted."""
+        return sorted({name for name, _, _ in self.rows})
+
+    @cached_property
+    def sizes(self) -> list[int]:
+        """Train sizes, rising."""
+        return sorted({size for _, size, _ in self.rows})
+
+    def values(self, column: str, predictor: str, size: int) -> NDArray[np.float64]:
+        """A column's numbers by rising seed, ``(s,)``; without what does not apply or is undefined."""
+        rows = (row for (name, labels, _), row in sorted(self.rows.items()) if (name, labels) == (predictor, size))
+        numbers = np.array([float(row[column] or "nan") for row in rows])
+        return numbers[np.isfinite(numbers)]

@@ -1,0 +1,1 @@
+"""A predictor fitted and saved."""

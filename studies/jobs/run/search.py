@@ -1,0 +1,125 @@
+"""Searching schedules on a fitted predictor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omsdpm.errors import InputError
+from omsdpm.solvers import Schedules, ScheduleSpace
+from studies import SearchProblem, SearchResult, make_optimizer
+from studies.records.progress import Step
+
+if TYPE_CHECKING:
+    from predictors import Predictor
+
+POPULATION = 40
+"""Schedules that are kept for each budget, as many as the paper's search ends with."""
+
+
+class Target(Protocol):
+    """What a search needs to know of a problem; a benchmark has it."""
+
+    @property
+    def space(self) -> ScheduleSpace:
+        """The schedules to choose from."""
+
+    @property
+    def latency(self) -> Sequence[float]:
+        """Milliseconds a member."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search brought: the nondominated schedules, and the best of each budget.
+
+    Attributes:
+        front: ``(f, L)`` in rising latency, with ``front_scores`` and ``front_latency`` ``(f,)``.
+        winners: ``(b, L)``, a row a budget.
+        predicted: ``(b,)`` the winners' predicted scores.
+        populations: for each budget the best :data:`POPULATION` schedules within it, best first.
+        evaluations: schedules that were scored.
+    """
+
+    front: Schedules
+    front_scores: NDArray[np.float64]
+    front_latency: NDArray[np.float64]
+    winners: Schedules
+    predicted: NDArray[np.float64]
+    populations: list[Schedules]
+    evaluations: int
+
+
+def check_evaluations(optimizer: str, evaluations: int, budgets: Sequence[float]) -> None:
+    """Raises :class:`InputError` where a search of its own for each budget would get no evaluation."""
+    if not make_optimizer(optimizer).multi_objective and evaluations < len(budgets):
+        raise InputError(
+            f"{evaluations} evaluations: {optimizer} searches each of the {len(budgets)} budgets by itself, "
+            f"so give at least {len(budgets)}"
+        )
+
+
+def search(
+    name: str,
+    benchmark: Target,
+    predictor: Predictor,
+    budgets: Sequence[float],
+    *,
+    evaluations: int,
+    seed: int,
+    progress: Step,
+) -> Found:
+    """Searches the best predicted schedule under each budget.
+
+    A multi-objective optimizer approximates the front of score and latency in one run, up
+    to the largest budget; others run once a budget and share the evaluations equally. A
+    budget below everything that the one run met is then searched by itself, on top of
+    ``evaluations``; :attr:`Found.evaluations` counts what was spent.
+    """
+    optimizer = make_optimizer(name)
+    # One run's limit is the largest budget that it must serve.
+    limits = [max(budgets)] if optimizer.multi_objective else list(budgets)
+    share = evaluations // len(limits)
+
+    def run(limit: float, allowance: int, before: int) -> SearchResult:
+        problem = SearchProblem(
+            space=benchmark.space, predictor=predictor, latency=list(benchmark.latency), budget=limit
+        )
+        return optimizer.run(
+            problem, evaluations=allowance, seed=seed, progress=lambda done, _: progress(before + done, evaluations)
+        )
+
+    results = [run(limit, share, number * share) for number, limit in enumerate(limits)]
+    cheapest = min(result.latency.min() for result in results)
+    for budget in budgets:
+        if budget < cheapest:  # the common run met nothing so cheap: a fair share of its own
+            results.append(run(budget, max(1, evaluations // len(budgets)), 0))
+    together = replace(
+        results[0],
+        X=np.concatenate([result.X for result in results]),
+        scores=np.concatenate([result.scores for result in results]),
+        latency=np.concatenate([result.latency for result in results]),
+    )
+    best = [together.best_index(budget) for budget in budgets]
+    front = together.front()
+    return Found(
+        front=front.X,
+        front_scores=front.scores,
+        front_latency=front.latency,
+        winners=together.X[best],
+        predicted=together.scores[best],
+        populations=[_population(together, budget) for budget in budgets],
+        evaluations=sum(result.evaluations for result in results),
+    )
+
+
+def _population(result: SearchResult, budget: float) -> Schedules:
+    """The best distinct schedules within a budget, best first; of equal scores the cheaper first."""
+    order = np.lexsort((result.latency, result.scores))
+    fitting = result.X[order[result.latency[order] <= budget]]
+    _, first = np.unique(fitting, axis=0, return_index=True)
+    return fitting[np.sort(first)[:POPULATION]]

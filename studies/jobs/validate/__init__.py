@@ -1,0 +1,1 @@
+"""A population sampled for real."""

@@ -1,0 +1,1 @@
+"""Optimizers: who proposes schedules, and the book that a search keeps."""

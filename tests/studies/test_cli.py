@@ -1,0 +1,123 @@
+"""The command as a whole: instant help, lists, one-line errors."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from omsdpm.errors import InputError
+from studies.cli import main
+from studies.cli._describe import registered
+from studies.cli._lazy import LazyGroup
+
+HEAVY = ("torch", "pandas", "sklearn", "scipy", "matplotlib", "diffusers", "pymoo", "optuna", "xgboost")
+
+PROBE = f"""
+import sys
+from studies.cli import main
+try:
+    main(sys.argv[1:], prog_name="omsdpm-bench")
+except SystemExit as end:
+    code = end.code
+loaded = [name for name in {HEAVY!r} if name in sys.modules]
+print("loaded:", loaded, file=sys.stderr)
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["--help"], ["--version"], ["list"], ["run", "--help"], ["zoo", "--help"], ["zoo", "train", "--help"],
+        ["predictor", "compare", "--help"],
+    ],
+)  # fmt: skip
+def test_light_commands_import_nothing_heavy(args):
+    outcome = subprocess.run([sys.executable, "-c", PROBE, *args], capture_output=True, text=True, timeout=60)
+    assert outcome.returncode == 0, outcome.stderr
+    assert outcome.stderr.splitlines()[-1] == "loaded: []"
+
+
+def test_list_describes_what_is_registered():
+    outcome = CliRunner().invoke(main, ["list"])
+    assert outcome.exit_code == 0
+    for title in ("benchmarks", "predictors", "optimizers"):
+        assert title in outcome.output.splitlines()
+    for group in ("omsdpm.predictors", "omsdpm.optimizers"):
+        for entry in registered(group):
+            assert entry.summary, f"{entry.name} has no description"
+            assert f"  {entry.name} " in outcome.output and entry.summary in outcome.output
+
+
+def test_descriptions_are_read_without_importing(tmp_path, monkeypatch):
+    (tmp_path / "thirdparty.py").write_text('class Made:\n    """One line.\n\n    More."""\n\nraise RuntimeError\n')
+    info = tmp_path / "thirdparty-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: thirdparty\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[some.group]\nmade = thirdparty:Made\ngone = absent.module:Thing\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert [(entry.name, entry.summary) for entry in registered("some.group")] == [("gone", ""), ("made", "One line.")]
+
+
+@pytest.mark.parametrize(
+    "args, expected",
+    [
+        (["rum"], "unknown command 'rum'; choose one of: run, "),
+        (["zoo", "trian"], "unknown command 'trian'; choose one of: train, "),
+        (["zoo", "train", "absent.toml", "--output", "out"], "cannot read recipe absent.toml"),
+        (["zoo", "profile", "absent"], "absent"),
+    ],
+)
+def test_bad_input_is_one_line(args, expected, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcome = CliRunner().invoke(main, args)
+    assert outcome.exit_code == 2
+    (line,) = outcome.stderr.splitlines()
+    assert line.startswith("Error: ") and expected in line
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("args", [["run", "--evaluations", "0"], ["run", "--device", "tpu"], ["run", "--bugdet", "3"]])
+def test_usage_errors_exit_with_two(args):
+    outcome = CliRunner().invoke(main, args)
+    assert outcome.exit_code == 2 and outcome.stdout == ""
+
+
+def test_an_error_of_many_lines_is_told_in_one(monkeypatch):
+    @click.command()
+    def fail():
+        raise InputError("first\nsecond")
+
+    group = LazyGroup("group", lazy={"fail": "unused:fail"})
+    monkeypatch.setattr(group, "get_command", lambda ctx, name: fail)
+    outcome = CliRunner().invoke(group, ["fail"])
+    assert (outcome.exit_code, outcome.stderr) == (2, "Error: first second\n")
+
+
+def test_bugs_keep_their_traceback(monkeypatch):
+    import studies.cli._describe
+
+    def broken(group):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(studies.cli._describe, "registered", broken)
+    assert isinstance(CliRunner().invoke(main, ["list"]).exception, ZeroDivisionError)
+
+
+def test_info_prints_the_card_and_draws_the_landscape(tiny, tmp_path, monkeypatch):
+    from PIL import Image
+
+    monkeypatch.chdir(tmp_path)
+    outcome = CliRunner().invoke(main, ["info", "tiny"])
+    assert outcome.exit_code == 0, outcome.output
+    assert f"{tiny.space.cardinality:,}" in outcome.stdout and "fd-pixels" in outcome.stdout
+    with Image.open("tiny-landscape.png") as image:
+        assert image.width > 600
+    assert CliRunner().invoke(main, ["info", "tiny", "--no-plot", "--output", "none.png"]).exit_code == 0
+    assert not (tmp_path / "none.png").exists()
+    unknown = CliRunner().invoke(main, ["info", "tinny"])
+    assert unknown.exit_code == 2 and "choose one of: tiny, " in unknown.stderr
