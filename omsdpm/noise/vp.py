@@ -11,35 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from omsdpm.errors import InputError
-
-Array = NDArray[np.float64]
-
-
-class Noise(Protocol):
-    """What the solvers ask of a noise schedule; every method maps arrays to their own shape.
-
-    Equal schedules have equal hashes, so that what follows from one is found again.
-    """
-
-    def __hash__(self) -> int: ...
-
-    def log_alpha(self, t: ArrayLike) -> Array:
-        """``log alpha(t)`` at continuous times."""
-
-    def inverse_lambda(self, lam: ArrayLike) -> Array:
-        """The continuous time ``t`` whose ``lambda(t)`` is ``lam``."""
-
-    def timestep(self, t: ArrayLike) -> Array:
-        """The model-input timestep of continuous time ``t``."""
-
-    def alpha_bar(self, timestep: ArrayLike) -> Array:
-        """``alpha_bar`` of model-input timesteps from 0 to ``N - 1``, between whole ones too."""
+from omsdpm.noise.base import Array, Noise
 
 
 def sigma_of(log_alpha: ArrayLike) -> Array:
@@ -54,14 +32,15 @@ def lambda_of(log_alpha: ArrayLike) -> Array:
 
 
 @dataclass(frozen=True)
-class LinearVP:
+class LinearVP(Noise):
     """Continuous linear schedule, ``beta(t) = beta_0 + t (beta_1 - beta_0)`` (Song et al., 2021).
 
     Networks were trained on ``steps`` discrete timesteps, of which number ``n`` is
-    time ``(n + 1) / steps``; so time ``t`` is model input ``1000 max(t - 1/steps, 0)``
+    time ``(n + 1) / steps``; so time ``t`` is model input ``steps * max(t - 1/steps, 0)``
     (DPM-Solver, Lu et al., 2022, Sec. 3.4).
     """
 
+    kind: ClassVar[str] = "linear-vp"
     beta_0: float = 0.1
     beta_1: float = 20.0
     steps: int = 1000
@@ -74,6 +53,15 @@ class LinearVP:
         t = np.asarray(t, dtype=float)
         return -0.25 * t**2 * (self.beta_1 - self.beta_0) - 0.5 * t * self.beta_0
 
+    def alpha(self, t: ArrayLike) -> Array:
+        return np.exp(self.log_alpha(t))
+
+    def sigma(self, t: ArrayLike) -> Array:
+        return sigma_of(self.log_alpha(t))
+
+    def lam(self, t: ArrayLike) -> Array:
+        return lambda_of(self.log_alpha(t))
+
     def inverse_lambda(self, lam: ArrayLike) -> Array:
         # -2 log_alpha = log(1 + exp(-2 lambda)) is a quadratic in t; this form of its
         # root does not cancel for small t.
@@ -83,14 +71,17 @@ class LinearVP:
         return 2.0 * minus_2_log_alpha / (root + self.beta_0)
 
     def timestep(self, t: ArrayLike) -> Array:
-        return 1000.0 * np.maximum(np.asarray(t, dtype=float) - 1.0 / self.steps, 0.0)
+        return self.steps * np.maximum(np.asarray(t, dtype=float) - 1.0 / self.steps, 0.0)
+
+    def time(self, timestep: ArrayLike) -> Array:
+        return (np.asarray(timestep, dtype=float) + 1.0) / self.steps
 
     def alpha_bar(self, timestep: ArrayLike) -> Array:
         return np.exp(2.0 * self.log_alpha((np.asarray(timestep, dtype=float) + 1.0) / self.steps))
 
 
 @dataclass(frozen=True, eq=False)
-class DiscreteVP:
+class DiscreteVP(Noise):
     """A schedule given by its betas, one a training timestep (DDPM, Ho et al., 2020).
 
     Timestep ``n`` is time ``(n + 1) / N``; between timesteps, and from the image to the
@@ -101,6 +92,7 @@ class DiscreteVP:
         betas: ``(N,)`` numbers in (0, 1).
     """
 
+    kind: ClassVar[str] = "betas"
     betas: Sequence[float] | NDArray[np.float64]
 
     def __post_init__(self) -> None:
@@ -133,6 +125,15 @@ class DiscreteVP:
     def log_alpha(self, t: ArrayLike) -> Array:
         return np.interp(np.asarray(t, dtype=float), self._times, self._log_alphas)
 
+    def alpha(self, t: ArrayLike) -> Array:
+        return np.exp(self.log_alpha(t))
+
+    def sigma(self, t: ArrayLike) -> Array:
+        return sigma_of(self.log_alpha(t))
+
+    def lam(self, t: ArrayLike) -> Array:
+        return lambda_of(self.log_alpha(t))
+
     def inverse_lambda(self, lam: ArrayLike) -> Array:
         # log_alpha falls with t, and interpolation wants rising abscissas.
         log_alpha = -0.5 * np.logaddexp(-2.0 * np.asarray(lam, dtype=float), 0.0)
@@ -141,9 +142,29 @@ class DiscreteVP:
     def timestep(self, t: ArrayLike) -> Array:
         return np.maximum(np.asarray(t, dtype=float) * len(self.betas) - 1.0, 0.0)
 
-    def alpha_bar(self, timestep: ArrayLike) -> Array:
+    def time(self, timestep: ArrayLike) -> Array:
         index = np.asarray(timestep, dtype=float)
         last = len(self.betas) - 1
         if (index < 0).any() or (index > last).any():
             raise InputError(f"timestep outside 0..{last}, the timesteps of these {last + 1} betas")
-        return np.exp(2.0 * self.log_alpha((index + 1.0) / len(self.betas)))
+        return (index + 1.0) / len(self.betas)
+
+    def alpha_bar(self, timestep: ArrayLike) -> Array:
+        """``alpha_bar = alpha^2`` of model-input timesteps from 0 to ``N - 1``, between whole ones too."""
+        return np.exp(2.0 * self.log_alpha(self.time(timestep)))
+
+    @property
+    def steps(self) -> int:  # type: ignore[override]
+        """Timesteps that networks were trained on, one a beta."""
+        return len(self.betas)
+
+    def continuous(self) -> Noise:
+        """:class:`LinearVP` for betas in equal steps, which discretize it; else the betas themselves."""
+        betas = np.asarray(self.betas)
+        if (
+            len(betas) > 1
+            and betas[-1] > betas[0]
+            and np.allclose(betas, np.linspace(betas[0], betas[-1], len(betas)), rtol=1e-9, atol=0)
+        ):
+            return LinearVP(float(betas[0]) * len(betas), float(betas[-1]) * len(betas), len(betas))
+        return self

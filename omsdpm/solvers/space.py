@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from omsdpm.errors import InputError
+from omsdpm.noise import Noise
+from omsdpm.solvers.options import USUAL, SolverOptions
 
 Schedules = NDArray[np.int64]  # (n, L), 0 = null, index 0 = image end
 
@@ -28,6 +30,24 @@ class ScheduleSpace(ABC):
 
     solver: ClassVar[str]
     """The solver family's name in files and on the command line."""
+
+    group_size: ClassVar[int] = 1
+    """Slots that belong together: those of one solver step of several evaluations, else 1."""
+
+    orders: ClassVar[tuple[int, ...]] = (1,)
+    """Orders that a step may have by the number of its slots."""
+
+    placings: ClassVar[tuple[str, ...]] = ("trailing", "leading", "linspace")
+    """Ways of :meth:`even_slots`, the usual one first."""
+
+    spacings: ClassVar[tuple[str, ...]] = ()
+    """Values of :attr:`SolverOptions.spacing`, for a solver that places its steps itself."""
+
+    takes_eta: ClassVar[bool] = False
+    """Whether :attr:`SolverOptions.eta` means something to it."""
+
+    takes_t_end: ClassVar[bool] = False
+    """Whether :attr:`SolverOptions.t_end` means something to it."""
 
     num_models: int
     """Number of members ``M`` in the zoo."""
@@ -59,6 +79,30 @@ class ScheduleSpace(ABC):
         Raises:
             InputError: there are more than ``ENUMERATION_LIMIT`` of them.
         """
+
+    # -- what the solver is run with -------------------------------------------------
+
+    def solver_noise(self, noise: Noise) -> Noise:
+        """The schedule that this solver runs on, for networks that were trained with ``noise``."""
+        return noise
+
+    def check_options(self, options: SolverOptions) -> None:
+        """Raises :class:`InputError` for an option that is not the solver's."""
+        if options.spacing != USUAL.spacing and options.spacing not in self.spacings:
+            ways = (
+                f"choose one of {', '.join(self.spacings)}"
+                if self.spacings
+                else f"{self.solver} has none; leave it out"
+            )
+            raise InputError(f"spacing {options.spacing!r}: {ways}")
+        if options.eta and not (self.takes_eta and 0 <= options.eta <= 1):
+            raise InputError(f"eta={options.eta}: only DDIM takes it, from 0 to 1")
+        if options.t_end is not None and not (self.takes_t_end and 0 < options.t_end < 1):
+            raise InputError(f"t_end={options.t_end}: only DPM-Solver takes it, between 0 and 1")
+
+    def table(self) -> dict[str, Any]:
+        """What :func:`omsdpm.solvers.space_from_table` needs to make the space again, as JSON takes it."""
+        return {"solver": self.solver, "num_models": self.num_models, "length": self.length}
 
     # -- checks ----------------------------------------------------------------------
 
