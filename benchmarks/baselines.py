@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omsdpm.errors import InputError
-from omsdpm.solvers import GROUP, DPMSolverSpace, ScheduleSpace
+from omsdpm.solvers import DPMSolverSpace, ScheduleSpace
+from omsdpm.solvers.dpm_solver import GROUP
 
 Schedule = NDArray[np.int64]  # (L,)
 

@@ -18,7 +18,7 @@ from omsdpm.dataset.recipe import DATASET_FILE, RECIPE_FILE, read_toml
 from omsdpm.errors import InputError
 from omsdpm.noise import Noise
 from omsdpm.scoring.measurement import Measurement, measurement_from_table
-from omsdpm.solvers import ScheduleSpace, Spacing
+from omsdpm.solvers import ScheduleSpace
 from omsdpm.zoo import ModelZoo
 
 BASELINES_FILE = "baselines.parquet"
@@ -149,7 +149,7 @@ class Benchmark:
         return self.measurement.noise
 
     @property
-    def spacing(self) -> Spacing:
+    def spacing(self) -> str:
         """DPM-Solver's spacing."""
         return self.measurement.spacing
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from omsdpm.dataset import ScheduleDataset
     from omsdpm.errors import InputError
-    from omsdpm.solvers import DDIMSpace, DPMSolverSpace, MultistepSpace, make_space
+    from omsdpm.solvers import DDIMSpace, DPMSolverSpace, MultistepSpace, SolverOptions, UniPCSpace, make_space
     from omsdpm.zoo import ModelZoo
 
 __version__ = "0.1.0"
@@ -22,6 +22,8 @@ _PUBLIC = {
     "ModelZoo": "omsdpm.zoo",
     "MultistepSpace": "omsdpm.solvers",
     "ScheduleDataset": "omsdpm.dataset",
+    "SolverOptions": "omsdpm.solvers",
+    "UniPCSpace": "omsdpm.solvers",
     "make_space": "omsdpm.solvers",
 }
 
@@ -32,6 +34,8 @@ __all__ = [
     "ModelZoo",
     "MultistepSpace",
     "ScheduleDataset",
+    "SolverOptions",
+    "UniPCSpace",
     "__version__",
     "make_space",
 ]

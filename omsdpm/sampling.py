@@ -7,6 +7,7 @@ so that memory grows with a plan's depth and not with the number of schedules.
 
 from __future__ import annotations
 
+import struct
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from omsdpm.errors import InputError
 from omsdpm.noise import Noise
-from omsdpm.solvers import Combination, Plan, ScheduleSpace, Spacing, Stage, compile_plan
+from omsdpm.solvers import Combination, Plan, ScheduleSpace, SolverOptions, Stage, compile_plans
+from omsdpm.solvers.options import DEFAULT_SPACING
 
 if TYPE_CHECKING:
     import torch
@@ -55,10 +57,11 @@ def sample(
     *,
     space: ScheduleSpace,
     noise: Noise,
-    spacing: Spacing = "logSNR",
+    spacing: str = DEFAULT_SPACING,
     eta: float = 0.0,
     seed: int = 0,
     t_end: float | None = None,
+    options: SolverOptions | None = None,
 ) -> torch.Tensor:
     """Samples images with one schedule.
 
@@ -67,6 +70,7 @@ def sample(
         schedule: ``(L,)`` members, 0 = null, index 0 = image end.
         x_T: ``(n, ...)`` starting noise; dtype and device of all work follow it.
         space, noise, spacing, eta, t_end: see :func:`omsdpm.solvers.compile_plan`.
+        options: instead of ``spacing``, ``eta`` and ``t_end``.
         seed: of the fresh noise that ``eta > 0`` adds, drawn for each timestep anew.
 
     Returns:
@@ -85,6 +89,7 @@ def sample(
         eta=eta,
         seed=seed,
         t_end=t_end,
+        options=options,
     )
     return x_0
 
@@ -96,17 +101,18 @@ def sample_population(
     *,
     space: ScheduleSpace,
     noise: Noise,
-    spacing: Spacing = "logSNR",
+    spacing: str = DEFAULT_SPACING,
     eta: float = 0.0,
     seed: int = 0,
     t_end: float | None = None,
+    options: SolverOptions | None = None,
     group_siblings: bool = False,
     count: Count | None = None,
 ) -> Iterator[tuple[int, torch.Tensor]]:
     """Samples a population from common noise, evaluating every shared beginning once.
 
     Args:
-        denoisers, x_T, space, noise, spacing, eta, seed, t_end: as in :func:`sample`.
+        denoisers, x_T, space, noise, spacing, eta, seed, t_end, options: as in :func:`sample`.
         X: ``(n, L)`` schedules.
         group_siblings: evaluate the branches of one point that call the same member as
             one larger batch, with a timestep a row. Memory grows by the number of branches.
@@ -122,24 +128,37 @@ def sample_population(
     batch = space.check(np.asarray(X))
     if len(denoisers) != space.num_models:
         raise InputError(f"{len(denoisers)} denoisers: {space} takes one for each of its {space.num_models} members")
-    plans = [compile_plan(row, space, noise, spacing, eta=eta, t_end=t_end) for row in batch]
-    walk = _Walk(plans, denoisers, x_T, seed, group_siblings, Count() if count is None else count)
+    plans = compile_plans(batch, space, noise, options or SolverOptions(spacing, eta, t_end))
+    walk = _Walk(plans, denoisers, noise, x_T, seed, group_siblings, Count() if count is None else count)
     return walk.run()
 
 
-def walk_order(X: ArrayLike, *, space: ScheduleSpace, noise: Noise, spacing: Spacing = "logSNR") -> NDArray[np.int64]:
+def walk_order(
+    X: ArrayLike,
+    *,
+    space: ScheduleSpace,
+    noise: Noise,
+    spacing: str = DEFAULT_SPACING,
+    options: SolverOptions | None = None,
+) -> NDArray[np.int64]:
     """``(n, L) -> (n,)``: an order of the rows in which plans with equal beginnings stand together."""
-    plans = [compile_plan(row, space, noise, spacing) for row in space.check(np.asarray(X))]
+    plans = compile_plans(space.check(np.asarray(X)), space, noise, options or SolverOptions(spacing))
     keys = [[(-stage.timestep, stage.model) for stage in plan.stages] for plan in plans]
     return np.array(sorted(range(len(plans)), key=keys.__getitem__), dtype=np.int64)
 
 
-def count_evaluations(X: ArrayLike, *, space: ScheduleSpace, noise: Noise, spacing: Spacing = "logSNR") -> Count:
+def count_evaluations(
+    X: ArrayLike,
+    *,
+    space: ScheduleSpace,
+    noise: Noise,
+    spacing: str = DEFAULT_SPACING,
+    options: SolverOptions | None = None,
+) -> Count:
     """What :func:`sample_population` will spend on ``X``, without sampling anything."""
     count = Count()
     nodes: dict[tuple[int, Stage], int] = {}  # (parent, stage) -> node; the root is 0
-    for row in space.check(np.asarray(X)):
-        plan = compile_plan(row, space, noise, spacing)
+    for plan in compile_plans(space.check(np.asarray(X)), space, noise, options or SolverOptions(spacing)):
         count.one_by_one += plan.nfe
         node = 0
         for stage in plan.stages:
@@ -170,6 +189,7 @@ class _Walk:
         self,
         plans: Sequence[Plan],
         denoisers: Sequence[Denoiser],
+        noise: Noise,
         x_T: torch.Tensor,
         seed: int,
         group_siblings: bool,
@@ -178,6 +198,7 @@ class _Walk:
         self.plans = plans
         self.last_uses = [_last_uses(plan) for plan in plans]
         self.denoisers = denoisers
+        self.noise = noise
         self.x_T = x_T
         self.seed = seed
         self.group_siblings = group_siblings
@@ -224,10 +245,10 @@ class _Walk:
         """The branches of a node, in the order they are taken, together where they may be."""
         if not self.group_siblings:
             return [[stage] for stage in stages]
-        by_model: dict[int, list[Stage]] = defaultdict(list)
+        together: dict[tuple[int, str], list[Stage]] = defaultdict(list)
         for stage in stages:
-            by_model[stage.model].append(stage)
-        return list(by_model.values())
+            together[stage.model, stage.predicts].append(stage)
+        return list(together.values())
 
     def _evaluate(self, stages: list[Stage], inputs: list[torch.Tensor]) -> Sequence[torch.Tensor]:
         """The outputs of one member on several inputs."""
@@ -237,14 +258,34 @@ class _Walk:
         self.count.evaluations += len(stages)
         self.count.calls += 1
         self.count.by_member[model] = self.count.by_member.get(model, 0) + len(stages)
-        denoiser = self.denoisers[model - 1]
+        predict = self._predicting_sample if stages[0].predicts == "sample" else self._predicting_noise
         with torch.no_grad():
             if len(stages) == 1:
-                return [denoiser(inputs[0], stages[0].timestep)]
+                return [predict(model, inputs[0], stages[0].timestep)]
             n = len(self.x_T)
             t = torch.tensor([stage.timestep for stage in stages], dtype=self.x_T.dtype, device=self.x_T.device)
-            e = denoiser(torch.cat(inputs), t.repeat_interleave(n))
-            return e.split(n)
+            return predict(model, torch.cat(inputs), t.repeat_interleave(n)).split(n)
+
+    def _predicting_noise(self, model: int, x: torch.Tensor, t: float | torch.Tensor) -> torch.Tensor:
+        return self.denoisers[model - 1](x, t)
+
+    def _predicting_sample(self, model: int, x: torch.Tensor, t: float | torch.Tensor) -> torch.Tensor:
+        """The predicted image where ``x`` is nearly pure noise; from the predicted noise if that is all there is."""
+        import torch
+
+        denoiser = self.denoisers[model - 1]
+        if hasattr(denoiser, "predict"):
+            predicted: torch.Tensor = denoiser.predict(x, t, "sample")
+            return predicted
+        times = self.noise.time(torch.as_tensor(t, dtype=torch.float64).cpu().expand(len(x)).numpy())
+        alpha = torch.from_numpy(self.noise.alpha(times)).view(-1, *[1] * (x.ndim - 1))
+        if not (alpha > 0).all():
+            raise InputError(
+                f"timestep {float(times.max()):g} of the schedule is pure noise, where a prediction of the noise says "
+                f"nothing: member {model} needs a method predict(x, t, 'sample'), as members of a zoo have"
+            )
+        sigma = torch.from_numpy(self.noise.sigma(times)).view(alpha.shape)
+        return ((x.double() - sigma.to(x.device) * denoiser(x, t).double()) / alpha.to(x.device)).to(x.dtype)
 
     def _combine(self, combination: Combination, node: _Node) -> torch.Tensor:
         terms = [(node.states[j], weight) for j, weight in combination.states]
@@ -260,11 +301,13 @@ class _Walk:
             total.add_(tensor, alpha=weight)
         return total
 
-    def _fresh_noise(self, timestep: int) -> torch.Tensor:
+    def _fresh_noise(self, timestep: float) -> torch.Tensor:
         """Noise of a timestep: drawn on the CPU, so that every device adds the same."""
         import torch
 
-        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + timestep) % 2**63)
+        # Between whole timesteps the number's own bits tell them apart.
+        key = int(timestep) if timestep.is_integer() else int.from_bytes(struct.pack("<d", timestep), "little")
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + key) % 2**63)
         drawn = torch.randn(self.x_T.shape, generator=generator, dtype=self.x_T.dtype)
         return drawn.to(self.x_T.device)
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from omsdpm.errors import InputError
 from omsdpm.noise import Noise, lambda_of
-from omsdpm.solvers import GROUP, DDIMSpace, DPMSolverSpace, ScheduleSpace
-from omsdpm.solvers.dpm_solver import T_START, time_end
+from omsdpm.solvers import DPMSolverSpace, ScheduleSpace, SlotSpace
+from omsdpm.solvers.dpm_solver import GROUP, time_end
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -49,7 +49,7 @@ def slot_timesteps(space: ScheduleSpace) -> Ints:
     Raises:
         InputError: a space of another kind.
     """
-    if isinstance(space, DDIMSpace):  # and its subclass of multistep solvers
+    if isinstance(space, SlotSpace):
         return space.timesteps
     raise InputError(f"no time axis for {space}: predictors know DDIM, multistep and DPM-Solver spaces")
 
@@ -80,14 +80,14 @@ def steps_of(X: Ints, space: ScheduleSpace, noise: Noise) -> Steps:
 
 def _solver_positions(X: Ints, space: DPMSolverSpace, noise: Noise) -> tuple[Array, Ints]:
     """Positions and orders ``(n, L)`` of the slots; solvers divide the axis evenly, and stages a solver."""
-    orders = space.orders(X)  # (n, K), active first
+    orders = space.orders_of(X)  # (n, K), active first
     active = (orders > 0).sum(axis=1, keepdims=True)
     from_image = np.arange(1, space.num_solvers + 1)
     start = 1 - from_image / active  # (n, K), of each solver, at its noise side
     stage = orders[:, :, None] - 1 - np.arange(GROUP)  # the later slot is evaluated first
     position = start[:, :, None] + stage / np.maximum(orders, 1)[:, :, None] / active[:, :, None]
     # With few evaluations sampling stops earlier, which shortens the axis for all of them.
-    start_lambda, *ends = lambda_of(noise.log_alpha([T_START, time_end(0), time_end(10**6)]))
+    start_lambda, *ends = lambda_of(noise.log_alpha([1.0, time_end(0), time_end(10**6)]))
     shorter = np.where(space.nfe(X) >= 15, 1.0, (ends[0] - start_lambda) / (ends[1] - start_lambda))
     position = position * shorter[:, None, None]
     return position.reshape(X.shape), np.repeat(orders, GROUP, axis=1)

@@ -38,7 +38,7 @@ def structural_features(
     columns |= _stretches(steps, space.num_models)
     columns |= _on_gaussians(gaussian_flow(X, space, noise, VARIANCES), space.num_models)
     if isinstance(space, DPMSolverSpace):
-        orders = space.orders(X)
+        orders = space.orders_of(X)
         columns["solvers"] = (orders > 0).sum(axis=1)
         columns |= {f"solvers of order {o}": (orders == o).sum(axis=1) for o in range(1, ORDERS + 1)}
     if latency is not None:

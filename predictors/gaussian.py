@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omsdpm.noise import Noise
-from omsdpm.solvers import GROUP, DPMSolverSpace, MultistepSpace, ScheduleSpace
-from omsdpm.solvers.dpm_solver import compile_dpm_solver, time_end
+from omsdpm.solvers import DPMSolverSpace, MultistepSpace, ScheduleSpace, SolverOptions
+from omsdpm.solvers.dpm_solver import GROUP, time_end
 from omsdpm.solvers.plan import Combination
 from predictors.axis import Ints, slot_timesteps
 
@@ -117,7 +117,7 @@ def _slot_flow(X: Ints, space: ScheduleSpace, noise: Noise, variances: Array) ->
 
 def _solver_flow(X: Ints, space: DPMSolverSpace, noise: Noise, variances: Array) -> GaussianFlow:
     """Of single-step DPM-Solvers; what a step does follows from its order, its number and how many there are."""
-    groups, orders = space.groups(X)[:, ::-1], space.orders(X)[:, ::-1]  # (n, K, 3), (n, K); from the noise end
+    groups, orders = space.groups(X)[:, ::-1], space.orders_of(X)[:, ::-1]  # (n, K, 3), (n, K); from the noise end
     n, solvers = orders.shape
     count, t_end = (orders > 0).sum(axis=1), np.array([time_end(nfe) for nfe in space.nfe(X)])
     maps = np.zeros((n, solvers, 1 + GROUP, len(variances)))
@@ -152,7 +152,8 @@ def _solver_maps(
 
     The first number multiplies the state that enters; the others, the errors of its stages.
     """
-    plan = compile_dpm_solver([[1] * order + [0] * (GROUP - order)] * number, noise, t_end=t_end)
+    schedule = ([1] * order + [0] * (GROUP - order)) * number
+    plan = DPMSolverSpace(1, number).plan(schedule, noise, SolverOptions(t_end=t_end))
     inputs = [*(stage.input for stage in plan.stages), plan.closing]
     timestep = np.array([stage.timestep for stage in plan.stages]).reshape(number, order)
     alpha_bar = noise.alpha_bar(timestep)[:, :, None]

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omsdpm.noise import Noise, lambda_of
-from omsdpm.solvers import GROUP, DPMSolverSpace, MultistepSpace, ScheduleSpace
-from omsdpm.solvers.dpm_solver import time_end
+from omsdpm.solvers import DPMSolverSpace, MultistepSpace, ScheduleSpace
+from omsdpm.solvers.dpm_solver import GROUP, time_end
 from predictors.axis import Ints, slot_timesteps
 from predictors.gaussian import VARIANCES, ddim_gains, gaussian_flow, log_ratio, solver_gains
 from predictors.paper.tokens import solver_timesteps
@@ -97,7 +97,7 @@ def _slot_steps(X: Ints, space: ScheduleSpace, noise: Noise) -> StepTokens:
 
 def _solver_steps(X: Ints, space: DPMSolverSpace, noise: Noise) -> StepTokens:
     """A step is a solver: the members of its stages and its order, and its part of the lambda axis."""
-    groups, orders = space.groups(X), space.orders(X)  # (n, K, 3), (n, K), active first
+    groups, orders = space.groups(X), space.orders_of(X)  # (n, K, 3), (n, K), active first
     active = orders > 0
     lengths = active.sum(axis=1)
     steps = int(lengths.max())

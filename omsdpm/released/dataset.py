@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from omsdpm.dataset import ScheduleDataset
 from omsdpm.errors import InputError
 from omsdpm.released._values import SCHEDULE_KEYS, SCORE_KEYS, load_values, number, pick, schedule_fault
-from omsdpm.solvers import GROUP, DDIMSpace, DPMSolverSpace, Schedules, ScheduleSpace, make_space
+from omsdpm.solvers import DDIMSpace, DPMSolverSpace, Schedules, ScheduleSpace, make_space
+from omsdpm.solvers.dpm_solver import GROUP
 
 FORMS = '{"model_schedule", "score"}, {"ms", "metric"} or [schedule, score]'
 

@@ -15,7 +15,7 @@ from omsdpm.errors import InputError
 from omsdpm.guidance import conditioned, draw_labels, num_classes
 from omsdpm.noise import Noise
 from omsdpm.sampling import Count, sample_population
-from omsdpm.solvers import Schedules, ScheduleSpace, Spacing, compile_plan
+from omsdpm.solvers import Schedules, ScheduleSpace, compile_plan
 from omsdpm.zoo.opening import solver_noise
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Sampler:
 
     zoo: ModelZoo
     space: ScheduleSpace
-    spacing: Spacing = "logSNR"
+    spacing: str = "logSNR"
     eta: float = 0.0
     batch_size: int = 500
     start: torch.Tensor | None = None

@@ -7,18 +7,16 @@ from numpy.typing import ArrayLike
 
 from omsdpm.errors import InputError
 from omsdpm.noise import Noise
-from omsdpm.solvers.ddim import DDIMSpace, compile_ddim
-from omsdpm.solvers.dpm_solver import DPMSolverSpace, Spacing, compile_dpm_solver
-from omsdpm.solvers.multistep import MultistepSpace, compile_multistep
+from omsdpm.solvers.options import DEFAULT_SPACING, SolverOptions
 from omsdpm.solvers.plan import Plan
-from omsdpm.solvers.space import ScheduleSpace
+from omsdpm.solvers.space import Schedules, ScheduleSpace
 
 
 def compile_plan(
     schedule: ArrayLike,
     space: ScheduleSpace,
     noise: Noise,
-    spacing: Spacing = "logSNR",
+    spacing: str = DEFAULT_SPACING,
     *,
     eta: float = 0.0,
     t_end: float | None = None,
@@ -28,7 +26,7 @@ def compile_plan(
     Args:
         schedule: ``(L,)`` members, 0 = null, index 0 = image end.
         space: the schedule's space, which says the solver.
-        noise: the noise schedule; a continuous one for DPM-Solvers.
+        noise: the noise schedule that the solver runs on (:meth:`ScheduleSpace.solver_noise`).
         spacing: DPM-Solver only, ``"logSNR"`` or ``"time_uniform"``.
         eta: DDIM only, 0 is deterministic and 1 ancestral.
         t_end: DPM-Solver only, the last time; ``None`` is 1e-4 from 15 evaluations on, else 1e-3.
@@ -44,15 +42,15 @@ def compile_plan(
     row = np.asarray(schedule)
     if row.ndim != 1:
         raise InputError(f"schedule of shape {row.shape}: compile_plan takes one schedule of {space.length} slots")
-    (checked,) = space.check(row)
-    if eta and not (type(space) is DDIMSpace and 0 <= eta <= 1):
-        raise InputError(f"eta={eta}: only DDIM takes it, from 0 to 1")
-    members = checked.tolist()
-    if isinstance(space, DPMSolverSpace):
-        groups = space.groups(checked).reshape(-1, 3).tolist()
-        return compile_dpm_solver(groups, noise, spacing, t_end)
-    if isinstance(space, MultistepSpace):
-        return compile_multistep(members, space.timesteps.tolist(), noise)
-    if isinstance(space, DDIMSpace):
-        return compile_ddim(members, space.timesteps.tolist(), noise, eta)
-    raise InputError(f"no solver for {space}")
+    (plan,) = compile_plans(space.check(row), space, noise, SolverOptions(spacing, eta, t_end))
+    return plan
+
+
+def compile_plans(X: Schedules, space: ScheduleSpace, noise: Noise, options: SolverOptions) -> list[Plan]:
+    """The plans of checked schedules ``(n, L)``.
+
+    Raises:
+        InputError: an option is not the solver's.
+    """
+    space.check_options(options)
+    return [space.plan(row, noise, options) for row in X.tolist()]

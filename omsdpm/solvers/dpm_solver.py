@@ -9,15 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from omsdpm.errors import InputError
-from omsdpm.noise import Noise, lambda_of, sigma_of
+from omsdpm.noise import Array, Noise
+from omsdpm.solvers.options import USUAL, SolverOptions
 from omsdpm.solvers.plan import START, Combination, Plan, Stage
-from omsdpm.solvers.space import Schedules, ScheduleSpace, check_counts
+from omsdpm.solvers.space import Schedule, Schedules, ScheduleSpace, check_counts
 
 GROUP = 3
 """Slots of one solver: its highest order."""
@@ -37,6 +38,12 @@ class DPMSolverSpace(ScheduleSpace):
     """
 
     solver: ClassVar[str] = "dpm-solver"
+    group_size: ClassVar[int] = GROUP
+    orders: ClassVar[tuple[int, ...]] = (1, 2, 3)
+    placings: ClassVar[tuple[str, ...]] = ("trailing",)  # solvers are placed by the spacing
+    spacings: ClassVar[tuple[str, ...]] = ("logSNR", "time_uniform")
+    takes_t_end: ClassVar[bool] = True
+
     num_models: int
     num_solvers: int
     length: int = field(init=False, repr=False)
@@ -44,6 +51,22 @@ class DPMSolverSpace(ScheduleSpace):
     def __post_init__(self) -> None:
         check_counts(num_models=self.num_models, num_solvers=self.num_solvers)
         object.__setattr__(self, "length", GROUP * self.num_solvers)
+
+    @classmethod
+    def make(
+        cls, num_models: int, length: int, *, timesteps: Sequence[float] | None = None, train_steps: int = 1000
+    ) -> Self:
+        if timesteps is not None:
+            raise InputError(
+                "timesteps for dpm-solver, which places its solvers itself: leave them out, or give a spacing"
+            )
+        if length % GROUP:
+            raise InputError(f"length {length} for dpm-solver: expected a multiple of {GROUP}, three slots a solver")
+        return cls(num_models, length // GROUP)
+
+    def solver_noise(self, noise: Noise) -> Noise:
+        """The continuous schedule that the networks' betas discretize."""
+        return noise.continuous()
 
     @property
     def cardinality(self) -> int:
@@ -53,7 +76,7 @@ class DPMSolverSpace(ScheduleSpace):
         """``(n, L) -> (n, K, 3)``: the slots of each solver."""
         return X.reshape(-1, self.num_solvers, GROUP)
 
-    def orders(self, X: ArrayLike) -> NDArray[np.int64]:
+    def orders_of(self, X: ArrayLike) -> NDArray[np.int64]:
         """``(n, L) -> (n, K)``: the order of each solver, 0 for a skipped one."""
         return np.count_nonzero(self.groups(self.as_batch(X)), axis=2)
 
@@ -85,6 +108,41 @@ class DPMSolverSpace(ScheduleSpace):
         active = slots > 0
         return slots[(active[:, :-1] >= active[:, 1:]).all(axis=1)]
 
+    def plan(self, schedule: Schedule, noise: Noise, options: SolverOptions = USUAL) -> Plan:
+        groups = np.asarray(schedule).reshape(-1, GROUP).tolist()
+        solvers = [[m for m in group if m][::-1] for group in reversed(groups)]
+        solvers = [members for members in solvers if members]  # in the order of evaluation
+        orders = [len(members) for members in solvers]
+        t_end = time_end(sum(orders)) if options.t_end is None else options.t_end
+        stages: list[Stage] = []
+        entering = START
+        for members, t in zip(solvers, stage_times(orders, noise, options.spacing, t_end), strict=True):
+            step = Step(noise, t, first=len(stages) + 1)
+            for i, member in enumerate(members):
+                stages.append(Stage(member, float(noise.timestep(t[i])), step.input(i) if i else entering))
+            entering = step.result()
+        return Plan(tuple(stages), closing=entering)
+
+    def _even_slots(self, steps: int, order: int, placing: str) -> NDArray[np.int64]:
+        rest = steps % order
+        orders = [rest] * bool(rest) + [order] * (steps // order)
+        return np.concatenate([GROUP * k + np.arange(o) for k, o in enumerate(orders)])
+
+    def branch(self, trunks: Schedules, fresh: Schedules, rng: np.random.Generator) -> Schedules:
+        """Branches keep which solvers of the trunk are active, since all times depend on how many there are."""
+        trunks, fresh = self.canonical(trunks), self.canonical(fresh)
+        filled = self.groups(fresh)
+        singles = np.zeros_like(filled)
+        singles[:, :, 0] = rng.integers(1, self.num_models + 1, size=filled.shape[:2])
+        active = np.count_nonzero(self.groups(trunks), axis=2, keepdims=True) > 0
+        filled = np.where(filled[:, :, :1] > 0, filled, singles)
+        fresh = np.where(active, filled, 0).reshape(trunks.shape)
+        # Sampling walks from the last active group; the cut lies within the active ones.
+        solvers = active[:, :, 0].sum(axis=1)
+        cuts = GROUP * rng.integers(1, np.maximum(solvers, 2))
+        redraw = np.arange(self.length)[None, :] < cuts[:, None]
+        return self.repair(np.where(redraw, fresh, trunks), rng)
+
     def enumerate(self) -> Schedules:
         self._check_enumerable()
         groups = self._groups()
@@ -93,77 +151,40 @@ class DPMSolverSpace(ScheduleSpace):
         return groups[digits].reshape(-1, self.length)
 
 
-Spacing = Literal["logSNR", "time_uniform"]
-SPACINGS: tuple[Spacing, ...] = ("logSNR", "time_uniform")
-
-T_START = 1.0
+FEW = 15
+"""Evaluations below which sampling stops earlier (App. D.4)."""
 
 
 def time_end(nfe: int) -> float:
     """Where sampling stops: nearer the image when there are evaluations to spend (App. D.4)."""
-    return 1e-4 if nfe >= 15 else 1e-3
+    return 1e-4 if nfe >= FEW else 1e-3
 
 
-def compile_dpm_solver(
-    groups: Sequence[Sequence[int]],
-    noise: Noise,
-    spacing: Spacing = "logSNR",
-    t_end: float | None = None,
-) -> Plan:
-    """The plan of one schedule.
+def stage_times(orders: Sequence[int], noise: Noise, spacing: str, t_end: float) -> list[Array]:
+    """For each solver its stages' times and its end, ``(order + 1,)``, falling.
 
-    Args:
-        groups: ``(K, 3)`` members, each row's nulls last; group 0 = image end.
-        noise: the continuous schedule.
-        spacing: ``logSNR`` puts the ends of the solvers, and the stages inside each,
-            uniformly in lambda; ``time_uniform`` does so in t, a solver of order o
-            spanning o of ``nfe`` equal parts.
-        t_end: last time; ``None`` is :func:`time_end` of the number of evaluations.
-
-    Raises:
-        InputError: unknown spacing.
+    ``logSNR`` puts the ends of the solvers, and the stages inside each, uniformly in lambda;
+    ``time_uniform`` does so in t, a solver of order o spanning o of ``nfe`` equal parts.
     """
-    if spacing not in SPACINGS:
-        raise InputError(f"spacing {spacing!r}: choose one of {', '.join(SPACINGS)}")
-    solvers = [[int(m) for m in group if m][::-1] for group in reversed(groups)]
-    solvers = [members for members in solvers if members]  # in the order of evaluation
-    nfe = sum(map(len, solvers))
-    times = _stage_times(
-        [len(members) for members in solvers], noise, spacing, time_end(nfe) if t_end is None else t_end
-    )
-
-    stages: list[Stage] = []
-    entering = START
-    for members, t in zip(solvers, times, strict=True):
-        step = _Step(noise, t, first=len(stages) + 1)
-        for i, member in enumerate(members):
-            stages.append(Stage(member, float(noise.timestep(t[i])), step.input(i) if i else entering))
-        entering = step.result()
-    return Plan(tuple(stages), closing=entering)
-
-
-def _stage_times(orders: list[int], noise: Noise, spacing: Spacing, t_end: float) -> list[NDArray[np.float64]]:
-    """For each solver its stages' times and its end, ``(order + 1,)``, falling."""
     if spacing == "time_uniform":
-        points = np.linspace(T_START, t_end, sum(orders) + 1)
+        points = np.linspace(noise.t_start, t_end, sum(orders) + 1)
         starts = np.cumsum([0, *orders[:-1]])
         return [points[start : start + order + 1] for start, order in zip(starts, orders, strict=True)]
-    start, end = lambda_of(noise.log_alpha([T_START, t_end]))
+    start, end = noise.lam([noise.t_start, t_end])
     lambdas = np.linspace(start, end, len(orders) + 1)
     inner = [np.linspace(lambdas[k], lambdas[k + 1], order + 1) for k, order in enumerate(orders)]
     return [noise.inverse_lambda(lam) for lam in inner]
 
 
-class _Step:
+class Step:
     """One solver from ``t[0]`` to ``t[-1]``; ``first`` is the number of its first stage."""
 
-    def __init__(self, noise: Noise, t: NDArray[np.float64], first: int) -> None:
-        log_alpha = noise.log_alpha(t)
-        lam = lambda_of(log_alpha)
+    def __init__(self, noise: Noise, t: Array, first: int = 1) -> None:
+        alpha, lam = noise.alpha(t), noise.lam(t)
         self.first = first
         self.order = len(t) - 1
-        self.scales = [float(s) for s in np.exp(log_alpha - log_alpha[0])]
-        self.sigmas = [float(s) for s in sigma_of(log_alpha)]
+        self.scales = [float(s) for s in alpha / alpha[0]]
+        self.sigmas = [float(s) for s in noise.sigma(t)]
         self.offsets = [float(o) for o in lam - lam[0]]  # r_i h, and h at the end
 
     def input(self, i: int) -> Combination:

@@ -22,7 +22,7 @@ class Combination(NamedTuple):
 
     states: Terms
     outputs: Terms = ()
-    noise: tuple[int, float] | None = None
+    noise: tuple[float, float] | None = None
 
 
 START = Combination(states=((0, 1.0),))
@@ -30,11 +30,16 @@ START = Combination(states=((0, 1.0),))
 
 
 class Stage(NamedTuple):
-    """One network evaluation: member ``model`` (from 1) at ``timestep``, on ``input``."""
+    """One network evaluation: member ``model`` (from 1) at ``timestep``, on ``input``.
+
+    Its output is the predicted noise (``"epsilon"``), or, where the input holds hardly any signal, the
+    predicted image (``"sample"``): there the noise is the input itself and tells nothing.
+    """
 
     model: int
     timestep: float
     input: Combination
+    predicts: str = "epsilon"
 
 
 class Plan(NamedTuple):

@@ -1,27 +1,71 @@
-"""Spaces by the solver's name, as files and the command line write it."""
+"""Solvers by name, ours and any installed package's, as files and the command line write them."""
 
 from __future__ import annotations
 
-from omsdpm.errors import InputError, unknown_name
-from omsdpm.solvers.ddim import DDIMSpace
-from omsdpm.solvers.dpm_solver import GROUP, DPMSolverSpace
-from omsdpm.solvers.multistep import MultistepSpace
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from omsdpm.errors import InputError
+from omsdpm.plugins import Registry
 from omsdpm.solvers.space import ScheduleSpace
 
-SOLVERS = (DDIMSpace.solver, DPMSolverSpace.solver, MultistepSpace.solver)
+SOLVERS = Registry("solver", "omsdpm.solvers", needs=("make", "plan", "canonical", "solver"))
 
 
-def make_space(solver: str, num_models: int, length: int) -> ScheduleSpace:
-    """The space of ``length`` slots for a solver of :data:`SOLVERS`.
+def solver_names() -> list[str]:
+    """The names of all installed solvers, sorted; imports none of them."""
+    return SOLVERS.names()
+
+
+def solver_class(name: str) -> type[ScheduleSpace]:
+    """The space that is registered under a solver's name.
 
     Raises:
-        InputError: unknown solver, or a length that is no multiple of three for ``dpm-solver``.
+        InputError: nobody registered the name, it cannot be imported, is no solver, or calls itself otherwise.
     """
-    if solver == DPMSolverSpace.solver:
-        if length % GROUP:
-            raise InputError(f"length {length} for dpm-solver: expected a multiple of {GROUP}, three slots a solver")
-        return DPMSolverSpace(num_models, length // GROUP)
-    for space in (DDIMSpace, MultistepSpace):
-        if solver == space.solver:
-            return space(num_models, length)
-    raise unknown_name("solver", solver, SOLVERS)
+    space: type[ScheduleSpace] = SOLVERS.load(name)
+    if space.solver != name:
+        raise InputError(
+            f"solver {name!r} ({SOLVERS.point(name).value}) calls itself {space.solver!r}: its files would not be "
+            "found again; register it under its own name"
+        )
+    return space
+
+
+def make_space(
+    solver: str,
+    num_models: int,
+    length: int,
+    *,
+    timesteps: Sequence[float] | None = None,
+    train_steps: int = 1000,
+) -> ScheduleSpace:
+    """The space of ``length`` slots for a registered solver.
+
+    Args:
+        solver: one of :func:`solver_names`.
+        num_models: members of the zoo.
+        length: slots.
+        timesteps: model-input timestep of each slot in the order of sampling, falling, whole or not;
+            ``None`` is the solver's usual grid.
+        train_steps: timesteps that the networks were trained on.
+
+    Raises:
+        InputError: unknown solver, a length that it does not take, or timesteps that it cannot use.
+    """
+    return solver_class(solver).make(num_models, length, timesteps=timesteps, train_steps=train_steps)
+
+
+def space_from_table(table: Mapping[str, Any]) -> ScheduleSpace:
+    """The space that :meth:`ScheduleSpace.table` described.
+
+    Raises:
+        InputError: as :func:`make_space`; KeyError, TypeError or ValueError for a table that is none.
+    """
+    return make_space(
+        str(table["solver"]),
+        int(table["num_models"]),
+        int(table["length"]),
+        timesteps=table.get("timesteps"),
+        train_steps=int(table.get("train_steps", 1000)),
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,8 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from omsdpm.errors import InputError
 from omsdpm.noise import Noise
 from omsdpm.solvers.options import USUAL, SolverOptions
+from omsdpm.solvers.plan import Plan
 
 Schedules = NDArray[np.int64]  # (n, L), 0 = null, index 0 = image end
+Schedule = Sequence[int] | NDArray[np.int64]  # (L,)
 
 ENUMERATION_LIMIT = 10_000_000
 """Most schedules that :meth:`ScheduleSpace.enumerate` puts in memory at once."""
@@ -22,7 +24,11 @@ ENUMERATION_LIMIT = 10_000_000
 class ScheduleSpace(ABC):
     """All model schedules of one solver family, one length and one zoo size.
 
-    Subclasses are frozen dataclasses, so spaces compare and hash by value. They say
+    A space is its solver's face: it knows which arrays are schedules, compiles them to plans,
+    and answers what predictors, strategies and plots ask of a solver. Subclasses are found by
+    name in the entry-point group ``omsdpm.solvers``.
+
+    They are frozen dataclasses, so spaces compare and hash by value. They say
     which arrays are schedules (:meth:`_well_formed`), how to make one of an array that
     is not (:meth:`_mend`), and which schedules are the same (:meth:`canonical`). The
     all-null schedule is never valid.
@@ -55,6 +61,30 @@ class ScheduleSpace(ABC):
     length: int
     """Number of slots ``L``."""
 
+    # -- what a solver implements ----------------------------------------------------
+
+    @classmethod
+    @abstractmethod
+    def make(
+        cls, num_models: int, length: int, *, timesteps: Sequence[float] | None = None, train_steps: int = 1000
+    ) -> Self:
+        """The space of ``length`` slots.
+
+        Args:
+            num_models: members of the zoo.
+            length: slots.
+            timesteps: model-input timestep of each slot in the order of sampling, falling, for a
+                solver whose slots have one; ``None`` is the usual grid.
+            train_steps: timesteps that the networks were trained on.
+
+        Raises:
+            InputError: a length that the solver does not take, or timesteps that it cannot use.
+        """
+
+    @abstractmethod
+    def plan(self, schedule: Schedule, noise: Noise, options: SolverOptions = USUAL) -> Plan:
+        """The plan of one valid schedule ``(L,)`` on the solver's noise schedule (:meth:`solver_noise`)."""
+
     @property
     @abstractmethod
     def cardinality(self) -> int:
@@ -78,6 +108,17 @@ class ScheduleSpace(ABC):
 
         Raises:
             InputError: there are more than ``ENUMERATION_LIMIT`` of them.
+        """
+
+    @abstractmethod
+    def _even_slots(self, steps: int, order: int, placing: str) -> NDArray[np.int64]:
+        """:meth:`even_slots` of arguments that were checked."""
+
+    @abstractmethod
+    def branch(self, trunks: Schedules, fresh: Schedules, rng: np.random.Generator) -> Schedules:
+        """Schedules that begin like ``trunks`` at the noise end and go on like ``fresh``, ``(n, L)`` each.
+
+        Where each leaves its trunk is drawn; what they share costs one evaluation for all.
         """
 
     # -- what the solver is run with -------------------------------------------------
@@ -195,6 +236,38 @@ class ScheduleSpace(ABC):
         batch = self.as_batch(X)
         counts = (batch[:, :, None] == np.arange(1, self.num_models + 1)).sum(axis=1)  # (n, M)
         return counts @ table
+
+    # -- questions of strategies -----------------------------------------------------
+
+    def most_steps(self, order: int | None = None) -> int:
+        """Most network evaluations that steps of one order take; ``None`` is the highest order."""
+        return self._order(order) * (self.length // self.group_size)
+
+    def even_slots(self, steps: int, order: int | None = None, placing: str | None = None) -> NDArray[np.int64]:
+        """``(steps,)`` slots, rising, that spread network evaluations most evenly.
+
+        Args:
+            steps: network evaluations.
+            order: of the solver's steps; ``None`` is the highest.
+            placing: one of :attr:`placings`; ``None`` is the usual one.
+
+        Raises:
+            InputError: a number of steps, an order or a placing that the space does not have.
+        """
+        order, placing = self._order(order), placing or self.placings[0]
+        if placing not in self.placings:
+            raise InputError(f"placing {placing!r}: choose one of {', '.join(self.placings)}")
+        room = self.most_steps(order)
+        if not 1 <= steps <= room:
+            raise InputError(f"{steps} steps: {self} takes 1 to {room}")
+        return self._even_slots(steps, order, placing)
+
+    def _order(self, order: int | None) -> int:
+        if order is None:
+            return self.orders[-1]
+        if order not in self.orders:
+            raise InputError(f"order {order}: {self.solver} has orders {', '.join(map(str, self.orders))}")
+        return order
 
     # -- designs ---------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from omsdpm.noise import Noise, lambda_of
 from omsdpm.solvers import DPMSolverSpace, ScheduleSpace
-from omsdpm.solvers.dpm_solver import T_START, time_end
+from omsdpm.solvers.dpm_solver import time_end
 from predictors.axis import slot_timesteps
 
 Ints = NDArray[np.int64]
@@ -53,11 +53,11 @@ def solver_timesteps(X: Ints, space: DPMSolverSpace, noise: Noise) -> NDArray[np
 
     The ends of a schedule's A active solvers are uniform in lambda, as in sampling.
     """
-    active = (space.orders(X) > 0).sum(axis=1)
+    active = (space.orders_of(X) > 0).sum(axis=1)
     ends = np.array([time_end(nfe) for nfe in space.nfe(X)])
     timesteps = np.full((len(X), space.num_solvers), np.nan)
     for a, t_0 in {(int(a), float(t)) for a, t in zip(active, ends, strict=True)}:
-        image, start = lambda_of(noise.log_alpha([t_0, T_START]))
+        image, start = lambda_of(noise.log_alpha([t_0, 1.0]))
         lambdas = np.linspace(image, start, a + 1)
         rows = np.flatnonzero((active == a) & (ends == t_0))
         timesteps[rows[:, None], np.arange(a)] = noise.timestep(noise.inverse_lambda(lambdas[:-1]))

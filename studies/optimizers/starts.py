@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from omsdpm.solvers import GROUP, DPMSolverSpace, ScheduleSpace
+from omsdpm.solvers import ScheduleSpace
 from studies.problem import SearchProblem
 
 Schedules = NDArray[np.int64]  # (n, L)
@@ -19,7 +19,7 @@ ROUNDING = 1e-12
 
 def unit(space: ScheduleSpace) -> int:
     """Slots that belong together: the group of a single-step DPM-Solver, else 1."""
-    return GROUP if isinstance(space, DPMSolverSpace) else 1
+    return space.group_size
 
 
 def designs(problem: SearchProblem, caps: NDArray[np.float64], rng: np.random.Generator) -> Schedules:

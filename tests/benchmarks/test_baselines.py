@@ -33,8 +33,8 @@ def test_uniform_steps_are_uniform(steps, spacing):
 
 def test_orders_with_the_rest_at_the_image_end():
     assert single_member(DPM, 2, 7, order=3).tolist() == [2, 0, 0, 2, 2, 2, 2, 2, 2, 0, 0, 0]
-    assert DPM.orders(single_member(DPM, 2, 5, order=2)).tolist() == [[1, 2, 2, 0]]
-    assert DPM.orders(single_member(DPM, 2, 4, order=1)).tolist() == [[1, 1, 1, 1]]
+    assert DPM.orders_of(single_member(DPM, 2, 5, order=2)).tolist() == [[1, 2, 2, 0]]
+    assert DPM.orders_of(single_member(DPM, 2, 4, order=1)).tolist() == [[1, 1, 1, 1]]
     assert [most_steps(DPM, order) for order in (1, 2, 3)] == [4, 8, 12]
 
 

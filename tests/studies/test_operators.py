@@ -107,7 +107,7 @@ def test_designs_spread_over_latency(space):
     shares = np.histogram(cost, bins=3, range=(0.0, 0.75 * free.limit))[0] / 400  # only the slowest member costs more
     assert shares.min() > 0.15
     if isinstance(space, DPMSolverSpace):
-        orders = space.orders(stratified(free, 400, np.random.default_rng(0)))
+        orders = space.orders_of(stratified(free, 400, np.random.default_rng(0)))
         assert set(np.unique(orders)) == {0, 1, 2, 3}
 
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from benchmarks.ticks import plain_log_ticks
 from omsdpm.dataset import ScheduleDataset
 from omsdpm.files import replacing
-from omsdpm.solvers import GROUP, DPMSolverSpace
 from studies.jobs.run.result import RunResult
 
 if TYPE_CHECKING:
@@ -128,8 +127,9 @@ def draw_strips(axes: Axes, result: RunResult, benchmark: Benchmark) -> None:
         edgecolors="#d5d8dc",
         linewidth=0.8,
     )
-    if isinstance(benchmark.space, DPMSolverSpace):
-        axes.vlines(np.arange(0, rows.shape[1] + 1, GROUP), 0, len(rows), color="#9aa0a8", linewidth=1.6)
+    if benchmark.space.group_size > 1:
+        ends = np.arange(0, rows.shape[1] + 1, benchmark.space.group_size)
+        axes.vlines(ends, 0, len(rows), color="#9aa0a8", linewidth=1.6)
     if rows.shape[1] <= NUMBERED_SLOTS:
         for (row, slot), member in np.ndenumerate(rows):
             if member:

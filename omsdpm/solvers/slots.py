@@ -1,0 +1,171 @@
+"""What solvers with one step a slot share: slots at given timesteps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from omsdpm.errors import InputError
+from omsdpm.noise import Noise
+from omsdpm.solvers.space import Schedules, ScheduleSpace, check_counts
+
+TRAIN_STEPS = 1000
+"""Timesteps that networks are usually trained on."""
+
+NO_SIGNAL = 1e-3
+"""``alpha`` below which a network's prediction of the noise says too little of the image, in float32 at the latest."""
+
+
+@dataclass(frozen=True, repr=False)
+class SlotSpace(ScheduleSpace):
+    """``(num_models + 1) ** length - 1`` schedules; every slot is one solver step from a timestep of its own.
+
+    Subclasses say how the step is made (:meth:`plan`).
+
+    Args:
+        num_models: members ``M`` of the zoo.
+        length: slots ``L``.
+        grid: model-input timestep of each slot in the order of sampling, falling, whole or not, as
+            schedulers take them; ``None`` puts slot ``i`` at ``i * (train_steps // length)``.
+        train_steps: timesteps that the networks were trained on, for the usual grid.
+
+    Raises:
+        InputError: a count that is none, more slots than timesteps, or timesteps that do not fall.
+    """
+
+    num_models: int
+    length: int
+    grid: tuple[float, ...] | None = None
+    train_steps: int = TRAIN_STEPS
+
+    def __post_init__(self) -> None:
+        check_counts(num_models=self.num_models, length=self.length, train_steps=self.train_steps)
+        if self.grid is not None:
+            object.__setattr__(self, "grid", _checked_grid(self.grid, self.length))
+        elif self.length > self.train_steps:
+            raise InputError(f"length={self.length}: at most {self.train_steps} slots, one a training timestep")
+
+    def __repr__(self) -> str:
+        facts = {"num_models": self.num_models, "length": self.length}
+        if self.grid is not None:
+            facts["grid"] = f"({_number(self.grid[0])}, ..., {_number(self.grid[-1])})"  # type: ignore[assignment]
+        if self.train_steps != TRAIN_STEPS:
+            facts["train_steps"] = self.train_steps
+        return f"{type(self).__name__}({', '.join(f'{key}={value}' for key, value in facts.items())})"
+
+    @classmethod
+    def make(
+        cls, num_models: int, length: int, *, timesteps: Sequence[float] | None = None, train_steps: int = TRAIN_STEPS
+    ) -> Self:
+        grid = None if timesteps is None else tuple(timesteps)
+        return cls(num_models, length, grid, train_steps)
+
+    def table(self) -> dict[str, Any]:
+        table = super().table()
+        if self.grid is not None:
+            table["timesteps"] = [_number(timestep) for timestep in self.grid]
+        if self.train_steps != TRAIN_STEPS:
+            table["train_steps"] = self.train_steps
+        return table
+
+    @property
+    def timesteps(self) -> NDArray[Any]:
+        """``(L,)``: the model-input timestep of each slot, rising; whole numbers on the usual grid."""
+        if self.grid is None:
+            return np.arange(self.length) * (self.train_steps // self.length)
+        return np.array(self.grid[::-1])
+
+    def solver_noise(self, noise: Noise) -> Noise:
+        noise.time(self.timesteps)  # refuses slots outside the schedule
+        return noise
+
+    def levels(self, noise: Noise) -> Levels:
+        """What the noise schedule says at the slots."""
+        return _levels(self, noise)
+
+    # -- the space -------------------------------------------------------------------
+
+    @property
+    def cardinality(self) -> int:
+        return (self.num_models + 1) ** self.length - 1
+
+    def _well_formed(self, X: Schedules) -> NDArray[np.bool_]:
+        return np.ones(len(X), dtype=bool)
+
+    def _mend(self, X: Schedules) -> Schedules:
+        return X
+
+    def canonical(self, X: ArrayLike) -> Schedules:
+        """No two of these schedules sample the same images: ``X`` itself."""
+        return self.as_batch(X)
+
+    def enumerate(self) -> Schedules:
+        self._check_enumerable()
+        ranks = np.arange(1, self.cardinality + 1)
+        powers = (self.num_models + 1) ** np.arange(self.length)[::-1]
+        return ranks[:, None] // powers % (self.num_models + 1)
+
+    # -- questions of strategies and designs -----------------------------------------
+
+    def _even_slots(self, steps: int, order: int, placing: str) -> NDArray[np.int64]:
+        k = np.arange(steps)
+        if placing == "leading":
+            return k * self.length // steps
+        if placing == "linspace" and steps > 1:
+            return np.rint(np.linspace(0, self.length - 1, steps)).astype(np.int64)
+        return (k + 1) * self.length // steps - 1
+
+    def branch(self, trunks: Schedules, fresh: Schedules, rng: np.random.Generator) -> Schedules:
+        cuts = rng.integers(2, max(3, self.length - 2), size=len(trunks))
+        redraw = np.arange(self.length)[None, :] < cuts[:, None]
+        return self.repair(np.where(redraw, fresh, trunks), rng)
+
+
+class Levels(NamedTuple):
+    """The noise schedule at the slots and, last of each, at the image; lists of ``L + 1`` floats."""
+
+    alpha: list[float]
+    sigma: list[float]
+    lam: list[float]
+
+
+@lru_cache(maxsize=64)
+def _levels(space: SlotSpace, noise: Noise) -> Levels:
+    # Taken for all slots at once, so that plans with equal beginnings have equal weights to the last bit.
+    t = noise.time(space.timesteps)
+    return Levels([*noise.alpha(t).tolist(), 1.0], [*noise.sigma(t).tolist(), 0.0], [*noise.lam(t).tolist(), math.inf])
+
+
+def active_slots(schedule: Sequence[int]) -> list[int]:
+    """The slots that name a member, in the order of sampling."""
+    return [slot for slot in range(len(schedule) - 1, -1, -1) if schedule[slot]]
+
+
+def _checked_grid(grid: Sequence[float], length: int) -> tuple[float, ...]:
+    try:
+        timesteps = tuple(float(timestep) for timestep in grid)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"timesteps {grid!r}: expected numbers, one a slot, falling") from error
+    if len(timesteps) != length:
+        raise InputError(f"{len(timesteps)} timesteps for {length} slots: give one a slot")
+    for before, after in pairwise(timesteps):
+        if not after < before:
+            raise InputError(
+                f"timesteps fall from the noise to the image, but {_number(after)} follows {_number(before)}: "
+                "list them in the order of sampling"
+            )
+    if not all(math.isfinite(timestep) and timestep >= 0 for timestep in timesteps):
+        raise InputError(f"timesteps from {_number(timesteps[0])} to {_number(timesteps[-1])}: expected 0 or more")
+    return timesteps
+
+
+def _number(value: float) -> int | float:
+    """Whole numbers without a point."""
+    return int(value) if math.isfinite(value) and value == int(value) else value
