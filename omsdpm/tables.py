@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import datetime
+import inspect
 import json
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import is_dataclass
 from pathlib import Path
 from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from omsdpm.errors import InputError, unknown_name
 
@@ -86,6 +88,24 @@ def read_table(model: type[Model], table: Mapping[str, Any], where: str) -> Mode
         return model.model_validate_json(text, strict=True)
     except ValidationError as error:
         raise table_error(error, model, where) from error
+
+
+def model_of(thing: Callable[..., Any]) -> type[BaseModel]:
+    """The model of a table whose keys are what a class or function takes by keyword.
+
+    Args:
+        thing: its parameters have annotations, which are those of the fields where it is a dataclass.
+    """
+    from pydantic import ConfigDict, create_model
+
+    annotated = thing.__init__ if inspect.isclass(thing) and not is_dataclass(thing) else thing
+    hints = get_type_hints(annotated, include_extras=True)
+    fields: dict[str, Any] = {
+        name: (hints.get(name, Any), ... if parameter.default is parameter.empty else parameter.default)
+        for name, parameter in inspect.signature(thing).parameters.items()
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    }
+    return create_model(thing.__name__, __config__=ConfigDict(extra="forbid", allow_inf_nan=False), **fields)
 
 
 def table_error(error: ValidationError, model: type[BaseModel], where: str) -> InputError:
