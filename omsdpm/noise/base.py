@@ -79,10 +79,14 @@ class Noise(ABC):
     def table(self) -> dict[str, Any]:
         """What :meth:`from_table` needs to make it again, as TOML and JSON take it; ``kind`` is in it.
 
-        What is switched off (``False``) is left out.
+        What is switched off unless somebody switches it on (``False``, ``None``) is left out.
         """
-        own = {field.name: np.asarray(getattr(self, field.name)).tolist() for field in _given(self)}
-        return {"kind": self.kind, **{name: value for name, value in own.items() if value is not False}}
+        table: dict[str, Any] = {"kind": self.kind}
+        for field in fields(self):  # type: ignore[arg-type]  # subclasses are dataclasses
+            value = getattr(self, field.name)
+            if field.init and not (value is field.default and value in (False, None)):
+                table[field.name] = np.asarray(value).tolist()
+        return table
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any]) -> Self:
@@ -122,7 +126,3 @@ def check_positive(**numbers: float) -> None:
     for name, number in numbers.items():
         if not 0 < number < math.inf:
             raise InputError(f"{name} = {number!r}: expected a positive number")
-
-
-def _given(noise: Any) -> list[Any]:
-    return [field for field in fields(noise) if field.init]

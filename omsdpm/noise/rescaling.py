@@ -22,7 +22,7 @@ def rescale_zero_terminal_snr(betas: Array) -> Array:
     """
     alpha = np.exp(0.5 * np.log1p(-betas).cumsum())  # sqrt(alpha_bar)
     shifted = alpha - alpha[-1]
-    if not (np.diff(shifted) < 0).all():
+    if len(betas) < 2 or not (np.diff(shifted) < 0).all():
         raise InputError(
             f"{len(betas)} betas cannot be rescaled to zero terminal SNR: "
             "expected at least two, and signal before the last timestep"

@@ -1,7 +1,8 @@
 """The noise schedule of a diffusers ``scheduler_config.json``.
 
 Where a scheduler puts its steps (``timestep_spacing``, ``steps_offset``, Karras and other sigmas,
-``shift_terminal``) is a matter of sampling and is not read.
+``shift_terminal``) is a matter of sampling and is not read. ``rescale_betas_zero_snr`` holds also
+where the scheduler itself passes it over, for networks were trained on what it says.
 """
 
 from __future__ import annotations

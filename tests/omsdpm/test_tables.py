@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -8,7 +9,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from omsdpm import InputError
-from omsdpm.tables import read_table, read_toml, table_error
+from omsdpm.tables import model_of, read_table, read_toml, table_error
 
 
 class Table(BaseModel):
@@ -116,6 +117,39 @@ def test_errors_of_a_model_made_elsewhere_are_told_alike():
     with pytest.raises(ValidationError) as caught:
         House(street="Elm", numer=1)
     assert str(table_error(caught.value, House, "settings")).startswith("settings: unknown key 'numer'; choose one of:")
+
+
+class Plain:
+    def __init__(self, size: int, names: list[str] | None = None, *, scale: float = 1.0):
+        self.given = (size, names, scale)
+
+
+def plain(size: int, names: list[str] | None = None, *, scale: float = 1.0):
+    return size, names, scale
+
+
+@dataclass
+class Record:
+    derived: float = field(init=False)
+    size: int
+    names: list[str] | None = None
+    scale: float = field(default=1.0, kw_only=True)
+
+
+@pytest.mark.parametrize("thing", [Plain, plain, Record])
+def test_the_parameters_of_a_callable_are_a_model(thing):
+    model = model_of(thing)
+    assert dict(read_table(model, {"size": 3, "names": ["a"]}, "t")) == {"size": 3, "names": ["a"], "scale": 1.0}
+    for table, message in [
+        ({"size": 3, "nmes": []}, "t: unknown key 'nmes'; choose one of: names, "),
+        ({"names": None}, "t lacks the key 'size'"),
+        ({"size": 3, "scale": "1"}, "t: scale = '1', expected a number"),
+        ({"size": 3, "scale": float("nan")}, "t: scale = nan, expected a finite number"),
+        ({"size": 3, "derived": 1.0}, "t: unknown key 'derived'; choose one of: "),
+    ]:
+        with pytest.raises(InputError) as caught:
+            read_table(model, table, "t")
+        assert str(caught.value).startswith(message)
 
 
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
