@@ -45,6 +45,9 @@ class DPMSolverSpace(ScheduleSpace):
         check_counts(num_models=self.num_models, num_solvers=self.num_solvers)
         object.__setattr__(self, "length", GROUP * self.num_solvers)
 
+    def solver_noise(self, noise: Noise) -> Noise:
+        return noise.continuous()
+
     @property
     def cardinality(self) -> int:
         return len(self._groups()) ** self.num_solvers - 1

@@ -9,13 +9,12 @@ from diffusers import UNet2DModel
 
 from omsdpm import DDIMSpace, DPMSolverSpace, InputError, ModelZoo, MultistepSpace
 from omsdpm.guidance import conditioned, draw_labels, guided, num_classes
+from omsdpm.networks.unet2d import write_unet
 from omsdpm.noise import DiscreteVP, LinearVP
 from omsdpm.sampling import sample, sample_population
 from omsdpm.scoring.sampler import Sampler
 from omsdpm.zoo import ZooFile
-from omsdpm.zoo.files import MemberEntry
 from omsdpm.zoo.profile import measure_latency
-from omsdpm.zoo.train import write_member
 
 MEANS, SPREAD = (-0.6, 0.8), 0.3
 SPACES = [DDIMSpace(2, 8), DPMSolverSpace(2, 3), MultistepSpace(2, 8)]
@@ -116,8 +115,9 @@ def folder(tmp_path_factory):
             add_attention=False,
             num_class_embeds=classes,
         )
-        write_member(unet, folder / name)
-    ZooFile("labeled", 8, 1, 1e-4, 0.02, (MemberEntry("1"), MemberEntry("2"))).write(folder)
+        write_unet(unet, folder / name)
+    images = {"name": "labeled", "image_size": 8, "channels": 1}
+    ZooFile(zoo=images, noise={}, members=({"folder": "1"}, {"folder": "2"})).write(folder)
     return folder
 
 
@@ -131,7 +131,7 @@ def test_labels_reach_the_members_that_take_them(zoo):
     x, labels = torch.randn(4, 1, 8, 8), np.array([0, 2, 1, 0])
     plain, labeled = conditioned(zoo.denoisers, labels)
     with torch.no_grad():
-        direct = zoo.members[1].unet(x, 300.0, class_labels=torch.from_numpy(labels)).sample
+        direct = zoo.members[1].network.unet(x, 300.0, class_labels=torch.from_numpy(labels)).sample
         assert torch.equal(labeled(x, 300.0), direct)
         assert torch.equal(plain(x, 300.0), zoo.members[0](x, 300.0))
         assert not torch.allclose(conditioned(zoo.denoisers, [1] * 4)[1](x, 300.0), direct)

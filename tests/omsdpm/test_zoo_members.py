@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from omsdpm.networks.unet2d import UNet2D
 from omsdpm.noise import DiscreteVP
 from omsdpm.zoo import Member
 
@@ -46,7 +47,7 @@ def images(n=5, channels=2, dtype=torch.float64):
 @pytest.mark.parametrize("t", [0, 1, 40, 500.0, 999, torch.tensor(320), torch.tensor([0, 3, 77, 400, 999])])
 def test_every_prediction_type_gives_the_noise(prediction_type, t):
     x = images()
-    member = Member("m", FakeUNet(prediction_type), NOISE, prediction_type)
+    member = Member("m", UNet2D(FakeUNet(prediction_type)), NOISE, prediction_type)
     eps = member(x, t)
     assert eps.dtype == torch.float64 and eps.shape == x.shape
     torch.testing.assert_close(eps, exact(x, np.asarray(t))["epsilon"], rtol=1e-10, atol=1e-10)
@@ -57,7 +58,7 @@ def test_between_whole_timesteps_too(prediction_type):
     """DPM-Solver asks at times between those of training."""
     x, t = images(2), [12.25, 700.5]
     unet = FakeUNet(prediction_type)
-    eps = Member("m", unet, NOISE, prediction_type)(x, torch.tensor(t, dtype=torch.float64))
+    eps = Member("m", UNet2D(unet), NOISE, prediction_type)(x, torch.tensor(t, dtype=torch.float64))
     torch.testing.assert_close(eps, exact(x, t)["epsilon"], rtol=1e-10, atol=1e-10)
     assert unet.asked[0][1].tolist() == t
 
@@ -67,7 +68,7 @@ def test_between_whole_timesteps_too(prediction_type):
 def test_float32_networks_take_and_give_the_images_precision(prediction_type, given):
     x = images(dtype=given)
     unet = FakeUNet(prediction_type, torch.float32)
-    eps = Member("m", unet, NOISE, prediction_type)(x, 600)
+    eps = Member("m", UNet2D(unet), NOISE, prediction_type)(x, 600)
     assert eps.dtype == given
     assert [asked for asked, _ in unet.asked] == [torch.float32]
     torch.testing.assert_close(eps.double(), exact(x, 600)["epsilon"], rtol=1e-4, atol=1e-5)
@@ -76,13 +77,13 @@ def test_float32_networks_take_and_give_the_images_precision(prediction_type, gi
 @pytest.mark.parametrize("prediction_type", ["epsilon", "sample", "v_prediction"])
 def test_a_learned_variance_is_cut_off(prediction_type):
     x = images()
-    member = Member("m", FakeUNet(prediction_type, variance=True), NOISE, prediction_type)
+    member = Member("m", UNet2D(FakeUNet(prediction_type, variance=True)), NOISE, prediction_type)
     torch.testing.assert_close(member(x, 250), exact(x, 250)["epsilon"], rtol=1e-10, atol=1e-10)
 
 
 def test_a_timestep_outside_the_betas_is_refused():
     with pytest.raises(ValueError, match=r"timestep outside 0\.\.999"):
-        Member("m", FakeUNet("sample"), NOISE, "sample")(images(), 1000)
+        Member("m", UNet2D(FakeUNet("sample")), NOISE, "sample")(images(), 1000)
 
 
 def test_prediction_types_sample_alike():
@@ -91,7 +92,7 @@ def test_prediction_types_sample_alike():
     from omsdpm.sampling import sample
 
     x_T = torch.randn((400, 1, 2, 2), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    members = [Member(kind, FakeUNet(kind), NOISE, kind) for kind in ("epsilon", "sample", "v_prediction")]
+    members = [Member(kind, UNet2D(FakeUNet(kind)), NOISE, kind) for kind in ("epsilon", "sample", "v_prediction")]
     space = DDIMSpace(3, 50)
     one, two, three = (sample(members, np.full(50, k), x_T, space=space, noise=NOISE) for k in (1, 2, 3))
     torch.testing.assert_close(two, one, rtol=1e-9, atol=1e-9)

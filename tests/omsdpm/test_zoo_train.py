@@ -1,19 +1,17 @@
 """Training of members: every prediction type, killed and resumed, refused."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from omsdpm import InputError
+from omsdpm.networks.unet2d import WEIGHTS_FILE, UNet2D, load_unet
 from omsdpm.noise import DiscreteVP
 from omsdpm.zoo import Member
 from omsdpm.zoo import train as module
 from omsdpm.zoo.recipe import MemberRecipe, Training, ZooRecipe
 from omsdpm.zoo.train import CHECKPOINT, train_member
-from omsdpm.zoo.zoo import WEIGHTS_FILE, load_unet
 
 UNET = {
     "block_out_channels": [4],
@@ -23,12 +21,13 @@ UNET = {
     "norm_num_groups": 2,
     "add_attention": False,
 }
-ZOO = ZooRecipe("few", 8, 1, 1e-4, 0.02, ())
+ZOO = ZooRecipe(zoo={"name": "few", "image_size": 8, "channels": 1}, members=({"name": "m", "unet": UNET},))
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (20, 1, 8, 8)).astype(np.float32)
 
 
 def recipe(prediction_type="epsilon", steps=6, unet=UNET, **training):
-    return MemberRecipe("m", unet, prediction_type, Training(steps=steps, batch_size=4, warmup=2, **training))
+    plan = Training(steps=steps, batch_size=4, warmup=2, **training)
+    return MemberRecipe(name="m", unet=unet, prediction_type=prediction_type, training=plan)
 
 
 def weights(folder):
@@ -84,7 +83,7 @@ def test_a_finished_member_is_left_alone(tmp_path):
 def test_training_makes_a_better_noise_prediction(tmp_path, prediction_type):
     """Of constant images every prediction is a simple function; a short training comes near it."""
     images = np.full((8, 1, 8, 8), 0.5, dtype=np.float32)
-    noise = DiscreteVP.linear(ZOO.beta_start, ZOO.beta_end)
+    noise = DiscreteVP.linear()
     generator = torch.Generator().manual_seed(3)
     t = torch.randint(200, 800, (64,), generator=generator)
     eps = torch.randn((64, 1, 8, 8), generator=generator)
@@ -95,7 +94,7 @@ def test_training_makes_a_better_noise_prediction(tmp_path, prediction_type):
         member = recipe(prediction_type, steps, learning_rate=1e-2)
         folder = train_member(ZOO, member, images, tmp_path / str(steps))
         with torch.no_grad():
-            out = Member("m", load_unet(folder), noise, prediction_type)(x, t)
+            out = Member("m", UNet2D(load_unet(folder)), noise, prediction_type)(x, t)
         errors.append((out - eps).square().mean().item())
     assert errors[1] < 0.7 * errors[0]
 
@@ -130,12 +129,12 @@ def test_arguments_that_no_unet_takes_are_refused(tmp_path, wrong):
 
 def test_a_checkpoint_of_another_recipe_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "CHECKPOINT_EVERY", 1)
-    monkeypatch.setattr(module, "write_member", lambda *args: None)
+    monkeypatch.setattr(module, "write_unet", lambda *args: None)
     folder = tmp_path / "m"
     monkeypatch.setattr("pathlib.Path.unlink", lambda *args, **kw: None)
     train_member(ZOO, recipe(steps=2), IMAGES, folder)
     monkeypatch.undo()
-    other = replace(recipe(steps=2), unet={**UNET, "block_out_channels": [8]})
+    other = recipe(steps=2, unet={**UNET, "block_out_channels": [8]})
     with pytest.raises(InputError, match="is of another recipe") as error:
         train_member(ZOO, other, IMAGES, folder)
     assert str(folder / CHECKPOINT) in str(error.value)
