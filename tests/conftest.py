@@ -49,7 +49,7 @@ def tiny_zoo(tmp_path_factory):
     ZooFile(
         zoo={"name": "tiny", "image_size": 8, "channels": 1},
         noise={"beta_start": 1e-4, "beta_end": 0.02},
-        members=tuple({"folder": str(k)} for k in (1, 2, 3)),
+        member=tuple({"folder": str(k)} for k in (1, 2, 3)),
     ).write(folder)
     write_latency_card(folder, {"ms": [1.0, 2.0, 4.0], "batch_size": 8, "device": "test", "date": "2026-01-01"})
     return folder

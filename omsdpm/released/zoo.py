@@ -87,7 +87,7 @@ def import_zoo(path: str | Path, output: str | Path, latency: str | Path | Seque
         write_latency_card(output, zoo.latency_card)
     channels, size, _ = zoo.shape
     images = ImagesTable(name=zoo.name, image_size=size, channels=channels)
-    file = ZooFile(zoo=images, noise=zoo.noise, members=tuple(tables))
+    file = ZooFile(zoo=images, noise=zoo.noise, member=tuple(tables))
     file.write(output)  # last, so that a killed import leaves no zoo
     return file
 

@@ -61,7 +61,6 @@ class ZooTable(BaseModel):
         frozen=True,
         allow_inf_nan=False,
         arbitrary_types_allowed=True,
-        populate_by_name=True,
     )
 
 
@@ -92,7 +91,7 @@ class ZooFile(ZooTable):
 
     zoo: ImagesTable
     noise: NoiseTable
-    members: Annotated[tuple[AnyMember, ...], Field(alias="member", min_length=1, strict=False)]
+    members: tuple[AnyMember, ...] = Field(alias="member", min_length=1, strict=False)
 
     @property
     def name(self) -> str:

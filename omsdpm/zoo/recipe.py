@@ -36,6 +36,14 @@ class MemberRecipe(ZooTable):
     prediction_type: PredictionType = "epsilon"
     training: Training = Training()
 
+    @field_validator("unet")
+    @classmethod
+    def _classes_are_counted(cls, unet: dict[str, Any]) -> dict[str, Any]:
+        count = unet.get("num_class_embeds", 1)
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise ValueError(f"num_class_embeds = {count!r}: expected a positive number of classes")
+        return unet
+
     @property
     def num_classes(self) -> int | None:
         """Classes that the network takes labels of; ``None`` if it takes none."""
@@ -56,14 +64,14 @@ class ZooRecipe(ZooTable):
     zoo: ImagesTable
     noise: NoiseTable = Field(default_factory=lambda: make_noise({}))
     training: Training = Training()
-    members: Annotated[tuple[MemberRecipe, ...], Field(alias="member", min_length=1, strict=False)]
+    members: tuple[MemberRecipe, ...] = Field(alias="member", min_length=1, strict=False)
 
     @field_validator("members")
     @classmethod
     def _names_differ(cls, members: tuple[MemberRecipe, ...]) -> tuple[MemberRecipe, ...]:
         names = [member.name for member in members]
         if len(set(names)) < len(names):
-            raise ValueError(f"names {', '.join(names)}: expected each member with its own name")
+            raise ValueError(f"members named {', '.join(names)}: expected each with its own name")
         return members
 
     @classmethod
@@ -83,9 +91,7 @@ class ZooRecipe(ZooTable):
 
 def write_zoo(recipe: ZooRecipe, folder: str | Path) -> ZooFile:
     """Writes the ``zoo.toml`` of a zoo trained from ``recipe``; its members are beside it."""
-    members = tuple(
-        UNet2DTable(folder=member.name, prediction_type=member.prediction_type) for member in recipe.members
-    )
-    file = ZooFile(zoo=recipe.zoo, noise=recipe.noise, members=members)
+    members = [UNet2DTable(folder=member.name, prediction_type=member.prediction_type) for member in recipe.members]
+    file = ZooFile(zoo=recipe.zoo, noise=recipe.noise, member=tuple(members))
     file.write(folder)
     return file

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from omsdpm.errors import InputError
 from omsdpm.files import replacing
@@ -65,10 +65,7 @@ def train_member(
     folder = Path(folder)
     if (folder / WEIGHTS_FILE).exists():
         return folder
-    shape = recipe.zoo.shape
-    if images.ndim != 4 or images.shape[1:] != shape or not len(images):
-        raise InputError(f"images of shape {images.shape}: the recipe of {recipe.zoo.name!r} is for (n, *{shape})")
-    classes = _classes(member, labels, len(images))
+    classes = check_training(recipe, member, images, labels)
     plan = recipe.training_of(member)
     torch.manual_seed(plan.seed)
     unet = _network(recipe, member)
@@ -103,7 +100,7 @@ def train_member(
         eps = torch.randn(x_0.shape, generator=generator)
         alpha, sigma = (weight[step_of][:, None, None, None] for weight in (alphas, sigmas))
         target = training_target(member.prediction_type, x_0, eps, alpha, sigma)
-        given = {} if classes is None else {"class_labels": classes[rows].to(device)}
+        given = {} if classes is None else {"class_labels": torch.from_numpy(classes)[rows].to(device)}
         x_t = (alpha * x_0 + sigma * eps).to(device)
         prediction = unet(x_t, timesteps[step_of].to(device), **given).sample
         loss = torch.nn.functional.mse_loss(prediction, target.to(device))
@@ -130,6 +127,29 @@ def train_member(
     return folder
 
 
+def check_training(
+    recipe: ZooRecipe, member: MemberRecipe, images: Images, labels: ArrayLike | None = None
+) -> NDArray[np.int64] | None:
+    """The labels ``(n,)`` that a member is trained with, ``None`` if it takes none, known to fit its images.
+
+    Raises:
+        InputError: images of another shape than the recipe's, or labels that are lacking or none of the classes.
+    """
+    shape = recipe.zoo.shape
+    if images.ndim != 4 or images.shape[1:] != shape or not len(images):
+        raise InputError(f"images of shape {images.shape}: the recipe of {recipe.zoo.name!r} is for (n, *{shape})")
+    if member.unet.get("class_embed_type") is not None:
+        raise InputError(f"member {member.name!r} has a class_embed_type: only num_class_embeds alone is trained")
+    if member.num_classes is None:
+        return None
+    if labels is None:
+        raise InputError(f"member {member.name!r} takes labels, images here have none: leave out num_class_embeds")
+    checked = check_labels(labels, member.num_classes)
+    if len(checked) != len(images):
+        raise InputError(f"{len(checked)} labels for {len(images)} images: expected one an image")
+    return checked
+
+
 def _network(recipe: ZooRecipe, member: MemberRecipe) -> Any:
     """The member's ``UNet2DModel`` with random weights."""
     from diffusers import UNet2DModel
@@ -143,22 +163,6 @@ def _network(recipe: ZooRecipe, member: MemberRecipe) -> Any:
         )
     except (TypeError, ValueError) as error:
         raise InputError(f"member {member.name!r} has no UNet2DModel arguments: {error}") from error
-
-
-def _classes(member: MemberRecipe, labels: ArrayLike | None, images: int) -> Any:
-    """``(n,)`` int64 tensor of the images' classes; ``None`` for a member that takes none."""
-    import torch
-
-    if member.unet.get("class_embed_type") is not None:
-        raise InputError(f"member {member.name!r} has a class_embed_type: only num_class_embeds alone is trained")
-    if member.num_classes is None:
-        return None
-    if labels is None:
-        raise InputError(f"member {member.name!r} takes labels, images here have none: leave out num_class_embeds")
-    checked = check_labels(labels, member.num_classes)
-    if len(checked) != images:
-        raise InputError(f"{len(checked)} labels for {images} images: expected one an image")
-    return torch.from_numpy(checked)
 
 
 def _trained(noise: Noise) -> tuple[Any, Any, Any]:

@@ -44,8 +44,10 @@ def train(
     from omsdpm.devices import resolve_device
     from omsdpm.errors import InputError, unknown_name
     from omsdpm.files import writable_folder
-    from omsdpm.images import load_digits_images, load_digits_labels, load_folder_labels, load_image_folder
-    from omsdpm.zoo.recipe import ZooRecipe
+    from omsdpm.images import Labels, load_digits_images, load_digits_labels, load_folder_labels, load_image_folder
+    from omsdpm.networks.unet2d import WEIGHTS_FILE
+    from omsdpm.zoo.recipe import ZooRecipe, write_zoo
+    from omsdpm.zoo.train import check_training, train_member
     from studies.cli._console import Reporter, stdout
 
     plan = ZooRecipe.read(recipe)
@@ -59,7 +61,7 @@ def train(
     size, channels = plan.zoo.image_size, plan.zoo.channels
     if images is not None:
         data = load_image_folder(images, size, channels)
-        labels = load_folder_labels(images) if labeled else None
+        labels: Labels | None = load_folder_labels(images) if labeled else None
     elif (size, channels) == (8, 1):
         data = load_digits_images()
         labels = load_digits_labels() if labeled else None
@@ -68,13 +70,11 @@ def train(
             f"recipe {recipe} is for images of {size}x{size} with {channels} channels, "
             "the digits are 8x8 with 1: give --images FOLDER"
         )
+    for member in chosen:
+        check_training(plan, member, data, labels)
     writable_folder(output)
 
     import torch
-
-    from omsdpm.networks.unet2d import WEIGHTS_FILE
-    from omsdpm.zoo import write_zoo
-    from omsdpm.zoo.train import train_member
 
     if threads is not None:
         torch.set_num_threads(threads)

@@ -117,7 +117,7 @@ def folder(tmp_path_factory):
         )
         write_unet(unet, folder / name)
     images = {"name": "labeled", "image_size": 8, "channels": 1}
-    ZooFile(zoo=images, noise={}, members=({"folder": "1"}, {"folder": "2"})).write(folder)
+    ZooFile(zoo=images, noise={}, member=({"folder": "1"}, {"folder": "2"})).write(folder)
     return folder
 
 

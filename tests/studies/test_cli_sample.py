@@ -164,7 +164,7 @@ def test_labels_are_for_members_that_take_them(here, tiny_zoo):
     )  # fmt: skip
     write_unet(unet, here / "labeled" / "1")
     images = {"name": "labeled", "image_size": 8, "channels": 1}
-    ZooFile(zoo=images, noise={}, members=({"folder": "1"},)).write(here / "labeled")
+    ZooFile(zoo=images, noise={}, member=({"folder": "1"},)).write(here / "labeled")
     write_schedule("one.pth", [1, 0, 1])
     arguments = ["--zoo", "labeled", "--schedule", "one.pth", "-n", 3, "--images"]
     assert run(*arguments, "seven", "--label", 7).exit_code == 0
