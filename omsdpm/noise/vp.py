@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -157,6 +157,10 @@ class DiscreteVP(Noise):
     def steps(self) -> int:  # type: ignore[override]
         """Timesteps that networks were trained on, one a beta."""
         return len(self.betas)
+
+    def table(self) -> dict[str, Any]:
+        betas = np.asarray(self.betas)
+        return {"kind": "linear", "beta_start": float(betas[0]), "beta_end": float(betas[-1]), "steps": len(betas)}
 
     def continuous(self) -> Noise:
         """:class:`LinearVP` for betas in equal steps, which discretize it; else the betas themselves."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from omsdpm.errors import InputError
 from omsdpm.files import writable_folder
@@ -81,8 +81,9 @@ def import_zoo(path: str | Path, output: str | Path, latency: str | Path | Seque
     writable_folder(output)
     tables = []
     for member in zoo.members:
-        write_unet(member.network.unet, output / member.name)
-        tables.append(UNet2DTable(folder=member.name, heads=heads_of(member.network.unet)))
+        unet = cast(UNet2D, member.network).unet
+        write_unet(unet, output / member.name)
+        tables.append(UNet2DTable(folder=member.name, heads=heads_of(unet)))
     if zoo.latency_card is not None:
         write_latency_card(output, zoo.latency_card)
     channels, size, _ = zoo.shape
