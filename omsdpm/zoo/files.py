@@ -82,11 +82,12 @@ class ZooFile(ZooTable):
 
     Attributes:
         zoo: name and images.
-        noise: the schedule that the members were trained on; linear betas from 1e-4 to 0.02 if not said.
+        noise: the schedule that the members were trained on.
         members: ``[[member]]``, from cheap to costly.
 
     Example:
-        >>> ZooFile(zoo={"name": "digits", "image_size": 8, "channels": 1}, member=[{"folder": "1"}]).write("zoo")
+        >>> images = {"name": "digits", "image_size": 8, "channels": 1}
+        >>> ZooFile(zoo=images, noise={"kind": "linear"}, member=[{"folder": "1"}]).write("zoo")
     """
 
     zoo: ImagesTable

@@ -1,4 +1,22 @@
-"""What a zoo is trained from: the TOML that ``omsdpm-bench zoo train`` takes."""
+"""What a zoo is trained from: the TOML that ``omsdpm-bench zoo train`` takes.
+
+[zoo]
+name = "digits"
+image_size = 8
+channels = 1
+
+[noise]
+kind = "linear"
+
+[training]
+steps = 6000
+
+[[member]]
+name = "1"
+prediction_type = "v_prediction"
+unet = { block_out_channels = [4, 8], num_class_embeds = 10 }
+training = { learning_rate = 2e-3 }
+"""
 
 from __future__ import annotations
 
@@ -7,11 +25,12 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
+from omsdpm.errors import InputError
 from omsdpm.networks.base import PredictionType
 from omsdpm.networks.unet2d import UNet2DTable
 from omsdpm.noise import make_noise
 from omsdpm.tables import read_table, read_toml
-from omsdpm.zoo.files import ImagesTable, NoiseTable, Positive, ZooFile, ZooTable
+from omsdpm.zoo.files import ZOO_FILE, ImagesTable, NoiseTable, Positive, ZooFile, ZooTable
 
 
 class Training(ZooTable):
@@ -87,6 +106,19 @@ class ZooRecipe(ZooTable):
     def training_of(self, member: MemberRecipe) -> Training:
         """How a member is trained: what its own table says, else what the recipe's does."""
         return self.training.model_copy(update=member.training.model_dump(exclude_unset=True))
+
+
+def check_output(recipe: ZooRecipe, folder: str | Path) -> None:
+    """Raises :class:`InputError` for a folder whose zoo was trained otherwise: finished members are left alone."""
+    if not (Path(folder) / ZOO_FILE).is_file():
+        return
+    file = ZooFile.read(folder)
+    wanted = {member.name: member.prediction_type for member in recipe.members}
+    there = {member.name: member.prediction_type for member in file.members if member.name in wanted}
+    if (file.shape, file.noise) != (recipe.zoo.shape, recipe.noise) or there.items() - wanted.items():
+        raise InputError(
+            f"{folder} has a zoo for other images, noise or predictions than the recipe's: name another folder"
+        )
 
 
 def write_zoo(recipe: ZooRecipe, folder: str | Path) -> ZooFile:

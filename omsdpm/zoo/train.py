@@ -68,8 +68,7 @@ def train_member(
     classes = check_training(recipe, member, images, labels)
     plan = recipe.training_of(member)
     torch.manual_seed(plan.seed)
-    unet = _network(recipe, member)
-    unet = unet.to(device)
+    unet = _network(recipe, member).to(device)
     ema = [parameter.detach().clone() for parameter in unet.parameters()]
     optimizer = torch.optim.Adam(unet.parameters(), lr=plan.learning_rate)
     generator = torch.Generator().manual_seed(plan.seed)

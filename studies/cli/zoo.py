@@ -46,7 +46,7 @@ def train(
     from omsdpm.files import writable_folder
     from omsdpm.images import Labels, load_digits_images, load_digits_labels, load_folder_labels, load_image_folder
     from omsdpm.networks.unet2d import WEIGHTS_FILE
-    from omsdpm.zoo.recipe import ZooRecipe, write_zoo
+    from omsdpm.zoo.recipe import ZooRecipe, check_output, write_zoo
     from omsdpm.zoo.train import check_training, train_member
     from studies.cli._console import Reporter, stdout
 
@@ -72,6 +72,7 @@ def train(
         )
     for member in chosen:
         check_training(plan, member, data, labels)
+    check_output(plan, output)
     writable_folder(output)
 
     import torch

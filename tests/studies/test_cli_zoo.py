@@ -81,6 +81,24 @@ def test_a_users_own_images(here):
     assert (here / "zoo/small/diffusion_pytorch_model.safetensors").exists()
 
 
+def test_the_recipes_noise_is_the_zoos_and_stays_it(here):
+    """Finished members are left alone, so a recipe with other noise must not say that they know it."""
+    text = RECIPE.format(channels=1)
+    (here / "recipe.toml").write_text(text + "[noise]\nbeta_end = 0.3\nsteps = 50\n")
+    assert zoo("train", "recipe.toml", "--output", "zoo").exit_code == 0
+    assert zoo("train", "recipe.toml", "--output", "zoo").exit_code == 0
+    written = (here / "zoo/zoo.toml").read_text()
+    noise = tomllib.loads(written)["noise"]
+    assert (noise["kind"], noise["beta_start"], noise["beta_end"], noise["steps"]) == ("linear", 1e-4, 0.3, 50)
+    predicts = text.replace('name = "large"', 'name = "large"\nprediction_type = "sample"')
+    for other in (text, predicts + "[noise]\nbeta_end = 0.3\nsteps = 50\n"):
+        (here / "recipe.toml").write_text(other)
+        outcome = zoo("train", "recipe.toml", "--output", "zoo")
+        assert outcome.exit_code == 2
+        assert "zoo has a zoo for other images, noise or predictions than the recipe's" in outcome.stderr
+    assert (here / "zoo/zoo.toml").read_text() == written
+
+
 LABELED = RECIPE + "num_class_embeds = {classes}\n"
 
 
