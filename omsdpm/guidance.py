@@ -36,7 +36,7 @@ def num_classes(denoisers: Sequence[Any]) -> int | None:
     """How many classes the members that take labels know; ``None`` if none of them takes any.
 
     A denoiser takes labels if it has a ``num_classes`` and a keyword ``labels``, as
-    :class:`omsdpm.zoo.Member` does for a ``UNet2DModel`` with ``num_class_embeds``.
+    :class:`omsdpm.zoo.Member` does for a network that says so.
 
     Raises:
         InputError: members that disagree.
@@ -82,7 +82,7 @@ def guided(
         classifier: ``(x_t (n, C, H, W), timesteps (n,))`` to logits ``(n, K)``, differentiable in
             ``x_t``; trained on noisy images.
         labels: ``(n,)`` whole numbers from 0 to ``K - 1``, one for each image of a batch.
-        noise: gives ``sigma`` of a timestep; the zoo's.
+        noise: gives ``sigma`` of a timestep; the zoo's, of any kind.
         scale: strength; 0 changes nothing.
 
     Raises:
@@ -135,16 +135,30 @@ def _rows(labels: NDArray[np.int64], x: torch.Tensor) -> torch.Tensor:
 
 
 class _Conditioned:
+    """A member that is given its labels; it has ``predict`` where the member has."""
+
     def __init__(self, member: Any, labels: NDArray[np.int64]) -> None:
         self.member = member
         self.labels = labels
+        if hasattr(member, "predict"):
+            self.predict = self._predict
 
     def __call__(self, x: torch.Tensor, t: float | torch.Tensor) -> torch.Tensor:
         predicted: torch.Tensor = self.member(x, t, labels=_rows(self.labels, x))
         return predicted
 
+    def _predict(self, x: torch.Tensor, t: float | torch.Tensor, target: str = "epsilon") -> torch.Tensor:
+        predicted: torch.Tensor = self.member.predict(x, t, target, labels=_rows(self.labels, x))
+        return predicted
+
 
 class _Guided:
+    """A member whose noise prediction follows a classifier.
+
+    It has no ``predict``: guidance is a term of the noise. In the image it is that term times
+    ``sigma / alpha``, which is without bound where solvers would ask for the image, for there is no signal.
+    """
+
     def __init__(
         self, member: Any, classifier: Classifier, labels: NDArray[np.int64], scale: float, noise: Noise
     ) -> None:
@@ -167,7 +181,8 @@ class _Guided:
                 raise InputError(f"label {worst}: the classifier knows the classes 0..{logits.shape[1] - 1}")
             log_p = torch.log_softmax(logits, dim=1).gather(1, labels[:, None]).sum()
             (gradient,) = torch.autograd.grad(log_p, point)
-        sigma = np.sqrt(1 - self.noise.alpha_bar(timesteps.cpu().numpy()))
+        exact = np.broadcast_to(torch.as_tensor(t, dtype=torch.float64, device="cpu").numpy(), (len(x),))
+        sigma = self.noise.sigma(self.noise.time(exact))
         weight = torch.as_tensor(self.scale * sigma, dtype=x.dtype, device=x.device)
         guided: torch.Tensor = self.member(x, t) - weight.view(-1, *[1] * (x.ndim - 1)) * gradient
         return guided

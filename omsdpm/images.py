@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from omsdpm.errors import InputError
 
 Images = NDArray[np.float32]
+Labels = NDArray[np.int64]
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".tif", ".tiff"}
 
@@ -19,6 +20,13 @@ def load_digits_images() -> Images:
     from sklearn.datasets import load_digits
 
     return (load_digits().images[:, None] / 8.0 - 1.0).astype(np.float32)
+
+
+def load_digits_labels() -> Labels:
+    """Which digit each of :func:`load_digits_images` is, ``(1797,)`` from 0 to 9."""
+    from sklearn.datasets import load_digits
+
+    return load_digits().target.astype(np.int64)
 
 
 def load_image_folder(folder: str | Path, size: int, channels: int) -> Images:
@@ -31,12 +39,7 @@ def load_image_folder(folder: str | Path, size: int, channels: int) -> Images:
 
     if channels not in (1, 3):
         raise InputError(f"channels={channels}: images have 1 or 3")
-    root = Path(folder)
-    if not root.is_dir():
-        raise InputError(f"image folder {root} does not exist: give a folder of images")
-    paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
-    if not paths:
-        raise InputError(f"no image in {root}: expected files ending in {', '.join(sorted(SUFFIXES))}")
+    paths = _image_paths(Path(folder))
     images = np.empty((len(paths), channels, size, size), dtype=np.float32)
     for i, path in enumerate(paths):
         try:
@@ -49,6 +52,33 @@ def load_image_folder(folder: str | Path, size: int, channels: int) -> Images:
         pixels = np.asarray(converted, dtype=np.float32).reshape(size, size, channels)
         images[i] = pixels.transpose(2, 0, 1) / 127.5 - 1.0
     return images
+
+
+def load_folder_labels(folder: str | Path) -> Labels:
+    """The class of each image of :func:`load_image_folder`, ``(n,)``: the number of its folder in ``folder``.
+
+    Folders that hold images are numbered from 0 in the order of their names; what lies deeper in one is of its class.
+
+    Raises:
+        InputError: as :func:`load_image_folder`, or an image that lies in no class folder.
+    """
+    root = Path(folder)
+    names = []
+    for path in _image_paths(root):
+        inside = path.relative_to(root)
+        if len(inside.parts) < 2:
+            raise InputError(f"image {path} has no class: expected one folder for each class in {root}")
+        names.append(inside.parts[0])
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)
+
+
+def _image_paths(root: Path) -> list[Path]:
+    if not root.is_dir():
+        raise InputError(f"image folder {root} does not exist: give a folder of images")
+    paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if not paths:
+        raise InputError(f"no image in {root}: expected files ending in {', '.join(sorted(SUFFIXES))}")
+    return paths
 
 
 def to_uint8(images: NDArray[np.floating]) -> NDArray[np.uint8]:

@@ -27,9 +27,9 @@ def tiny_zoo(tmp_path_factory):
     import torch
     from diffusers import UNet2DModel
 
+    from omsdpm.networks.unet2d import write_unet
     from omsdpm.zoo import ZooFile
-    from omsdpm.zoo.files import MemberEntry, write_latency_card
-    from omsdpm.zoo.train import write_member
+    from omsdpm.zoo.files import write_latency_card
 
     folder = tmp_path_factory.mktemp("tiny-zoo")
     for k in (1, 2, 3):
@@ -45,7 +45,11 @@ def tiny_zoo(tmp_path_factory):
             norm_num_groups=4,
             add_attention=False,
         )
-        write_member(unet, folder / str(k))
-    ZooFile("tiny", 8, 1, 1e-4, 0.02, tuple(MemberEntry(str(k)) for k in (1, 2, 3))).write(folder)
+        write_unet(unet, folder / str(k))
+    ZooFile(
+        zoo={"name": "tiny", "image_size": 8, "channels": 1},
+        noise={"beta_start": 1e-4, "beta_end": 0.02},
+        member=tuple({"folder": str(k)} for k in (1, 2, 3)),
+    ).write(folder)
     write_latency_card(folder, {"ms": [1.0, 2.0, 4.0], "batch_size": 8, "device": "test", "date": "2026-01-01"})
     return folder

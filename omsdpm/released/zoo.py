@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from omsdpm.errors import InputError
 from omsdpm.files import writable_folder
-from omsdpm.noise import DiscreteVP
+from omsdpm.networks.heads import heads_of
+from omsdpm.networks.unet2d import UNet2D, UNet2DTable, write_unet
+from omsdpm.noise import make_noise
 from omsdpm.released._pickle import load_pth
 from omsdpm.released._states import DDPM_UNET, state_of
 from omsdpm.released._yaml import read_yaml
 from omsdpm.released.ddpm import DDPMConfig, to_diffusers
 from omsdpm.released.latency import read_latency
 from omsdpm.zoo import Member, ModelZoo
-from omsdpm.zoo.files import ZOO_FILE, MemberEntry, ZooFile, write_latency_card
+from omsdpm.zoo.files import ZOO_FILE, ImagesTable, ZooFile, write_latency_card
 
 CONFIG, CHECKPOINT = "config.yml", "ckpt.pth"
 
@@ -51,14 +53,14 @@ def load_zoo(path: str | Path, latency: str | Path | Sequence[float] | None = No
                     f"{folder / CONFIG}: {key} is {other}, member 1 has {one}: the members of a zoo model the same data"
                 )
     table = _latency(path, latency, len(folders))
-    noise = DiscreteVP.linear(first.beta_start, first.beta_end)
+    noise = make_noise({"kind": "linear", "beta_start": first.beta_start, "beta_end": first.beta_end})
     members = [
-        Member(folder.name, _network(folder, config).to(device), noise)
+        Member(folder.name, UNet2D(_network(folder, config).to(device)), noise)
         for folder, config in zip(folders, configs, strict=True)
     ]
     shape = (first.in_channels, first.image_size, first.image_size)
     card = None if table is None else {"ms": table, "source": "the OMS-DPM release"}
-    return ModelZoo(members, noise, shape, path.resolve().name, card)
+    return ModelZoo(members, noise, shape, path.resolve().name, card, device)
 
 
 def import_zoo(path: str | Path, output: str | Path, latency: str | Path | Sequence[float] | None = None) -> ZooFile:
@@ -72,29 +74,23 @@ def import_zoo(path: str | Path, output: str | Path, latency: str | Path | Seque
     Raises:
         InputError: as :func:`load_zoo`, or ``output`` cannot be written or has a zoo.
     """
-    from omsdpm.networks.heads import heads_of
-    from omsdpm.zoo.train import write_member
-
     output = Path(output)
     if (output / ZOO_FILE).exists():
         raise InputError(f"{output} has a zoo already: name another folder or remove it")
     zoo = load_zoo(path, latency)
     writable_folder(output)
+    tables = []
     for member in zoo.members:
-        write_member(member.unet, output / member.name)
+        unet = cast(UNet2D, member.network).unet
+        write_unet(unet, output / member.name)
+        tables.append(UNet2DTable(folder=member.name, heads=heads_of(unet)))
     if zoo.latency_card is not None:
         write_latency_card(output, zoo.latency_card)
     channels, size, _ = zoo.shape
-    entry = ZooFile(
-        name=zoo.name,
-        image_size=size,
-        channels=channels,
-        beta_start=float(zoo.noise.betas[0]),
-        beta_end=float(zoo.noise.betas[-1]),
-        members=tuple(MemberEntry(member.name, heads=heads_of(member.unet)) for member in zoo.members),
-    )
-    entry.write(output)  # last, so that a killed import leaves no zoo
-    return entry
+    images = ImagesTable(name=zoo.name, image_size=size, channels=channels)
+    file = ZooFile(zoo=images, noise=zoo.noise, member=tuple(tables))
+    file.write(output)  # last, so that a killed import leaves no zoo
+    return file
 
 
 def _member_folders(path: Path) -> list[Path]:

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from omsdpm.errors import InputError
-from omsdpm.noise import LinearVP, Noise
+from omsdpm.noise import Noise
 from omsdpm.sampling import Count, sample_population
-from omsdpm.solvers import DPMSolverSpace, ScheduleSpace, make_space
+from omsdpm.solvers import ScheduleSpace, make_space
 from omsdpm.zoo.files import ZooFile, read_latency_card
 
 if TYPE_CHECKING:
@@ -87,11 +87,7 @@ class Measurement:
     @cached_property
     def noise(self) -> Noise:
         """The zoo's betas; for DPM-Solvers the continuous schedule that they discretize."""
-        file = self._zoo_file
-        if isinstance(self.space, DPMSolverSpace):
-            steps = len(np.asarray(file.noise.betas))
-            return LinearVP(file.beta_start * steps, file.beta_end * steps, steps)
-        return file.noise
+        return self.space.solver_noise(self._zoo_file.noise)
 
     @cached_property
     def latency_card(self) -> dict[str, Any]:

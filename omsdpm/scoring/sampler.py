@@ -16,7 +16,6 @@ from omsdpm.guidance import conditioned, draw_labels, num_classes
 from omsdpm.noise import Noise
 from omsdpm.sampling import Count, sample_population
 from omsdpm.solvers import Schedules, ScheduleSpace, compile_plan
-from omsdpm.zoo.opening import solver_noise
 
 if TYPE_CHECKING:
     import torch
@@ -75,7 +74,7 @@ class Sampler:
     @cached_property
     def noise(self) -> Noise:
         """The solver's noise schedule."""
-        return solver_noise(self.zoo, self.space)
+        return self.space.solver_noise(self.zoo.noise)
 
     def check(self, X: ArrayLike, images: int) -> Schedules:
         """The schedules ``(n, L)``, known to be ready for sampling.

@@ -6,6 +6,7 @@ image_size = 8
 channels = 1
 
 [noise]
+kind = "linear"
 beta_start = 1e-4
 beta_end = 0.02
 
@@ -16,118 +17,152 @@ prediction_type = "epsilon"
 
 from __future__ import annotations
 
-import math
-import tomllib
-from dataclasses import asdict, dataclass, field
+import datetime
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SkipValidation
 
 from omsdpm.errors import InputError
 from omsdpm.files import replacing
-from omsdpm.noise import DiscreteVP
-from omsdpm.zoo.recipe import PREDICTION_TYPES, ZooRecipe
+from omsdpm.networks.base import MemberTable, member_table
+from omsdpm.noise import Noise, make_noise
+from omsdpm.tables import read_table, read_toml
 
 ZOO_FILE = "zoo.toml"
 LATENCY_FILE = "latency.toml"
+MEASURE = "measure it with `omsdpm-bench zoo profile`"
 
 
-@dataclass(frozen=True)
-class MemberEntry:
-    """One member: its folder and what it predicts; ``heads`` see :mod:`omsdpm.networks.heads`."""
-
-    folder: str
-    prediction_type: str = "epsilon"
-    heads: dict[str, int] = field(default_factory=dict)
+def _noise(given: Any) -> Any:
+    """A noise table as its schedule; what is no table stays as it is."""
+    return make_noise(given) if isinstance(given, Mapping) else given
 
 
-@dataclass(frozen=True)
-class ZooFile:
-    """What ``zoo.toml`` says."""
+def _day(given: Any) -> Any:
+    """A date as text; TOML knows dates too."""
+    return given.isoformat() if isinstance(given, datetime.date) else given
+
+
+Positive = Annotated[int, Field(gt=0)]
+NoiseTable = Annotated[SkipValidation[Noise], BeforeValidator(_noise)]
+"""A table for :func:`omsdpm.noise.make_noise`."""
+AnyMember = Annotated[MemberTable, BeforeValidator(member_table)]
+"""A table with the keys of its ``kind``."""
+
+
+class ZooTable(BaseModel):
+    """A table of ``zoo.toml``, ``latency.toml`` or a recipe: no other keys, types as declared, finite numbers."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        allow_inf_nan=False,
+        arbitrary_types_allowed=True,
+    )
+
+
+class ImagesTable(ZooTable):
+    """``[zoo]``: its name, and the square images that its members model."""
 
     name: str
-    image_size: int
-    channels: int
-    beta_start: float
-    beta_end: float
-    members: tuple[MemberEntry, ...]
+    image_size: Positive
+    channels: Positive
 
     @property
-    def noise(self) -> DiscreteVP:
-        """The schedule that the members were trained on."""
-        return DiscreteVP.linear(self.beta_start, self.beta_end)
+    def shape(self) -> tuple[int, int, int]:
+        """``(channels, height, width)`` of an image."""
+        return self.channels, self.image_size, self.image_size
+
+
+class ZooFile(ZooTable):
+    """What ``zoo.toml`` says.
+
+    Attributes:
+        zoo: name and images.
+        noise: the schedule that the members were trained on.
+        members: ``[[member]]``, from cheap to costly.
+
+    Example:
+        >>> images = {"name": "digits", "image_size": 8, "channels": 1}
+        >>> ZooFile(zoo=images, noise={"kind": "linear"}, member=[{"folder": "1"}]).write("zoo")
+    """
+
+    zoo: ImagesTable
+    noise: NoiseTable
+    members: tuple[AnyMember, ...] = Field(alias="member", min_length=1, strict=False)
+
+    @property
+    def name(self) -> str:
+        """The zoo's name."""
+        return self.zoo.name
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """``(channels, height, width)`` of an image."""
+        return self.zoo.shape
 
     @classmethod
     def read(cls, folder: str | Path) -> ZooFile:
         """Reads the ``zoo.toml`` of a folder.
 
         Raises:
-            InputError: no such folder or file, broken TOML, a key lacking or of a wrong value.
+            InputError: no such folder or file, broken TOML, a key that is unknown, lacking or of a wrong value.
         """
-        table = _read_toml(Path(folder) / ZOO_FILE, "a zoo is a folder with a zoo.toml")
-        try:
-            members = tuple(MemberEntry(**member) for member in table["member"])
-            zoo, noise = table["zoo"], table["noise"]
-            entry = cls(
-                name=str(zoo["name"]),
-                image_size=int(zoo["image_size"]),
-                channels=int(zoo["channels"]),
-                beta_start=float(noise["beta_start"]),
-                beta_end=float(noise["beta_end"]),
-                members=members,
-            )
-            entry.noise  # noqa: B018 - refuses betas that are none
-        except KeyError as error:
-            raise InputError(f"{folder}/{ZOO_FILE} lacks the key {error}") from error
-        except (TypeError, ValueError) as error:
-            raise InputError(f"{folder}/{ZOO_FILE}: {error}") from error
-        for member in members:
-            if member.prediction_type not in PREDICTION_TYPES:
-                raise InputError(
-                    f"{folder}/{ZOO_FILE}: member {member.folder} has prediction_type {member.prediction_type!r}; "
-                    f"choose one of {', '.join(PREDICTION_TYPES)}"
-                )
-        if not members:
-            raise InputError(f"{folder}/{ZOO_FILE} names no member: expected at least one [[member]]")
-        return entry
+        path = Path(folder) / ZOO_FILE
+        return read_table(cls, read_toml(path, f"a zoo is a folder with a {ZOO_FILE}"), str(path))
 
     def write(self, folder: str | Path) -> None:
         """Writes ``zoo.toml`` into the folder."""
-        members = [{key: value for key, value in asdict(m).items() if value != {}} for m in self.members]
-        _write_toml(
-            Path(folder) / ZOO_FILE,
-            {
-                "zoo": {"name": self.name, "image_size": self.image_size, "channels": self.channels},
-                "noise": {"beta_start": self.beta_start, "beta_end": self.beta_end},
-                "member": members,
-            },
-        )
+        members = [member.table() for member in self.members]
+        table = {"zoo": self.zoo.model_dump(), "noise": self.noise.table(), "member": members}
+        _write_toml(Path(folder) / ZOO_FILE, table)
 
 
-def write_zoo(recipe: ZooRecipe, folder: str | Path) -> ZooFile:
-    """Writes the ``zoo.toml`` of a zoo trained from ``recipe``; its members are beside it."""
-    members = tuple(MemberEntry(member.name, member.prediction_type) for member in recipe.members)
-    entry = ZooFile(recipe.name, recipe.image_size, recipe.channels, recipe.beta_start, recipe.beta_end, members)
-    entry.write(folder)
-    return entry
+class LatencyCard(ZooTable):
+    """What ``latency.toml`` says; only ``ms`` has to be there.
+
+    Attributes:
+        ms: a member, in the order of ``zoo.toml``.
+        batch_size: images of an evaluation.
+        repeats, statistic: how often each was timed, and what of that ``ms`` is.
+        device, threads, date, versions: where, when, and with which packages.
+        source: who says so, where it was not measured here.
+    """
+
+    ms: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
+    batch_size: Positive | None = None
+    repeats: Positive | None = None
+    statistic: str | None = None
+    device: str | None = None
+    threads: Positive | None = None
+    date: Annotated[str | None, BeforeValidator(_day)] = None
+    source: str | None = None
+    versions: dict[str, str] = Field(default_factory=dict)
 
 
-def read_latency_card(folder: str | Path) -> dict[str, Any] | None:
-    """The measured latencies of a zoo: ``ms`` a member and how they were measured; ``None`` unmeasured.
+def read_latency_card(folder: str | Path, num_models: int | None = None) -> dict[str, Any] | None:
+    """The measured latencies of a zoo's folder, :class:`LatencyCard` as a dict; ``None`` unmeasured.
+
+    Args:
+        folder: the zoo's.
+        num_models: members that it has; ``None`` does not check.
 
     Raises:
-        InputError: broken TOML, or no list of positive numbers.
+        InputError: broken TOML, unknown keys, values that are none, or latencies for another number of members.
     """
     path = Path(folder) / LATENCY_FILE
     if not path.exists():
         return None
-    card = _read_toml(path, "measure it with `omsdpm-bench zoo profile`")
-    ms = card.get("ms")
-    if not isinstance(ms, list) or not all(isinstance(x, (int, float)) and 0 < x < math.inf for x in ms):
+    card = read_table(LatencyCard, read_toml(path, MEASURE), str(path))
+    if num_models is not None and len(card.ms) != num_models:
         raise InputError(
-            f"{path}: ms = {ms!r}, expected milliseconds a member, all positive: "
-            "measure them with `omsdpm-bench zoo profile`"
+            f"{path} has {len(card.ms)} latencies for {num_models} members: "
+            "measure anew with `omsdpm-bench zoo profile`"
         )
-    return card
+    return card.model_dump(exclude_unset=True)
 
 
 def write_latency_card(folder: str | Path, card: dict[str, Any]) -> None:
@@ -135,17 +170,9 @@ def write_latency_card(folder: str | Path, card: dict[str, Any]) -> None:
     _write_toml(Path(folder) / LATENCY_FILE, card)
 
 
-def _read_toml(path: Path, hint: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text())
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}; {hint}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not TOML: {error}") from error
-
-
 def _write_toml(path: Path, table: dict[str, Any]) -> None:
+    """Writes a table, atomically."""
     import tomli_w
 
     with replacing(path) as temporary:
-        temporary.write_text(tomli_w.dumps(table))
+        temporary.write_text(tomli_w.dumps(table), encoding="utf-8")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from omsdpm.errors import InputError
-from omsdpm.noise import LinearVP, Noise
-from omsdpm.solvers import DPMSolverSpace, ScheduleSpace
-from omsdpm.zoo.files import LATENCY_FILE, ZOO_FILE, read_latency_card
+from omsdpm.zoo.files import LATENCY_FILE, MEASURE, ZOO_FILE, read_latency_card
 
 if TYPE_CHECKING:
     from omsdpm.zoo import ModelZoo
@@ -41,9 +38,9 @@ def open_zoo(folder: str | Path, device: str = "cpu", latency: str | Path | None
         zoo = load_zoo(folder, device=device)
     else:
         raise InputError(f"{folder} is no zoo: expected a folder with {ZOO_FILE}, or the release's N/config.yml")
-    if latency is not None:
-        zoo.latency_card = {"ms": read_latency_table(latency, len(zoo.members)), "source": str(latency)}
-    return zoo
+    if latency is None:
+        return zoo
+    return replace(zoo, latency_card={"ms": read_latency_table(latency, len(zoo.members)), "source": str(latency)})
 
 
 def read_latency_table(path: str | Path, num_models: int | None = None) -> list[float]:
@@ -58,26 +55,7 @@ def read_latency_table(path: str | Path, num_models: int | None = None) -> list[
     if path.name != LATENCY_FILE and not path.is_dir():
         return read_latency(path, num_models)
     folder = path if path.is_dir() else path.parent
-    card = read_latency_card(folder)
+    card = read_latency_card(folder, num_models)
     if card is None:
-        raise InputError(f"{folder} has no {LATENCY_FILE}: measure it with `omsdpm-bench zoo profile`")
-    table = _milliseconds(card, folder / LATENCY_FILE)
-    if num_models is not None and len(table) != num_models:
-        raise InputError(f"{folder / LATENCY_FILE} has {len(table)} latencies for {num_models} members")
-    return table
-
-
-def solver_noise(zoo: ModelZoo, space: ScheduleSpace) -> Noise:
-    """The zoo's betas; for DPM-Solvers the continuous schedule that they discretize."""
-    if not isinstance(space, DPMSolverSpace):
-        return zoo.noise
-    betas = np.asarray(zoo.noise.betas)
-    steps = len(betas)
-    return LinearVP(float(betas[0]) * steps, float(betas[-1]) * steps, steps)
-
-
-def _milliseconds(card: dict[str, Any], path: Path) -> list[float]:
-    try:
-        return [float(ms) for ms in card["ms"]]
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} has no list 'ms': measure it with `omsdpm-bench zoo profile`") from error
+        raise InputError(f"{folder} has no {LATENCY_FILE}: {MEASURE}")
+    return [float(ms) for ms in card["ms"]]

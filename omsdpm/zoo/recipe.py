@@ -1,100 +1,129 @@
-"""What a zoo is trained from: the TOML that ``omsdpm-bench zoo train`` takes."""
+"""What a zoo is trained from: the TOML that ``omsdpm-bench zoo train`` takes.
+
+[zoo]
+name = "digits"
+image_size = 8
+channels = 1
+
+[noise]
+kind = "linear"
+
+[training]
+steps = 6000
+
+[[member]]
+name = "1"
+prediction_type = "v_prediction"
+unet = { block_out_channels = [4, 8], num_class_embeds = 10 }
+training = { learning_rate = 2e-3 }
+"""
 
 from __future__ import annotations
 
-import tomllib
-from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from omsdpm.errors import InputError, unknown_name
+from pydantic import Field, field_validator
 
-PREDICTION_TYPES = ("epsilon", "sample", "v_prediction")
-"""What a network may predict, in diffusers' names: the noise, the image, the velocity."""
-
-
-@dataclass(frozen=True)
-class Training:
-    """How every member is trained; a member's table may override any of it."""
-
-    steps: int = 6000
-    batch_size: int = 128
-    learning_rate: float = 1e-3
-    warmup: int = 200
-    ema_decay: float = 0.999
-    seed: int = 0
+from omsdpm.errors import InputError
+from omsdpm.networks.base import PredictionType
+from omsdpm.networks.unet2d import UNet2DTable
+from omsdpm.noise import make_noise
+from omsdpm.tables import read_table, read_toml
+from omsdpm.zoo.files import ZOO_FILE, ImagesTable, NoiseTable, Positive, ZooFile, ZooTable
 
 
-@dataclass(frozen=True)
-class MemberRecipe:
-    """One member: its folder's name, its ``UNet2DModel`` arguments, its training."""
+class Training(ZooTable):
+    """``[training]``: how every member is trained; a member's table may override any of it."""
 
-    name: str
+    steps: Positive = 6000
+    batch_size: Positive = 128
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    warmup: Annotated[int, Field(ge=0)] = 200
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class MemberRecipe(ZooTable):
+    """One ``[[member]]``: its folder's name, its ``UNet2DModel`` arguments, its training.
+
+    A ``unet`` with ``num_class_embeds`` is trained with labels.
+    """
+
+    name: Annotated[str, Field(min_length=1)]
     unet: dict[str, Any]
-    prediction_type: str = "epsilon"
-    training: Training = field(default_factory=Training)
+    prediction_type: PredictionType = "epsilon"
+    training: Training = Training()
+
+    @field_validator("unet")
+    @classmethod
+    def _classes_are_counted(cls, unet: dict[str, Any]) -> dict[str, Any]:
+        count = unet.get("num_class_embeds", 1)
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise ValueError(f"num_class_embeds = {count!r}: expected a positive number of classes")
+        return unet
+
+    @property
+    def num_classes(self) -> int | None:
+        """Classes that the network takes labels of; ``None`` if it takes none."""
+        count: int | None = self.unet.get("num_class_embeds")
+        return count
 
 
-@dataclass(frozen=True)
-class ZooRecipe:
-    """A zoo: image format, the betas' ends, and the members from cheap to costly."""
+class ZooRecipe(ZooTable):
+    """A zoo: image format, noise schedule, and the members from cheap to costly.
 
-    name: str
-    image_size: int
-    channels: int
-    beta_start: float
-    beta_end: float
-    members: tuple[MemberRecipe, ...]
+    Attributes:
+        zoo: name and images.
+        noise: what members are trained on, any table for :func:`omsdpm.noise.make_noise`.
+        training: for all members.
+        members: ``[[member]]``.
+    """
+
+    zoo: ImagesTable
+    noise: NoiseTable = Field(default_factory=lambda: make_noise({}))
+    training: Training = Training()
+    members: tuple[MemberRecipe, ...] = Field(alias="member", min_length=1, strict=False)
+
+    @field_validator("members")
+    @classmethod
+    def _names_differ(cls, members: tuple[MemberRecipe, ...]) -> tuple[MemberRecipe, ...]:
+        names = [member.name for member in members]
+        if len(set(names)) < len(names):
+            raise ValueError(f"members named {', '.join(names)}: expected each with its own name")
+        return members
 
     @classmethod
     def read(cls, path: str | Path) -> ZooRecipe:
         """Reads a recipe file.
 
         Raises:
-            InputError: missing file, broken TOML, or a key that is unknown or lacking.
+            InputError: missing file, broken TOML, or a key that is unknown, lacking or of a wrong value.
         """
-        path = Path(path)
-        try:
-            table = tomllib.loads(path.read_text())
-        except OSError as error:
-            raise InputError(f"cannot read recipe {path}: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InputError(f"recipe {path} is not TOML: {error}") from error
-        try:
-            zoo, noise = table["zoo"], table.get("noise", {})
-            common = table.get("training", {})
-            members = tuple(_member(dict(member), common, path) for member in table["member"])
-            names = [member.name for member in members]
-            if not names or len(set(names)) < len(names):
-                raise InputError(f"recipe {path} has members {names}: expected at least one, each with its own name")
-            return cls(
-                name=str(zoo["name"]),
-                image_size=int(zoo["image_size"]),
-                channels=int(zoo["channels"]),
-                beta_start=float(noise.get("beta_start", 1e-4)),
-                beta_end=float(noise.get("beta_end", 0.02)),
-                members=members,
-            )
-        except KeyError as error:
-            raise InputError(f"recipe {path} lacks {error}: see the embedded digits recipe for an example") from error
-        except InputError:
-            raise
-        except (TypeError, ValueError) as error:
-            raise InputError(f"recipe {path}: {error}") from error
+        table = read_toml(path, "see the embedded digits recipe for an example")
+        return read_table(cls, table, f"recipe {path}")
+
+    def training_of(self, member: MemberRecipe) -> Training:
+        """How a member is trained: what its own table says, else what the recipe's does."""
+        return self.training.model_copy(update=member.training.model_dump(exclude_unset=True))
 
 
-def _member(table: dict[str, Any], common: dict[str, Any], path: Path) -> MemberRecipe:
-    given = {**common, **table.get("training", {})}
-    known = {f.name for f in fields(Training)}
-    for key in given:
-        if key not in known:
-            raise InputError(f"recipe {path}: unknown training key {key!r}; known are {', '.join(sorted(known))}")
-    prediction_type = str(table.get("prediction_type", "epsilon"))
-    if prediction_type not in PREDICTION_TYPES:
-        raise unknown_name(f"prediction_type in recipe {path}", prediction_type, PREDICTION_TYPES)
-    return MemberRecipe(
-        name=str(table["name"]),
-        unet=dict(table["unet"]),
-        prediction_type=prediction_type,
-        training=Training(**{key: type(getattr(Training, key))(value) for key, value in given.items()}),
-    )
+def check_output(recipe: ZooRecipe, folder: str | Path) -> None:
+    """Raises :class:`InputError` for a folder whose zoo was trained otherwise: finished members are left alone."""
+    if not (Path(folder) / ZOO_FILE).is_file():
+        return
+    file = ZooFile.read(folder)
+    wanted = {member.name: member.prediction_type for member in recipe.members}
+    there = {member.name: member.prediction_type for member in file.members if member.name in wanted}
+    if (file.shape, file.noise) != (recipe.zoo.shape, recipe.noise) or there.items() - wanted.items():
+        raise InputError(
+            f"{folder} has a zoo for other images, noise or predictions than the recipe's: name another folder"
+        )
+
+
+def write_zoo(recipe: ZooRecipe, folder: str | Path) -> ZooFile:
+    """Writes the ``zoo.toml`` of a zoo trained from ``recipe``; its members are beside it."""
+    members = [UNet2DTable(folder=member.name, prediction_type=member.prediction_type) for member in recipe.members]
+    file = ZooFile(zoo=recipe.zoo, noise=recipe.noise, member=tuple(members))
+    file.write(folder)
+    return file

@@ -1,7 +1,9 @@
 """Training of zoo members: denoising score matching with an EMA, resumable.
 
-A member is trained on uniformly drawn timesteps with the plain mean squared error of its
-prediction (Ho et al., 2020, Eq. 14), Adam, a short warm-up and a cosine decay.
+A member is trained with the plain mean squared error of its prediction (Ho et al., 2020, Eq. 14),
+Adam, a short warm-up and a cosine decay. Its timesteps are drawn uniformly from the ``steps`` of the
+noise schedule, whichever kind it is: for flow matching too, where they are the times ``1/N, ..., 1``
+with the schedule's shift, as in diffusers' training scripts. Between them the network interpolates.
 """
 
 from __future__ import annotations
@@ -12,11 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from omsdpm.errors import InputError
 from omsdpm.files import replacing
+from omsdpm.guidance import check_labels
 from omsdpm.images import Images
-from omsdpm.noise import DiscreteVP
+from omsdpm.networks.predictions import training_target
+from omsdpm.networks.unet2d import WEIGHTS_FILE, write_unet
+from omsdpm.noise import Noise
 from omsdpm.zoo.recipe import MemberRecipe, ZooRecipe
 
 CHECKPOINT = "training.pt"
@@ -32,6 +38,7 @@ def train_member(
     images: Images,
     folder: str | Path,
     *,
+    labels: ArrayLike | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> Path:
@@ -45,42 +52,28 @@ def train_member(
         member: what to train.
         images: ``(n, C, H, W)`` in ``[-1, 1]``.
         folder: the member's folder, ``config.json`` and weights when done.
+        labels: ``(n,)`` classes of the images from 0, for a member with ``num_class_embeds``; others ignore them.
         device: where to train.
         progress: told the running loss every 50 steps.
 
     Raises:
-        InputError: images of another shape than the recipe's, arguments that no
-            ``UNet2DModel`` takes, or a checkpoint of another recipe.
+        InputError: images of another shape than the recipe's, labels that are lacking or not of the
+            member's classes, arguments that no ``UNet2DModel`` takes, or a checkpoint of another recipe.
     """
     import torch
-    from diffusers import UNet2DModel
 
     folder = Path(folder)
-    if (folder / "diffusion_pytorch_model.safetensors").exists():
+    if (folder / WEIGHTS_FILE).exists():
         return folder
-    shape = (recipe.channels, recipe.image_size, recipe.image_size)
-    if images.ndim != 4 or images.shape[1:] != shape or not len(images):
-        raise InputError(f"images of shape {images.shape}: the recipe of {recipe.name!r} is for (n, *{shape})")
-    if member.unet.get("num_class_embeds") is not None or member.unet.get("class_embed_type") is not None:
-        raise InputError(f"member {member.name!r} takes labels, images here have none: leave out num_class_embeds")
-    plan = member.training
+    classes = check_training(recipe, member, images, labels)
+    plan = recipe.training_of(member)
     torch.manual_seed(plan.seed)
-    try:
-        unet: Any = UNet2DModel(
-            sample_size=recipe.image_size,
-            in_channels=recipe.channels,
-            out_channels=recipe.channels,
-            **member.unet,
-        )
-    except (TypeError, ValueError) as error:
-        raise InputError(f"member {member.name!r} has no UNet2DModel arguments: {error}") from error
-    unet = unet.to(device)
+    unet = _network(recipe, member).to(device)
     ema = [parameter.detach().clone() for parameter in unet.parameters()]
     optimizer = torch.optim.Adam(unet.parameters(), lr=plan.learning_rate)
     generator = torch.Generator().manual_seed(plan.seed)
     data = torch.from_numpy(np.ascontiguousarray(images))
-    noise = DiscreteVP.linear(recipe.beta_start, recipe.beta_end)
-    alpha_bar = torch.from_numpy(noise.alpha_bar(np.arange(len(noise.betas)))).float()
+    timesteps, alphas, sigmas = _trained(recipe.noise)
 
     start = 0
     checkpoint = folder / CHECKPOINT
@@ -100,13 +93,15 @@ def train_member(
     for step in range(start, plan.steps):
         for group in optimizer.param_groups:
             group["lr"] = plan.learning_rate * _learning_rate_factor(step, plan.warmup, plan.steps)
-        x_0 = data[torch.randint(len(data), (plan.batch_size,), generator=generator)]
-        t = torch.randint(len(alpha_bar), (plan.batch_size,), generator=generator)
+        rows = torch.randint(len(data), (plan.batch_size,), generator=generator)
+        step_of = torch.randint(len(timesteps), (plan.batch_size,), generator=generator)
+        x_0 = data[rows]
         eps = torch.randn(x_0.shape, generator=generator)
-        alpha = alpha_bar[t].sqrt()[:, None, None, None]
-        sigma = (1 - alpha_bar[t]).sqrt()[:, None, None, None]
-        target = _target(member.prediction_type, x_0, eps, alpha, sigma)
-        prediction = unet((alpha * x_0 + sigma * eps).to(device), t.to(device)).sample
+        alpha, sigma = (weight[step_of][:, None, None, None] for weight in (alphas, sigmas))
+        target = training_target(member.prediction_type, x_0, eps, alpha, sigma)
+        given = {} if classes is None else {"class_labels": torch.from_numpy(classes)[rows].to(device)}
+        x_t = (alpha * x_0 + sigma * eps).to(device)
+        prediction = unet(x_t, timesteps[step_of].to(device), **given).sample
         loss = torch.nn.functional.mse_loss(prediction, target.to(device))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -126,31 +121,67 @@ def train_member(
     with torch.no_grad():
         for parameter, average in zip(unet.parameters(), ema, strict=True):
             parameter.copy_(average)
-    write_member(unet, folder)
+    write_unet(unet, folder)
     checkpoint.unlink(missing_ok=True)
     return folder
 
 
-def write_member(unet: Any, folder: str | Path) -> None:
-    """Writes a ``UNet2DModel`` as diffusers does, the weights last and atomically."""
-    from safetensors.torch import save_file
+def check_training(
+    recipe: ZooRecipe, member: MemberRecipe, images: Images, labels: ArrayLike | None = None
+) -> NDArray[np.int64] | None:
+    """The labels ``(n,)`` that a member is trained with, ``None`` if it takes none, known to fit its images.
 
-    folder = Path(folder)
-    unet.save_config(folder)
-    with replacing(folder / "diffusion_pytorch_model.safetensors") as temporary:
-        weights = {name: tensor.cpu().contiguous() for name, tensor in unet.state_dict().items()}
-        save_file(weights, temporary, metadata={"format": "pt"})
+    Raises:
+        InputError: images of another shape than the recipe's, or labels that are lacking or none of the classes.
+    """
+    shape = recipe.zoo.shape
+    if images.ndim != 4 or images.shape[1:] != shape or not len(images):
+        raise InputError(f"images of shape {images.shape}: the recipe of {recipe.zoo.name!r} is for (n, *{shape})")
+    if member.unet.get("class_embed_type") is not None:
+        raise InputError(f"member {member.name!r} has a class_embed_type: only num_class_embeds alone is trained")
+    if member.num_classes is None:
+        return None
+    if labels is None:
+        raise InputError(f"member {member.name!r} takes labels, images here have none: leave out num_class_embeds")
+    checked = check_labels(labels, member.num_classes)
+    if len(checked) != len(images):
+        raise InputError(f"{len(checked)} labels for {len(images)} images: expected one an image")
+    return checked
+
+
+def _network(recipe: ZooRecipe, member: MemberRecipe) -> Any:
+    """The member's ``UNet2DModel`` with random weights."""
+    from diffusers import UNet2DModel
+
+    try:
+        return UNet2DModel(
+            sample_size=recipe.zoo.image_size,
+            in_channels=recipe.zoo.channels,
+            out_channels=recipe.zoo.channels,
+            **member.unet,
+        )
+    except (TypeError, ValueError) as error:
+        raise InputError(f"member {member.name!r} has no UNet2DModel arguments: {error}") from error
+
+
+def _trained(noise: Noise) -> tuple[Any, Any, Any]:
+    """Model inputs that a network is trained on, with their alpha and sigma; three float32 ``(N,)``."""
+    import torch
+
+    times = np.arange(1, noise.steps + 1) / noise.steps
+    alpha, sigma = (torch.as_tensor(weight) for weight in (noise.alpha(times), noise.sigma(times)))
+    timesteps = torch.as_tensor(noise.timestep(times)).float()
+    if not torch.allclose(alpha**2 + sigma**2, torch.ones_like(alpha), rtol=0, atol=1e-12):
+        return timesteps, alpha.float(), sigma.float()
+    # Variance preserving: from alpha_bar in float32, as the embedded zoo was trained, so that its
+    # recipe still gives its weights.
+    alpha_bar = (alpha**2).float()
+    return timesteps, alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
 
 
 def _learning_rate_factor(step: int, warmup: int, steps: int) -> float:
     rise = min(1.0, (step + 1) / max(1, warmup))
     return rise * 0.5 * (1 + math.cos(math.pi * step / steps))
-
-
-def _target(prediction_type: str, x_0: Any, eps: Any, alpha: Any, sigma: Any) -> Any:
-    """What the network learns to predict, in diffusers' names for it."""
-    targets = {"epsilon": eps, "sample": x_0, "v_prediction": alpha * eps - sigma * x_0}
-    return targets[prediction_type]
 
 
 def _save(path: Path, unet: Any, optimizer: Any, generator: Any, ema: list[Any], step: int) -> None:

@@ -38,13 +38,16 @@ def train(
     """Train the members of RECIPE, a TOML file.
 
     A killed training goes on where it was; finished members are left alone. zoo.toml is
-    written once all members are there.
+    written once all members are there. A member with num_class_embeds learns the classes of the
+    images: which digit each is, or the folder in --images that it lies in.
     """
     from omsdpm.devices import resolve_device
     from omsdpm.errors import InputError, unknown_name
     from omsdpm.files import writable_folder
-    from omsdpm.images import load_digits_images, load_image_folder
-    from omsdpm.zoo.recipe import ZooRecipe
+    from omsdpm.images import Labels, load_digits_images, load_digits_labels, load_folder_labels, load_image_folder
+    from omsdpm.networks.unet2d import WEIGHTS_FILE
+    from omsdpm.zoo.recipe import ZooRecipe, check_output, write_zoo
+    from omsdpm.zoo.train import check_training, train_member
     from studies.cli._console import Reporter, stdout
 
     plan = ZooRecipe.read(recipe)
@@ -53,28 +56,31 @@ def train(
         if name not in known:
             raise unknown_name(f"member of {recipe}", name, known)
     where = resolve_device(device)
+    chosen = [member for member in plan.members if not members or member.name in members]
+    labeled = any(member.num_classes is not None for member in chosen)
+    size, channels = plan.zoo.image_size, plan.zoo.channels
     if images is not None:
-        data = load_image_folder(images, plan.image_size, plan.channels)
-    elif (plan.image_size, plan.channels) == (8, 1):
+        data = load_image_folder(images, size, channels)
+        labels: Labels | None = load_folder_labels(images) if labeled else None
+    elif (size, channels) == (8, 1):
         data = load_digits_images()
+        labels = load_digits_labels() if labeled else None
     else:
         raise InputError(
-            f"recipe {recipe} is for images of {plan.image_size}x{plan.image_size} with {plan.channels} channels, "
+            f"recipe {recipe} is for images of {size}x{size} with {channels} channels, "
             "the digits are 8x8 with 1: give --images FOLDER"
         )
+    for member in chosen:
+        check_training(plan, member, data, labels)
+    check_output(plan, output)
     writable_folder(output)
 
     import torch
 
-    from omsdpm.zoo import write_zoo
-    from omsdpm.zoo.train import train_member
-
     if threads is not None:
         torch.set_num_threads(threads)
     reporter, console = Reporter(), stdout()
-    for member in plan.members:
-        if members and member.name not in members:
-            continue
+    for member in chosen:
         loss: float | None = None
         with reporter.part(f"Training member {member.name}") as step:
 
@@ -83,10 +89,10 @@ def train(
                 loss = running
                 step(done, total)
 
-            folder = train_member(plan, member, data, output / member.name, device=where, progress=move)
+            folder = train_member(plan, member, data, output / member.name, labels=labels, device=where, progress=move)
         note = "was trained already" if loss is None else f"loss {loss:.4f}"
         console.print(f"member {member.name}: {folder}, {note}", soft_wrap=True, highlight=False)
-    lacking = [name for name in known if not (output / name / "diffusion_pytorch_model.safetensors").exists()]
+    lacking = [name for name in known if not (output / name / WEIGHTS_FILE).exists()]
     if lacking:
         console.print(f"members still to train: {', '.join(lacking)}", highlight=False)
     else:

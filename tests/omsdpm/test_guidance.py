@@ -9,13 +9,12 @@ from diffusers import UNet2DModel
 
 from omsdpm import DDIMSpace, DPMSolverSpace, InputError, ModelZoo, MultistepSpace
 from omsdpm.guidance import conditioned, draw_labels, guided, num_classes
-from omsdpm.noise import DiscreteVP, LinearVP
+from omsdpm.networks.unet2d import write_unet
+from omsdpm.noise import DiscreteVP, LinearVP, Noise
 from omsdpm.sampling import sample, sample_population
 from omsdpm.scoring.sampler import Sampler
 from omsdpm.zoo import ZooFile
-from omsdpm.zoo.files import MemberEntry
 from omsdpm.zoo.profile import measure_latency
-from omsdpm.zoo.train import write_member
 
 MEANS, SPREAD = (-0.6, 0.8), 0.3
 SPACES = [DDIMSpace(2, 8), DPMSolverSpace(2, 3), MultistepSpace(2, 8)]
@@ -95,6 +94,59 @@ def test_the_formula_with_a_linear_classifier():
     assert torch.equal(unguided(x, t), 0.1 * x)
 
 
+class Flow(Noise):
+    """Flow matching with shift 3, for guidance that is not variance preserving."""
+
+    kind = "flow-of-this-test"
+    steps = 1000
+    alpha = inverse_lambda = None
+
+    def sigma(self, t):
+        return 3 * t / (1 + 2 * t)
+
+    def timestep(self, t):
+        return 1000 * t
+
+    def time(self, timestep):
+        return np.asarray(timestep) / 1000
+
+
+def test_guidance_takes_sigma_from_any_noise():
+    x, t = torch.randn(3, 1, 2, 2, dtype=torch.float64), torch.tensor([1000.0, 250.0, 0.5])
+    weights = torch.randn(2, 4, dtype=torch.float64)
+    for member in guided([lambda x, t: 0 * x], lambda x, t: x.flatten(1) @ weights.T, [1, 1, 1], noise=Flow()):
+        p = torch.softmax(x.flatten(1) @ weights.T, dim=1)
+        sigma = torch.tensor([1.0, 0.5, 0.0015 / 1.001], dtype=torch.float64)
+        expected = -sigma[:, None] * (weights[1] - p @ weights)
+        torch.testing.assert_close(member(x, t).flatten(1), expected, rtol=1e-9, atol=1e-12)
+
+
+def test_predict_is_forwarded_with_labels_and_not_where_guidance_has_no_meaning(zoo):
+    x, labels = torch.randn(4, 1, 8, 8), np.array([0, 2, 1, 0])
+    plain, labeled = conditioned(zoo.denoisers, labels)
+    with torch.no_grad():
+        for target in ("epsilon", "sample"):
+            direct = zoo.members[1].predict(x, 300.0, target, labels=torch.from_numpy(labels))
+            assert torch.equal(labeled.predict(x, 300.0, target), direct)
+            # A batch of two copies side by side, as populations are sampled.
+            twice = labeled.predict(torch.cat([x, x]), 300.0, target)
+            torch.testing.assert_close(twice, torch.cat([direct, direct]))
+        assert torch.equal(plain.predict(x, 300.0, "sample"), zoo.members[0].predict(x, 300.0, "sample"))
+    classifier = lambda x, t: x.flatten(1)[:, :3]  # noqa: E731
+    assert not any(
+        hasattr(member, "predict") for member in guided([plain, labeled], classifier, labels, noise=zoo.noise)
+    )
+
+    class Bare:
+        num_classes = 3
+
+        def __call__(self, x, t, labels):
+            return x
+
+    (bare,) = conditioned([Bare()], labels)
+    assert not hasattr(bare, "predict") and torch.equal(bare(x, 3), x)
+
+
 # -- members that take labels ----------------------------------------------------------
 
 
@@ -116,8 +168,9 @@ def folder(tmp_path_factory):
             add_attention=False,
             num_class_embeds=classes,
         )
-        write_member(unet, folder / name)
-    ZooFile("labeled", 8, 1, 1e-4, 0.02, (MemberEntry("1"), MemberEntry("2"))).write(folder)
+        write_unet(unet, folder / name)
+    images = {"name": "labeled", "image_size": 8, "channels": 1}
+    ZooFile(zoo=images, noise={}, member=({"folder": "1"}, {"folder": "2"})).write(folder)
     return folder
 
 
@@ -131,7 +184,7 @@ def test_labels_reach_the_members_that_take_them(zoo):
     x, labels = torch.randn(4, 1, 8, 8), np.array([0, 2, 1, 0])
     plain, labeled = conditioned(zoo.denoisers, labels)
     with torch.no_grad():
-        direct = zoo.members[1].unet(x, 300.0, class_labels=torch.from_numpy(labels)).sample
+        direct = zoo.members[1].network.unet(x, 300.0, class_labels=torch.from_numpy(labels)).sample
         assert torch.equal(labeled(x, 300.0), direct)
         assert torch.equal(plain(x, 300.0), zoo.members[0](x, 300.0))
         assert not torch.allclose(conditioned(zoo.denoisers, [1] * 4)[1](x, 300.0), direct)

@@ -5,7 +5,13 @@ import pytest
 from PIL import Image
 
 from omsdpm import InputError
-from omsdpm.images import load_digits_images, load_image_folder, to_uint8
+from omsdpm.images import (
+    load_digits_images,
+    load_digits_labels,
+    load_folder_labels,
+    load_image_folder,
+    to_uint8,
+)
 
 
 def save(path, pixels):
@@ -17,6 +23,27 @@ def test_the_digits_are_all_there():
     images = load_digits_images()
     assert images.shape == (1797, 1, 8, 8) and images.dtype == np.float32
     assert images.min() == -1 and images.max() == 1
+
+
+def test_the_digits_know_which_they_are():
+    labels, images = load_digits_labels(), load_digits_images()
+    assert labels.dtype == np.int64 and np.bincount(labels).sum() == 1797 and set(labels) == set(range(10))
+    # A zero is hollow, a one is not.
+    assert images[labels == 0, 0, 4, 4].mean() < -0.8 < 0.2 < images[labels == 1, 0, 4, 4].mean()
+
+
+def test_the_folder_of_an_image_is_its_class(tmp_path):
+    for number, name in enumerate(["z/1.png", "a/deep/1.png", "m/1.png", "a/2.png", "z/0.png"]):
+        save(tmp_path / name, np.full((2, 2), 51 * number))
+    (tmp_path / "empty").mkdir()
+    images, labels = load_image_folder(tmp_path, size=2, channels=1), load_folder_labels(tmp_path)
+    assert labels.tolist() == [0, 0, 1, 2, 2] and labels.dtype == np.int64
+    np.testing.assert_array_equal(to_uint8(images)[:, 0, 0, 0], [3 * 51, 51, 2 * 51, 4 * 51, 0])
+    save(tmp_path / "alone.png", np.zeros((2, 2)))
+    with pytest.raises(InputError, match=r"image .*alone\.png has no class: expected one folder for each class in "):
+        load_folder_labels(tmp_path)
+    with pytest.raises(InputError, match="does not exist"):
+        load_folder_labels(tmp_path / "absent")
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -15,7 +15,7 @@ from omsdpm.scoring.features import make_feature_network
 from omsdpm.scoring.measurement import Measurement
 from omsdpm.scoring.reference import digits_statistics
 from omsdpm.scoring.sampler import Sampler, read_noise
-from omsdpm.zoo.opening import open_zoo, read_latency_table, solver_noise
+from omsdpm.zoo.opening import open_zoo, read_latency_table
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 SPACES = [DDIMSpace(3, 8), DPMSolverSpace(3, 3), MultistepSpace(3, 8)]
@@ -34,7 +34,7 @@ def test_batches_are_parts_of_one_sampling(zoo, space):
     for row, first, x_0 in Sampler(zoo, space, batch_size=4).batches(X, 10, seed=5):
         got[row][first : first + len(x_0)] = x_0
     for row in range(3):
-        whole = sample(zoo.denoisers, X[row], x_T, space=space, noise=solver_noise(zoo, space))
+        whole = sample(zoo.denoisers, X[row], x_T, space=space, noise=space.solver_noise(zoo.noise))
         torch.testing.assert_close(got[row], whole, rtol=1e-4, atol=1e-4)
 
 

@@ -1,6 +1,6 @@
 """Training of members: every prediction type, killed and resumed, refused."""
 
-from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,12 +8,13 @@ import torch
 from safetensors.torch import load_file
 
 from omsdpm import InputError
-from omsdpm.noise import DiscreteVP
+from omsdpm.networks.predictions import PREDICTIONS, training_target
+from omsdpm.networks.unet2d import WEIGHTS_FILE, UNet2D, load_unet
+from omsdpm.noise import DiscreteVP, Noise
 from omsdpm.zoo import Member
 from omsdpm.zoo import train as module
 from omsdpm.zoo.recipe import MemberRecipe, Training, ZooRecipe
 from omsdpm.zoo.train import CHECKPOINT, train_member
-from omsdpm.zoo.zoo import WEIGHTS_FILE, load_unet
 
 UNET = {
     "block_out_channels": [4],
@@ -23,12 +24,13 @@ UNET = {
     "norm_num_groups": 2,
     "add_attention": False,
 }
-ZOO = ZooRecipe("few", 8, 1, 1e-4, 0.02, ())
+ZOO = ZooRecipe(zoo={"name": "few", "image_size": 8, "channels": 1}, member=({"name": "m", "unet": UNET},))
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (20, 1, 8, 8)).astype(np.float32)
 
 
 def recipe(prediction_type="epsilon", steps=6, unet=UNET, **training):
-    return MemberRecipe("m", unet, prediction_type, Training(steps=steps, batch_size=4, warmup=2, **training))
+    plan = Training(steps=steps, batch_size=4, warmup=2, **training)
+    return MemberRecipe(name="m", unet=unet, prediction_type=prediction_type, training=plan)
 
 
 def weights(folder):
@@ -65,6 +67,37 @@ def test_a_resumed_training_ends_where_an_uninterrupted_one_does(tmp_path, monke
     assert_same(tmp_path / "whole", tmp_path / "cut")
 
 
+@pytest.mark.parametrize("prediction_type", ["epsilon", "sample", "v_prediction"])
+def test_a_recipe_gives_the_weights_that_it_always_gave(tmp_path, prediction_type):
+    """The loop that the embedded zoo was trained with, written out: same random numbers, same bits."""
+    from diffusers import UNet2DModel
+
+    member = recipe(prediction_type, steps=5, seed=7, learning_rate=1e-2)
+    torch.manual_seed(7)
+    unet = UNet2DModel(sample_size=8, in_channels=1, out_channels=1, **UNET)
+    ema = [parameter.detach().clone() for parameter in unet.parameters()]
+    optimizer = torch.optim.Adam(unet.parameters(), lr=1e-2)
+    generator = torch.Generator().manual_seed(7)
+    alpha_bar = torch.from_numpy(np.cumprod(1 - np.linspace(1e-4, 0.02, 1000))).float()
+    for step in range(5):
+        optimizer.param_groups[0]["lr"] = 1e-2 * min(1.0, (step + 1) / 2) * 0.5 * (1 + np.cos(np.pi * step / 5))
+        x_0 = torch.from_numpy(IMAGES)[torch.randint(20, (4,), generator=generator)]
+        t = torch.randint(1000, (4,), generator=generator)
+        eps = torch.randn(x_0.shape, generator=generator)
+        alpha, sigma = alpha_bar[t].sqrt().view(-1, 1, 1, 1), (1 - alpha_bar[t]).sqrt().view(-1, 1, 1, 1)
+        targets = {"epsilon": eps, "sample": x_0, "v_prediction": alpha * eps - sigma * x_0}
+        output = unet(alpha * x_0 + sigma * eps, t).sample
+        optimizer.zero_grad(set_to_none=True)
+        torch.nn.functional.mse_loss(output, targets[prediction_type]).backward()
+        torch.nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
+        optimizer.step()
+        with torch.no_grad():
+            torch._foreach_lerp_(ema, list(unet.parameters()), 1 - min(0.999, (1 + step) / (10 + step)))
+    got = dict(load_unet(train_member(ZOO, member, IMAGES, tmp_path / "m")).named_parameters())
+    for (name, _), expected in zip(unet.named_parameters(), ema, strict=True):
+        assert torch.equal(got[name], expected), name
+
+
 def test_training_is_a_function_of_its_seed(tmp_path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         train_member(ZOO, recipe(steps=2, seed=seed), IMAGES, tmp_path / name)
@@ -80,11 +113,11 @@ def test_a_finished_member_is_left_alone(tmp_path):
     assert (folder / WEIGHTS_FILE).stat().st_mtime_ns == before
 
 
-@pytest.mark.parametrize("prediction_type", ["epsilon", "sample", "v_prediction"])
+@pytest.mark.parametrize("prediction_type", PREDICTIONS)
 def test_training_makes_a_better_noise_prediction(tmp_path, prediction_type):
     """Of constant images every prediction is a simple function; a short training comes near it."""
     images = np.full((8, 1, 8, 8), 0.5, dtype=np.float32)
-    noise = DiscreteVP.linear(ZOO.beta_start, ZOO.beta_end)
+    noise = DiscreteVP.linear()
     generator = torch.Generator().manual_seed(3)
     t = torch.randint(200, 800, (64,), generator=generator)
     eps = torch.randn((64, 1, 8, 8), generator=generator)
@@ -95,9 +128,117 @@ def test_training_makes_a_better_noise_prediction(tmp_path, prediction_type):
         member = recipe(prediction_type, steps, learning_rate=1e-2)
         folder = train_member(ZOO, member, images, tmp_path / str(steps))
         with torch.no_grad():
-            out = Member("m", load_unet(folder), noise, prediction_type)(x, t)
+            out = Member("m", UNet2D(load_unet(folder)), noise, prediction_type)(x, t)
         errors.append((out - eps).square().mean().item())
     assert errors[1] < 0.7 * errors[0]
+
+
+class Spy(torch.nn.Module):
+    """In place of a U-Net: remembers what it was trained on, and learns one number."""
+
+    def __init__(self, **arguments):
+        super().__init__()
+        self.arguments = arguments
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.asked = []
+
+    def forward(self, x, timesteps, **given):
+        self.asked.append((x, timesteps, given))
+        return SimpleNamespace(sample=self.weight.expand(x.shape))
+
+
+def spied(monkeypatch, tmp_path, zoo, member, images, **given):
+    """The spy after a training."""
+    spies = []
+    monkeypatch.setattr("diffusers.UNet2DModel", lambda **arguments: spies.append(Spy(**arguments)) or spies[-1])
+    monkeypatch.setattr(module, "write_unet", lambda *args: None)
+    train_member(zoo, member, images, tmp_path / "m", **given)
+    return spies[0]
+
+
+class TwoSteps(Noise):
+    """Neither variance preserving nor linear: at its end there is no signal."""
+
+    kind = "two-steps"
+    steps = 2
+
+    def alpha(self, t):
+        return 2 * (1 - np.asarray(t))
+
+    def sigma(self, t):
+        return 3 * np.asarray(t)
+
+    def timestep(self, t):
+        return 70.5 * np.asarray(t)
+
+    inverse_lambda = time = None
+
+
+@pytest.mark.parametrize("prediction_type", PREDICTIONS)
+def test_any_noise_and_prediction_is_trained(tmp_path, monkeypatch, prediction_type):
+    """Inputs at the schedule's own timesteps, and the target of each prediction, told by the gradient."""
+    zoo = ZOO.model_copy(update={"noise": TwoSteps()})
+    images = np.full((3, 1, 8, 8), 0.25, dtype=np.float32)
+    targets = []
+    monkeypatch.setattr(module, "training_target", lambda *args: targets.append(args) or training_target(*args))
+    spy = spied(monkeypatch, tmp_path, zoo, recipe(prediction_type, steps=8), images)
+    seen = set()
+    for (x, timesteps, given), (name, x_0, eps, alpha, sigma) in zip(spy.asked, targets, strict=True):
+        assert given == {} and name == prediction_type and (x_0 == 0.25).all()
+        t = timesteps.double() / 70.5
+        seen |= set(t.tolist())
+        torch.testing.assert_close(alpha.flatten().double(), 2 * (1 - t))
+        torch.testing.assert_close(sigma.flatten().double(), 3 * t)
+        torch.testing.assert_close(x, alpha * x_0 + sigma * eps)
+    assert seen == {0.5, 1.0}
+
+
+def test_labels_go_with_their_images(tmp_path, monkeypatch):
+    labels = np.array([0, 2, 1, 2, 2])
+    images = np.broadcast_to(labels.reshape(-1, 1, 1, 1), (5, 1, 8, 8)).astype(np.float32)
+    member = recipe("sample", steps=5, unet={**UNET, "num_class_embeds": 3})
+    targets = []
+    monkeypatch.setattr(module, "training_target", lambda *args: targets.append(args[1]) or training_target(*args))
+    spy = spied(monkeypatch, tmp_path, ZOO, member, images, labels=labels)
+    assert spy.arguments["num_class_embeds"] == 3
+    for (_, _, given), x_0 in zip(spy.asked, targets, strict=True):
+        assert given["class_labels"].dtype == torch.int64
+        assert given["class_labels"].tolist() == x_0[:, 0, 0, 0].tolist()
+
+
+def test_a_class_conditional_member_learns_its_classes(tmp_path):
+    """Images of a constant that the class decides: after training the label says which."""
+    labels = np.arange(40) % 2
+    images = np.broadcast_to(np.where(labels, 0.8, -0.8).reshape(-1, 1, 1, 1), (40, 1, 8, 8)).astype(np.float32)
+    member = recipe("sample", steps=200, unet={**UNET, "num_class_embeds": 2}, learning_rate=3e-2, ema_decay=0.9)
+    network = UNet2D(load_unet(train_member(ZOO, member, images, tmp_path / "m", labels=labels)))
+    trained = Member("m", network, ZOO.noise, "sample")
+    x = torch.randn(6, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        means = [trained.predict(x, 999, "sample", labels=torch.full((6,), k)).mean().item() for k in (0, 1)]
+    assert means[0] < -0.3 and means[1] > 0.3
+
+
+def test_labels_change_nothing_for_a_member_that_takes_none(tmp_path):
+    train_member(ZOO, recipe(steps=2), IMAGES, tmp_path / "a")
+    train_member(ZOO, recipe(steps=2), IMAGES, tmp_path / "b", labels=np.arange(20))
+    assert_same(tmp_path / "a", tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+    "unet, labels, message",
+    [
+        ({"num_class_embeds": 3}, None, "member 'm' takes labels, images here have none"),
+        ({"num_class_embeds": 3}, np.full(20, 3), r"label 3: the classes are numbered 0\.\.2"),
+        ({"num_class_embeds": 3}, np.full(20, 0.5), "expected whole numbers"),
+        ({"num_class_embeds": 3}, np.zeros(19, dtype=int), "19 labels for 20 images"),
+        ({"class_embed_type": "timestep"}, np.zeros(20, dtype=int), "has a class_embed_type"),
+    ],
+)
+def test_labels_that_cannot_be_used_are_refused(tmp_path, unet, labels, message):
+    with pytest.raises(InputError, match=message):
+        train_member(ZOO, recipe(unet={**UNET, **unet}), IMAGES, tmp_path / "m", labels=labels)
+    assert not (tmp_path / "m").exists()
 
 
 def test_progress_is_told_the_running_loss(tmp_path):
@@ -130,12 +271,12 @@ def test_arguments_that_no_unet_takes_are_refused(tmp_path, wrong):
 
 def test_a_checkpoint_of_another_recipe_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "CHECKPOINT_EVERY", 1)
-    monkeypatch.setattr(module, "write_member", lambda *args: None)
+    monkeypatch.setattr(module, "write_unet", lambda *args: None)
     folder = tmp_path / "m"
     monkeypatch.setattr("pathlib.Path.unlink", lambda *args, **kw: None)
     train_member(ZOO, recipe(steps=2), IMAGES, folder)
     monkeypatch.undo()
-    other = replace(recipe(steps=2), unet={**UNET, "block_out_channels": [8]})
+    other = recipe(steps=2, unet={**UNET, "block_out_channels": [8]})
     with pytest.raises(InputError, match="is of another recipe") as error:
         train_member(ZOO, other, IMAGES, folder)
     assert str(folder / CHECKPOINT) in str(error.value)

@@ -68,7 +68,7 @@ def test_descriptions_are_read_without_importing(tmp_path, monkeypatch):
     [
         (["rum"], "unknown command 'rum'; choose one of: run, "),
         (["zoo", "trian"], "unknown command 'trian'; choose one of: train, "),
-        (["zoo", "train", "absent.toml", "--output", "out"], "cannot read recipe absent.toml"),
+        (["zoo", "train", "absent.toml", "--output", "out"], "cannot read absent.toml"),
         (["zoo", "profile", "absent"], "absent"),
     ],
 )

@@ -17,7 +17,6 @@ from omsdpm.released import import_zoo, load_zoo, write_population, write_schedu
 from omsdpm.sampling import sample
 from omsdpm.scoring.features import make_feature_network
 from omsdpm.scoring.reference import digits_statistics
-from omsdpm.zoo.opening import solver_noise
 from studies.cli import main
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
@@ -70,7 +69,7 @@ def test_the_releases_workflow_gives_fid_without_images(here, inception):
     assert outcome.exit_code == 0, outcome.output
     result = json.loads((here / "score.json").read_text())
     zoo = load_zoo(RELEASED)
-    x_0 = sample(zoo.denoisers, X, zoo.starting_noise(3, 0), space=SPACE, noise=solver_noise(zoo, SPACE))
+    x_0 = sample(zoo.denoisers, X, zoo.starting_noise(3, 0), space=SPACE, noise=SPACE.solver_noise(zoo.noise))
     features = make_feature_network("fid", inception_weights=inception)(x_0)
     expected = Statistics.read("stats.npz").distance(Statistics.of(features))
     assert result["score"] == pytest.approx(expected, rel=1e-4)
@@ -154,9 +153,8 @@ def test_one_of_a_population(here, tiny_zoo):
 def test_labels_are_for_members_that_take_them(here, tiny_zoo):
     from diffusers import UNet2DModel
 
+    from omsdpm.networks.unet2d import write_unet
     from omsdpm.zoo import ZooFile
-    from omsdpm.zoo.files import MemberEntry
-    from omsdpm.zoo.train import write_member
 
     torch.manual_seed(0)
     unet = UNet2DModel(
@@ -164,8 +162,9 @@ def test_labels_are_for_members_that_take_them(here, tiny_zoo):
         down_block_types=("DownBlock2D",), up_block_types=("UpBlock2D",), norm_num_groups=4, add_attention=False,
         num_class_embeds=10,
     )  # fmt: skip
-    write_member(unet, here / "labeled" / "1")
-    ZooFile("labeled", 8, 1, 1e-4, 0.02, (MemberEntry("1"),)).write(here / "labeled")
+    write_unet(unet, here / "labeled" / "1")
+    images = {"name": "labeled", "image_size": 8, "channels": 1}
+    ZooFile(zoo=images, noise={}, member=({"folder": "1"},)).write(here / "labeled")
     write_schedule("one.pth", [1, 0, 1])
     arguments = ["--zoo", "labeled", "--schedule", "one.pth", "-n", 3, "--images"]
     assert run(*arguments, "seven", "--label", 7).exit_code == 0

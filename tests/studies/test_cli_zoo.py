@@ -81,6 +81,73 @@ def test_a_users_own_images(here):
     assert (here / "zoo/small/diffusion_pytorch_model.safetensors").exists()
 
 
+def test_the_recipes_noise_is_the_zoos_and_stays_it(here):
+    """Finished members are left alone, so a recipe with other noise must not say that they know it."""
+    text = RECIPE.format(channels=1)
+    (here / "recipe.toml").write_text(text + "[noise]\nbeta_end = 0.3\nsteps = 50\n")
+    assert zoo("train", "recipe.toml", "--output", "zoo").exit_code == 0
+    assert zoo("train", "recipe.toml", "--output", "zoo").exit_code == 0
+    written = (here / "zoo/zoo.toml").read_text()
+    noise = tomllib.loads(written)["noise"]
+    assert (noise["kind"], noise["beta_start"], noise["beta_end"], noise["steps"]) == ("linear", 1e-4, 0.3, 50)
+    predicts = text.replace('name = "large"', 'name = "large"\nprediction_type = "sample"')
+    for other in (text, predicts + "[noise]\nbeta_end = 0.3\nsteps = 50\n"):
+        (here / "recipe.toml").write_text(other)
+        outcome = zoo("train", "recipe.toml", "--output", "zoo")
+        assert outcome.exit_code == 2
+        assert "zoo has a zoo for other images, noise or predictions than the recipe's" in outcome.stderr
+    assert (here / "zoo/zoo.toml").read_text() == written
+
+
+LABELED = RECIPE + "num_class_embeds = {classes}\n"
+
+
+def save_images(folder, *names):
+    from PIL import Image
+
+    for number, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(number).integers(0, 256, (8, 8), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / name)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_class_conditional_zoo_is_trained(here, own):
+    """The small member without labels, the large one with the digits' ten or one a folder."""
+    import torch
+
+    from omsdpm import ModelZoo
+
+    (here / "recipe.toml").write_text(LABELED.format(channels=1, classes=3 if own else 10))
+    save_images(here / "photos", "cat/1.png", "cat/more/2.png", "dog/1.png", "eel/1.png")
+    outcome = zoo("train", "recipe.toml", "--output", "zoo", *(["--images", "photos"] if own else []))
+    assert outcome.exit_code == 0, outcome.output
+    small, large = ModelZoo.load(here / "zoo").members
+    assert (small.num_classes, large.num_classes) == (None, 3 if own else 10)
+    x = torch.zeros(2, 1, 8, 8)
+    with torch.no_grad():
+        assert large(x, 500, labels=torch.tensor([0, 2])).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "images, classes, message",
+    [
+        (["cat/1.png", "2.png"], 2, "2.png has no class: expected one folder for each class in photos"),
+        (["cat/1.png", "dog/1.png", "eel/1.png"], 2, "label 2: the classes are numbered 0..1"),
+    ],
+)
+def test_class_folders_that_do_not_fit(here, images, classes, message):
+    (here / "recipe.toml").write_text(LABELED.format(channels=1, classes=classes))
+    save_images(here / "photos", *images)
+    outcome = zoo("train", "recipe.toml", "--output", "zoo", "--images", "photos")
+    assert outcome.exit_code == 2
+    (line,) = outcome.stderr.splitlines()
+    assert line.startswith("Error: ") and message in line
+    assert not (here / "zoo").exists()
+    # The member that takes no labels does not mind.
+    assert zoo("train", "recipe.toml", "--output", "zoo", "--images", "photos", "--member", "small").exit_code == 0
+
+
 @pytest.mark.parametrize(
     "channels, args, message",
     [

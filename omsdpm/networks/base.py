@@ -1,0 +1,136 @@
+"""What a zoo asks of a network, and of its ``[[member]]`` table.
+
+A kind of network is a subclass of :class:`MemberTable`, registered under its ``kind`` in the
+entry-point group ``omsdpm.networks``. It declares its own keys and loads a :class:`Network`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+
+from omsdpm.errors import unknown_name
+from omsdpm.networks.predictions import check_prediction
+from omsdpm.plugins import Registry
+
+if TYPE_CHECKING:
+    import torch
+
+NETWORKS = Registry("network", "omsdpm.networks", needs=("load", "model_fields"))
+
+PredictionType = Annotated[str, AfterValidator(check_prediction)]
+"""A name of :data:`omsdpm.networks.predictions.PREDICTIONS`."""
+
+
+class Network(ABC):
+    """A network on its device, ready to be evaluated.
+
+    Attributes:
+        conditions: names of what it takes beside image and timestep, all of it or nothing.
+        num_classes: classes that ``labels`` are of, if it takes them.
+    """
+
+    num_classes: int | None = None
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Keywords that each evaluation has to be given: ``("labels",)`` where there are classes."""
+        return () if self.num_classes is None else ("labels",)
+
+    @abstractmethod
+    def __call__(self, x: torch.Tensor, timesteps: torch.Tensor, **conditions: Any) -> torch.Tensor:
+        """The network's output, shaped as ``x`` and in its own precision.
+
+        Args:
+            x: ``(n, C, H, W)`` in :attr:`dtype`, or in the caller's where that is ``None``.
+            timesteps: ``(n,)`` model inputs, whole or not, in the same.
+            conditions: those of :attr:`conditions`, by name; ``labels`` is ``(n,)`` classes from 0.
+        """
+
+    def parameters(self) -> Iterable[torch.Tensor]:
+        """Its weights, where it has any."""
+        return ()
+
+    @property
+    def dtype(self) -> torch.dtype | None:
+        """Precision of its weights, in which it wants its input; ``None`` if any will do."""
+        first = next(iter(self.parameters()), None)
+        return None if first is None else first.dtype
+
+
+class MemberTable(BaseModel):
+    """A ``[[member]]`` of ``zoo.toml``; a kind of network adds its own keys.
+
+    Relative paths in it are relative to the zoo's folder.
+
+    Example:
+        >>> class Null(MemberTable):
+        ...     kind: str = "null"
+        ...     def load(self, folder, shape, device):
+        ...         return NullNetwork()
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    kind: str
+    prediction_type: PredictionType = "epsilon"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, given: Any) -> Any:
+        for key in given if isinstance(given, Mapping) else ():
+            if key not in cls.model_fields:
+                raise unknown_name(f"key of a {cls.model_fields['kind'].default} member", key, cls.model_fields)
+        return given
+
+    @property
+    def name(self) -> str:
+        """What tables and errors call the member."""
+        return self.kind
+
+    def table(self) -> dict[str, Any]:
+        """What ``zoo.toml`` says of the member; defaults are left out, so that a new key changes no old file."""
+        given = self.model_dump(mode="json", exclude_defaults=True)
+        return {"kind": self.kind, **given, "prediction_type": self.prediction_type}
+
+    @abstractmethod
+    def load(self, folder: Path, shape: tuple[int, int, int], device: str) -> Network:
+        """The network, on a device and in evaluation mode.
+
+        Args:
+            folder: the zoo's.
+            shape: ``(channels, height, width)`` of the zoo's images.
+            device: where it goes.
+
+        Raises:
+            InputError: it cannot be loaded, or is for other images.
+        """
+
+    def content(self, folder: Path) -> dict[str, Any]:
+        """What decides what the member computes: JSON values, and paths of files whose bytes do.
+
+        Names of folders are no part of it, so that a copied zoo is the same zoo.
+
+        Raises:
+            InputError: a file is missing.
+        """
+        return self.table()
+
+
+def member_table(table: Any) -> Any:
+    """A ``[[member]]`` table as its kind's :class:`MemberTable`; what is no table stays as it is.
+
+    Raises:
+        InputError: an unknown kind.
+        ValidationError: a key that the kind does not have, or of a wrong value.
+    """
+    if not isinstance(table, Mapping):
+        return table
+    kind = table.get("kind", "unet2d")
+    if not isinstance(kind, str):
+        raise ValueError("kind: expected the name of a kind of network")
+    return NETWORKS.load(kind).model_validate(table)

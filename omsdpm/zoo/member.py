@@ -1,0 +1,97 @@
+"""A member of a zoo: a network as a predictor of the noise, whatever it predicts itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from omsdpm.errors import InputError
+from omsdpm.networks.base import Network
+from omsdpm.networks.predictions import check_prediction, convert
+from omsdpm.noise import Noise
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass
+class Member:
+    """One network as a noise predictor: ``member(x, t) -> eps``.
+
+    Attributes:
+        name: for tables and errors.
+        network: what is evaluated.
+        noise: the schedule it was trained on, which says ``alpha`` and ``sigma`` of a timestep.
+        prediction_type: what it predicts, a name of :data:`omsdpm.networks.predictions.PREDICTIONS`.
+    """
+
+    name: str
+    network: Network
+    noise: Noise
+    prediction_type: str = "epsilon"
+
+    def __post_init__(self) -> None:
+        check_prediction(self.prediction_type)
+
+    def __repr__(self) -> str:
+        return f"Member({self.name!r}, {type(self.network).__name__}, {self.prediction_type})"
+
+    @property
+    def num_classes(self) -> int | None:
+        """Classes of the labels that the network takes; ``None`` if it takes none."""
+        return self.network.num_classes
+
+    def __call__(
+        self, x: torch.Tensor, t: float | torch.Tensor, labels: torch.Tensor | None = None, **conditions: Any
+    ) -> torch.Tensor:
+        """The predicted noise ``eps``, like ``x``; see :meth:`predict`."""
+        return self.predict(x, t, "epsilon", labels=labels, **conditions)
+
+    def predict(
+        self,
+        x: torch.Tensor,
+        t: float | torch.Tensor,
+        target: str = "epsilon",
+        labels: torch.Tensor | None = None,
+        **conditions: Any,
+    ) -> torch.Tensor:
+        """The predicted noise, or the predicted image, like ``x``.
+
+        Args:
+            x: ``(n, C, H, W)``.
+            t: a timestep or ``(n,)`` of them, whole or not.
+            target: ``"epsilon"`` or ``"sample"``.
+            labels: ``(n,)`` classes from 0, for a network that takes them.
+            conditions: what else the network takes, by name.
+
+        Raises:
+            InputError: a condition that is lacking or not taken, a timestep outside the noise schedule,
+                or a target that the network says nothing about, see :func:`~omsdpm.networks.predictions.convert`.
+        """
+        import torch
+
+        given = self._conditions({"labels": labels, **conditions})
+        # In the network's own precision; and in the images' again what comes back.
+        dtype = self.network.dtype or x.dtype
+        timesteps = torch.as_tensor(t, dtype=dtype, device=x.device).expand(len(x))
+        output = self.network(x.to(dtype), timesteps, **given).to(x.dtype)
+        if target == self.prediction_type:
+            return output
+        exact = np.broadcast_to(torch.as_tensor(t, dtype=torch.float64, device="cpu").numpy(), (len(x),))
+        time = self.noise.time(exact)
+        alpha, sigma = (torch.as_tensor(weight) for weight in (self.noise.alpha(time), self.noise.sigma(time)))
+        return convert(output, x, alpha, sigma, prediction=self.prediction_type, target=target)
+
+    def _conditions(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Those that are not ``None``, known to be what the network takes."""
+        present = {name: value for name, value in given.items() if value is not None}
+        if present.keys() == set(self.network.conditions):
+            return present
+        for name in self.network.conditions:
+            if name not in present:
+                hint = ": give them with omsdpm.guidance.conditioned" if name == "labels" else ""
+                raise InputError(f"member {self.name} takes {name}{hint}")
+        superfluous = next(name for name in present if name not in self.network.conditions)
+        raise InputError(f"member {self.name} takes no {superfluous}")
