@@ -159,8 +159,12 @@ def _walk(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[str, list
         if within:
             path += f".{part}" if path else part
             here = within
-        else:  # the branch of a union, by the name of the class or its tag, or the step of a validator
-            here = [kind for kind in types if getattr(kind, "__name__", "") == part or part in _tags(kind)] or types
+        elif branch := [kind for kind in types if getattr(kind, "__name__", "") == part or part in _tags(kind)]:
+            here = branch  # of a union, by the name of the class or its tag
+        else:
+            here = types
+            if part.isidentifier():  # a key of a table whose model its own content chose; not the step of a validator
+                path += f".{part}" if path else part
     return path, [one for annotation in here for one in _alternatives(annotation) if _keys(one)]
 
 

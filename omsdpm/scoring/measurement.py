@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from omsdpm.errors import InputError
 from omsdpm.noise import Noise
 from omsdpm.sampling import Count, sample_population
-from omsdpm.solvers import ScheduleSpace, make_space
+from omsdpm.solvers import ScheduleSpace, SolverOptions, make_space, solver_class
 from omsdpm.zoo.files import ZooFile, read_latency_card
 
 if TYPE_CHECKING:
@@ -65,6 +65,12 @@ class Measurement:
     def __post_init__(self) -> None:
         if self.images < 2:
             raise InputError(f"images={self.images}: a score needs at least 2")
+        solver_class(self.solver).check_options(self.options)
+
+    @property
+    def options(self) -> SolverOptions:
+        """How the solver runs."""
+        return SolverOptions(self.spacing)
 
     @cached_property
     def _zoo_file(self) -> ZooFile:

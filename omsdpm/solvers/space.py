@@ -127,18 +127,17 @@ class ScheduleSpace(ABC):
         """The schedule that this solver runs on, for networks that were trained with ``noise``."""
         return noise
 
-    def check_options(self, options: SolverOptions) -> None:
+    @classmethod
+    def check_options(cls, options: SolverOptions) -> None:
         """Raises :class:`InputError` for an option that is not the solver's."""
-        if options.spacing != USUAL.spacing and options.spacing not in self.spacings:
+        if options.spacing != USUAL.spacing and options.spacing not in cls.spacings:
             ways = (
-                f"choose one of {', '.join(self.spacings)}"
-                if self.spacings
-                else f"{self.solver} has none; leave it out"
+                f"choose one of {', '.join(cls.spacings)}" if cls.spacings else f"{cls.solver} has none; leave it out"
             )
             raise InputError(f"spacing {options.spacing!r}: {ways}")
-        if options.eta and not (self.takes_eta and 0 <= options.eta <= 1):
+        if options.eta and not (cls.takes_eta and 0 <= options.eta <= 1):
             raise InputError(f"eta={options.eta}: only DDIM takes it, from 0 to 1")
-        if options.t_end is not None and not (self.takes_t_end and 0 < options.t_end < 1):
+        if options.t_end is not None and not (cls.takes_t_end and 0 < options.t_end < 1):
             raise InputError(f"t_end={options.t_end}: only DPM-Solver takes it, between 0 and 1")
 
     def table(self) -> dict[str, Any]:

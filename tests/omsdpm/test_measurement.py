@@ -148,7 +148,8 @@ def test_a_table_is_read_relative_to_its_file(tmp_path):
         ({"seed": True}, "seed = True: expected int"),
         ({"zoo": 3}, "zoo = 3: expected str"),
         ({"members": 2}, "members = 2: expected list"),
-        ({"spacing": "log"}, "spacing 'log': choose one of .*logSNR"),
+        ({"spacing": "log", "solver": "dpm-solver", "length": 9}, "spacing 'log': choose one of .*logSNR"),
+        ({"spacing": "time_uniform", "solver": "ddim"}, "spacing 'time_uniform': ddim has none"),
     ],
 )
 def test_tables_with_a_mistake_are_refused(tmp_path, change, message):
