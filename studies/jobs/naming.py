@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from predictors import Predictor
     from studies import Optimizer
 
-SETTLED = ("space", "noise", "latency", "random_state")
+SETTLED = ("space", "noise", "latency", "options", "random_state")
 """Parameters of a predictor that the job settles."""
 
 GROUPS = ("omsdpm.predictors", "omsdpm.optimizers")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from omsdpm.sampling import Count
+    from omsdpm.scoring.measurement import Measurement
     from omsdpm.scoring.sampler import Sampler
     from omsdpm.solvers import ScheduleSpace
     from omsdpm.zoo import ModelZoo
@@ -56,6 +57,12 @@ def check_reference(metric: str | None, stats: str | None) -> None:
         raise InputError(
             "FID needs the statistics of the real images: give --stats FILE.npz (keys mu and sigma) or a folder"
         )
+
+
+def metric_of(measurement: Measurement) -> str:
+    """A measurement's metric with its parameters, as :class:`Scorer` takes it."""
+    weights = measurement.inception_weights
+    return str(Named(measurement.metric, {} if weights is None else {"weights": weights}))
 
 
 def open_sampler(settings: SamplingSettings, zoo: ModelZoo, space: ScheduleSpace, eta: float = 0.0) -> Sampler:

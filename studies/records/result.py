@@ -15,7 +15,7 @@ from omsdpm.files import write_json
 class Record(BaseModel):
     """A part of a result: plain values, which compare and go to JSON as they are."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Result(Record):

@@ -344,3 +344,62 @@ def test_other_results_of_another_format_are_refused_by_name(here, change, expec
     with pytest.raises(InputError) as raised:
         EvaluateResult.read("e.json")
     assert "e.json" in str(raised.value) and expected in str(raised.value) and "\n" not in str(raised.value)
+
+
+# -- names or objects, and the metric's parameters -----------------------------------
+
+
+def test_objects_run_as_their_names_do(tiny, here):
+    from predictors import make_predictor
+    from studies import make_optimizer
+
+    objects = {
+        "benchmark": tiny,
+        "predictor": make_predictor("gbdt", space=None, trees=20),
+        "optimizer": make_optimizer("nsga2", population=10),
+    }
+    names = {"benchmark": "tiny", "predictor": "gbdt[trees=20]", "optimizer": "nsga2[population=10]"}
+    common = {"evaluations": 60, "validated": False, "device": "cpu"}
+    first, second = (
+        run(RunSettings(output=folder, **given, **common)) for folder, given in (("a", objects), ("b", names))
+    )
+    assert first.winners == second.winners and first.source == second.source
+    assert first.settings.command() == second.settings.command()
+    assert objects["predictor"].space is None  # a copy was fitted
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["run", "--benchmark", "digits-ddim"],
+        ["dataset", "build", "few"],
+    ],
+)
+def test_another_metric_than_the_benchmarks_is_refused(here, tiny_zoo, args):
+    Path("few").mkdir()
+    Path("few/benchmark.toml").write_text(RECIPE.format(zoo=json.dumps(str(tiny_zoo))))
+    before = sorted(here.rglob("*"))
+    outcome = CliRunner().invoke(main, [*args, "--metric", "fid[weights=w.pth]"])
+    assert outcome.exit_code == 2
+    assert "metric 'fid[weights=w.pth]': scores here are fd-digits, of which only parameters may" in outcome.stderr
+    outcome = CliRunner().invoke(main, [*args, "--metric", "fd-digits[wieghts=w.pth]"])
+    assert outcome.exit_code == 2 and "unknown parameter of metric 'fd-digits' 'wieghts'" in outcome.stderr
+    assert sorted(here.rglob("*")) == before
+
+
+def test_a_benchmarks_metric_takes_parameters_in_validate(here):
+    write_population("p.pth", [[1] + [0] * 24, [2] + [0] * 24])
+    outcome = CliRunner().invoke(
+        main, ["validate", "--population", "p.pth", "--benchmark", "digits-ddim", "--metric", "fd-digits[depth=3]"]
+    )
+    assert outcome.exit_code == 2 and "unknown parameter of metric 'fd-digits' 'depth'" in outcome.stderr
+
+
+def test_brackets_of_names_are_no_markup_in_tables(tiny, here):
+    outcome = CliRunner().invoke(
+        main,
+        ["run", "--benchmark", "tiny", "--predictor", "gbdt[trees=20]", "--optimizer", "nsga2[population=10]",
+         "--evaluations", "40", "--no-validate"],
+    )  # fmt: skip
+    assert outcome.exit_code == 0, outcome.output
+    assert "tiny: nsga2[population=10] on gbdt[trees=20]" in outcome.stdout

@@ -12,7 +12,7 @@ from omsdpm.solvers import Schedules
 from studies.jobs.fresh.result import FreshResult, FreshRow
 from studies.jobs.fresh.settings import FreshSettings
 from studies.jobs.naming import benchmark_of, check_predictor, predictor_of, text_of
-from studies.ranking import Correlations, correlate
+from studies.ranking import MIN_RANKED, Correlations, correlate
 from studies.records.progress import SILENT, Reporter
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ def fresh(settings: FreshSettings, reporter: Reporter = SILENT) -> FreshResult:
     train = benchmark.dataset.subset("train")
     X, first, again = measured_twice(benchmark)
     good = first < np.median(first)
+    if np.count_nonzero(good) < MIN_RANKED:
+        raise InputError(f"{benchmark.name} has {len(X)} schedules that were measured again: too few to rank")
     rows = []
     for thing in settings.predictors:
         name = text_of(thing)
@@ -80,4 +82,5 @@ def _all_and_good(measured: Array, predicted: Array, good: NDArray[np.bool_]) ->
 
 
 def _tau(ranks: Correlations) -> float:
-    return float("nan") if ranks.kendall_tau is None else ranks.kendall_tau
+    assert ranks.kendall_tau is not None  # two schedules or more
+    return ranks.kendall_tau

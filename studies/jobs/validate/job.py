@@ -14,7 +14,7 @@ from omsdpm.scoring.measurement import usual_metric
 from omsdpm.solvers import make_space
 from omsdpm.zoo.opening import open_zoo
 from studies.jobs.naming import benchmark_of
-from studies.jobs.sampling import Scorer, check_reference, open_sampler
+from studies.jobs.sampling import Scorer, check_reference, metric_of, open_sampler
 from studies.jobs.validate.result import ScoredSchedule, ValidateResult
 from studies.jobs.validate.settings import ValidateSettings
 from studies.records.environment import environment
@@ -107,10 +107,7 @@ def _of_zoo(settings: ValidateSettings, device: str) -> _Ground:
 
 def _of_benchmark(benchmark: Benchmark, settings: ValidateSettings, device: str) -> _Ground:
     m = benchmark.measurement
-    metric = settings.metric
-    if metric is None:
-        parameters = {} if m.inception_weights is None else {"weights": m.inception_weights}
-        metric = str(Named(m.metric, parameters))
+    metric = settings.metric or metric_of(m)
     return _Ground(benchmark.zoo(device), m.solver, m.spacing, metric, settings.stats or m.reference)
 
 
