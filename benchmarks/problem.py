@@ -128,13 +128,13 @@ class Benchmark:
         except (TypeError, ValueError) as error:
             raise InputError(f"{folder / RECIPE_FILE}: {error}") from error
 
-    def with_inception_weights(self, path: str | Path) -> Benchmark:
-        """The same benchmark with the weights for ``"fid"`` from a file.
+    def with_metric(self, text: str) -> Benchmark:
+        """The same benchmark with other parameters of its metric, as ``"fid[weights=PATH]"``.
 
         Raises:
-            InputError: its metric has no Inception network.
+            InputError: another metric, or a parameter that it does not have.
         """
-        return replace(self, measurement=self.measurement.with_inception_weights(path))
+        return replace(self, measurement=self.measurement.with_metric(text))
 
     # -- the problem -----------------------------------------------------------------
 

@@ -14,6 +14,11 @@ class InputError(ValueError):
     """
 
 
+def one_line(error: BaseException) -> str:
+    """What an error says, with its line breaks and runs of blanks as single blanks."""
+    return " ".join(str(error).split())
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
     """The error for a name nobody registered: lists what exists, nearest match first."""
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from omsdpm.errors import InputError
 
@@ -35,6 +37,17 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             raise InputError(f"cannot write {target}: {error.strerror}; name another file") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
+    """Writes a JSON file atomically, as strict JSON: a NaN is a bug and raises ``ValueError``.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    text = json.dumps(value, indent=1, allow_nan=False) + "\n"
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def writable_folder(path: str | os.PathLike[str]) -> Path:

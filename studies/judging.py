@@ -33,21 +33,6 @@ def candidates(benchmark: Benchmark) -> ScheduleDataset:
     return dataset if isinstance(benchmark, TabularBenchmark) else dataset[np.isin(dataset.split, HELD_OUT)]
 
 
-def rank_correlations(measured: Array, predicted: Array) -> tuple[float, float]:
-    """Kendall's tau-b and Spearman's rho, ``(n,), (n,)``; NaN for fewer than two schedules.
-
-    Predictions that are all equal rank nothing, which counts as 0: left out, they would
-    raise a mean.
-    """
-    from scipy.stats import kendalltau, spearmanr
-
-    if len(measured) < 2:
-        return float("nan"), float("nan")
-    if (predicted == predicted[0]).all() or (measured == measured[0]).all():
-        return 0.0, 0.0
-    return float(kendalltau(measured, predicted).statistic), float(spearmanr(measured, predicted).statistic)
-
-
 def top_precision(measured: Array, predicted: Array, percent: float) -> float:
     """Part of the predicted best ``percent`` that is among the measured best, ``(n,), (n,)``.
 

@@ -45,7 +45,7 @@ from predictors.paper.network import ScheduleNetwork, TokenBatch, sinusoids
 from predictors.paper.ranking import ranking_loss
 from predictors.paper.tokens import solver_timesteps, tokenize
 from predictors.steps import step_tokens
-from studies.ranking import unfitted
+from studies.jobs.naming import predictor_of
 
 Array = NDArray[np.float64]
 
@@ -421,7 +421,7 @@ def race(benchmark: Benchmark, train_size: int) -> list[Table]:
     validation = benchmark.dataset.subset("validation")
 
     def run(name: str, **parameters: Any) -> tuple[float, float]:
-        predictor = unfitted(name, benchmark, 0).set_params(**parameters)
+        predictor = predictor_of(name, benchmark, 0).set_params(**parameters)
         start = time.perf_counter()
         predictor.fit(X, y)
         return time.perf_counter() - start, predictor.score(validation.X, validation.y)

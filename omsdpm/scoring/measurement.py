@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from omsdpm.errors import InputError
+from omsdpm.errors import InputError, unknown_name
 from omsdpm.noise import Noise
+from omsdpm.plugins import Named
 from omsdpm.sampling import Count, sample_population
 from omsdpm.solvers import ScheduleSpace, SolverOptions, make_space, solver_class
 from omsdpm.zoo.files import ZooFile, read_latency_card
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 DIGITS = "digits"
 """The name of the embedded reference images, scikit-learn's digits."""
+
+DIGITS_SHAPE = (1, 8, 8)
+"""Of the digits' images."""
 
 _KINDS = {"zoo": str, "solver": str, "length": int, "members": list, "reference": str, "images": int, "seed": int}
 """The types that a measurement's TOML table has to keep."""
@@ -126,17 +130,19 @@ class Measurement:
         """The same measurement with other starting noise."""
         return replace(self, images=images, seed=seed)
 
-    def with_inception_weights(self, path: str | Path | None) -> Measurement:
-        """The same measurement with the weights for ``"fid"`` from a file; ``None`` changes nothing.
+    def with_metric(self, text: str) -> Measurement:
+        """The same measurement with other parameters of its metric, as ``"fid[weights=PATH]"``.
 
         Raises:
-            InputError: the metric has no Inception network.
+            InputError: another metric, or a parameter that it does not have.
         """
-        if path is None:
-            return self
-        if self.metric != "fid":
-            raise InputError(f"Inception weights for {self.metric}: only fid has that network; leave them out")
-        return replace(self, inception_weights=str(path))
+        name, weights = parse_metric(text)
+        if name != self.metric:
+            raise InputError(
+                f"metric {text!r}: scores here are {self.metric}, of which only parameters may change; "
+                f"give {self.metric}[...], or leave it out"
+            )
+        return replace(self, inception_weights=weights)
 
     def open(self, device: str = "cpu") -> Meter:
         """Loads the zoo and the feature network on a device."""
@@ -233,6 +239,30 @@ class Meter:
         for row, moment in enumerate(moments):
             scores[row] = self.reference.distance(moment.statistics())
         return scores
+
+
+def parse_metric(text: str) -> tuple[str, str | None]:
+    """A metric's name and the file with Inception's weights, from ``"fid[weights=PATH]"``.
+
+    Raises:
+        InputError: a parameter that the metric does not have.
+    """
+    named = Named.parse(text)
+    known = ["weights"] if named.name == "fid" else []
+    for parameter in named.parameters:
+        if parameter not in known:
+            raise unknown_name(f"parameter of metric {named.name!r}", parameter, known)
+    weights = named.parameters.get("weights")
+    return named.name, None if weights is None else str(weights)
+
+
+def usual_metric(shape: tuple[int, int, int], reference: str | None = None) -> str:
+    """What images ``(C, H, W)`` are scored with where nobody says it.
+
+    ``fd-digits`` for gray images of 8x8, which are taken for digits, unless other real images
+    are given; else ``fid``, whose statistics everybody has.
+    """
+    return "fd-digits" if reference is None and shape == DIGITS_SHAPE else "fid"
 
 
 def load_reference(reference: str, network: FeatureNetwork, shape: tuple[int, int, int]) -> Statistics:

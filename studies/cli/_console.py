@@ -15,9 +15,9 @@ WIDTH = 120
 
 
 def stdout() -> Console:
-    """The console for results."""
-    console = Console()
-    return console if console.is_terminal else Console(width=WIDTH)
+    """The console for results; brackets are no markup, as names with parameters have them."""
+    console = Console(markup=False)
+    return console if console.is_terminal else Console(markup=False, width=WIDTH)
 
 
 class CountColumn(TextColumn):
@@ -66,15 +66,3 @@ class Reporter:
     def note(self, text: str) -> None:
         """One line of results."""
         self._results.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
-class Quiet:
-    """Shows nothing."""
-
-    @contextmanager
-    def part(self, title: str) -> Iterator[Callable[[int, int], None]]:
-        """Nothing to move."""
-        yield lambda done, total: None
-
-    def note(self, text: str) -> None:
-        """Nothing."""

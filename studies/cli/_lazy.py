@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from omsdpm.errors import InputError, unknown_name
+from omsdpm.errors import InputError, one_line, unknown_name
 
 
 class Refused(click.ClickException):
@@ -17,14 +17,15 @@ class Refused(click.ClickException):
     exit_code = 2
 
     def __init__(self, error: InputError) -> None:
-        super().__init__(" ".join(str(error).split()))
+        super().__init__(one_line(error))
 
 
 class LazyGroup(click.Group):
     """A group whose commands are given as ``name -> "module:attribute"``.
 
     The commands' modules import what they need inside their functions, so that the help
-    of the whole tree costs nothing. Any :class:`InputError` below becomes :class:`Refused`.
+    of the whole tree costs nothing. Any :class:`InputError` below becomes :class:`Refused`, and so does
+    a wrong option.
     """
 
     def __init__(self, *args: Any, lazy: Mapping[str, str], **kwargs: Any) -> None:
@@ -58,3 +59,9 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except InputError as error:
             raise Refused(error) from error
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:  # click's own take three lines
+            command = ctx.command_path if error.ctx is None else error.ctx.command_path
+            message = error.format_message().rstrip(".")
+            raise Refused(InputError(f"{message}; see `{command} --help`")) from error

@@ -1,27 +1,11 @@
-"""Jobs: functions from settings to a result that is written and read back."""
+"""Jobs: functions from settings to a result that is written and read back.
 
-from studies.jobs.compare.job import compare
-from studies.jobs.compare.result import Comparison
-from studies.jobs.compare.table import comparison_table
-from studies.jobs.run.job import run_benchmark
-from studies.jobs.run.result import RunResult
-from studies.jobs.run.settings import Settings
-from studies.jobs.run.table import search_table, tables
-from studies.jobs.run.winners import Scored, Winner
-from studies.jobs.search.job import SearchRun, SearchSettings, run_search
+Each has a room: settings, the job, its result, and the table and plot where it has them.
+A command is a thin front to a job, and so is a notebook.
 
-__all__ = [
-    "Comparison",
-    "RunResult",
-    "Scored",
-    "SearchRun",
-    "SearchSettings",
-    "Settings",
-    "Winner",
-    "compare",
-    "comparison_table",
-    "run_benchmark",
-    "run_search",
-    "search_table",
-    "tables",
-]
+Example:
+    >>> from studies.jobs.run import RunResult, RunSettings, run
+    >>> result = run(RunSettings(benchmark="digits-tab", predictor="lstm[updates=800]"))
+    >>> RunResult.read(result.folder) == result
+    True
+"""

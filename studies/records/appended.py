@@ -15,67 +15,73 @@ PATIENCE = 60.0
 
 
 class AppendedCSV:
-    """A CSV of fixed columns that only grows.
+    """A CSV that only grows, and whose columns go by name.
 
     Rows are added under a lock, and by replacing the file: of two runs that write at once
     neither loses a row, and a killed one leaves the file as it was.
 
+    A file of another version may have fewer columns, more, or another order. It is read as
+    it is, what it lacks as empty cells; the first row that is appended adds the columns that
+    it lacks, and leaves columns that only a newer version knows where they are.
+
     Args:
         path: the file; it need not exist.
-        columns: its header.
+        columns: what this version writes.
+        required: columns without which a file is something else; ``None`` for all.
         what: the file in a word, for errors.
         instead: what to do where it cannot be used, for errors.
     """
 
     def __init__(
-        self, path: str | Path, columns: Sequence[str], what: str = "table", instead: str = "name another file"
+        self,
+        path: str | Path,
+        columns: Sequence[str],
+        required: Sequence[str] | None = None,
+        what: str = "table",
+        instead: str = "name another file",
     ) -> None:
         self.path = Path(path)
         self.columns = tuple(columns)
+        self.required = self.columns if required is None else tuple(required)
         self._what = what
         self._instead = instead
 
     def check(self) -> None:
         """Raises :class:`InputError` if rows could not be appended; changes nothing."""
         writable_folder(self.path.parent)
-        self._content()
+        self._widened(self._content())
 
     def rows(self) -> list[dict[str, str]]:
         """The rows, as text by column; none if there is no file.
 
         Raises:
-            InputError: the file has other columns, or a row that is not complete.
+            InputError: the file is something else, or has a row that is not complete.
         """
-        found = list(csv.reader(io.StringIO(self._content())))[1:]
-        for number, cells in enumerate(found, start=1):
-            if len(cells) != len(self.columns):
-                raise InputError(
-                    f"{self._what} {self.path}: row {number} has {len(cells)} cells, expected {len(self.columns)}; "
-                    f"mend it or {self._instead}"
-                )
-        return [dict(zip(self.columns, cells, strict=True)) for cells in found]
+        header, found = self._cells(self._content())
+        absent = dict.fromkeys(self.columns, "")
+        return [{**absent, **dict(zip(header, cells, strict=True))} for cells in found]
 
     def append(self, rows: Iterable[Mapping[str, object]]) -> None:
-        """Adds rows, each with exactly the file's columns.
+        """Adds rows of this version's columns.
 
         Raises:
-            InputError: the file has other columns, cannot be written, or is locked for too long.
+            InputError: the file is something else, cannot be written, or is locked for too long.
+            ValueError: a row has a column that is none of this version's.
         """
         from filelock import FileLock, Timeout
 
-        added = io.StringIO()
-        writer = csv.DictWriter(added, self.columns, lineterminator="\n")
-        for row in rows:
-            writer.writerow(row)
+        new = [dict(row) for row in rows]
+        for row in new:
+            if unexpected := sorted(set(row) - set(self.columns)):
+                raise ValueError(f"unexpected columns {', '.join(unexpected)}")
         writable_folder(self.path.parent)
         try:
             with FileLock(self.path.parent / f".{self.path.name}.lock", timeout=PATIENCE):
-                content = self._content()
-                if content and not content.endswith("\n"):
-                    content += "\n"  # somebody's editor left it out
+                content = self._widened(self._content())
+                added = io.StringIO()
+                csv.DictWriter(added, _header(content), restval="", lineterminator="\n").writerows(new)
                 with replacing(self.path) as temporary:
-                    header = ",".join(self.columns) + "\n"
-                    temporary.write_text((content or header) + added.getvalue(), encoding="utf-8")
+                    temporary.write_text(content + added.getvalue(), encoding="utf-8", newline="")
         except Timeout as error:
             raise InputError(
                 f"{self._what} {self.path} was locked for {PATIENCE:g} s: another run is writing, or was stopped "
@@ -83,14 +89,52 @@ class AppendedCSV:
             ) from error
 
     def _content(self) -> str:
-        """The file as it is, empty if there is none."""
+        """The file as it is, empty if there is none.
+
+        Raises:
+            InputError: it cannot be read, or is something else.
+        """
         try:
-            content = self.path.read_text(encoding="utf-8")
+            with self.path.open(encoding="utf-8", newline="") as file:
+                content = file.read()
         except FileNotFoundError:
             return ""
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"cannot read {self._what} {self.path}: {error}; {self._instead}") from error
-        header = tuple(next(csv.reader(io.StringIO(content)), ()))
-        if content.strip() and header != self.columns:
-            raise InputError(f"{self._what} {self.path} has other columns than this version writes: {self._instead}")
-        return content if content.strip() else ""
+        if not content.strip():
+            return ""
+        header = _header(content)
+        lacking = [name for name in self.required if name not in header]
+        if lacking or len(set(header)) < len(header):
+            why = f"lacks {', '.join(lacking)}" if lacking else "has one twice"
+            raise InputError(
+                f"{self._what} {self.path} has other columns than a {self._what} (it {why}): {self._instead}"
+            )
+        return content if content.endswith("\n") else content + "\n"  # somebody's editor left it out
+
+    def _cells(self, content: str) -> tuple[list[str], list[list[str]]]:
+        """Header and rows."""
+        header, *found = csv.reader(io.StringIO(content)) if content else [list(self.columns)]
+        for number, cells in enumerate(found, start=1):
+            if len(cells) != len(header):
+                raise InputError(
+                    f"{self._what} {self.path}: row {number} has {len(cells)} cells, expected {len(header)}; "
+                    f"mend it or {self._instead}"
+                )
+        return header, found
+
+    def _widened(self, content: str) -> str:
+        """The content with all of this version's columns; untouched where it has them."""
+        lacking = [] if not content else [name for name in self.columns if name not in _header(content)]
+        if content and not lacking:
+            return content
+        header, found = self._cells(content)
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([*header, *lacking])
+        writer.writerows([*cells, *[""] * len(lacking)] for cells in found)
+        return text.getvalue()
+
+
+def _header(content: str) -> list[str]:
+    return next(csv.reader(io.StringIO(content)))

@@ -2,31 +2,50 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from studies.records.appended import AppendedCSV
+from studies.records.columns import Column, Columns
+from studies.records.tables import compact
 
-COLUMNS = (
-    "when",
-    "benchmark",
-    "data_hash",
-    "optimizer",
-    "predictor",
-    "train_size",
-    "evaluations",
-    "run_seed",
-    "budget_ms",
-    "schedule",
-    "nfe",
-    "latency_frozen_ms",
-    "latency_measured_ms",
-    "device",
-    "validation_seed",
-    "images",
-    "metric",
-    "score",
-    "best_baseline_mean",
-    "version",
+if TYPE_CHECKING:
+    from studies.jobs.run.result import RunResult
+    from studies.jobs.run.winners import Winner
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a row is about: a run's winner under one budget, scored from the noise of one seed."""
+
+    run: RunResult
+    winner: Winner
+    seed: int
+    score: float
+
+
+COLUMNS: Columns[Entry] = Columns(
+    Column("when", lambda entry: entry.run.when),
+    Column("benchmark", lambda entry: entry.run.problem["name"], required=True),
+    Column("data_hash", lambda entry: entry.run.problem["data_hash"], required=True),
+    Column("optimizer", lambda entry: entry.run.optimizer, required=True),
+    Column("predictor", lambda entry: entry.run.predictor, required=True),
+    Column("train_size", lambda entry: entry.run.source.train_size, "number"),
+    Column("evaluations", lambda entry: entry.run.outcome.evaluations, "number"),
+    Column("run_seed", lambda entry: entry.run.settings.seed, "number"),
+    Column("budget_ms", lambda entry: f"{entry.winner.budget:.12g}", "number", required=True),
+    Column("schedule", lambda entry: compact(entry.winner.schedule), required=True),
+    Column("nfe", lambda entry: entry.winner.nfe, "number"),
+    Column("latency_frozen_ms", lambda entry: f"{entry.winner.latency:.6g}", "number"),
+    Column("latency_measured_ms", lambda entry: f"{entry.winner.measured_latency:.6g}", "number"),
+    Column("device", lambda entry: entry.run.environment["device"]),
+    Column("validation_seed", lambda entry: entry.seed, "number", required=True),
+    Column("images", lambda entry: _images(entry.run), "number", required=True),
+    Column("metric", lambda entry: entry.run.metric, required=True),
+    Column("score", lambda entry: f"{entry.score:.8g}", "number", required=True),
+    Column("best_baseline_mean", lambda entry: _baseline(entry.winner), "number"),
+    Column("version", lambda entry: entry.run.environment["versions"]["omsdpm"]),
 )
 
 
@@ -34,4 +53,15 @@ class Leaderboard(AppendedCSV):
     """A CSV with a row per run, budget and validation seed."""
 
     def __init__(self, path: str | Path) -> None:
-        super().__init__(path, COLUMNS, what="leaderboard", instead="give another --leaderboard")
+        super().__init__(
+            path, COLUMNS.names, COLUMNS.required, what="leaderboard", instead="give another --leaderboard"
+        )
+
+
+def _images(run: RunResult) -> int | None:
+    return None if run.validation is None else run.validation.images
+
+
+def _baseline(winner: Winner) -> str | None:
+    best = winner.best_baseline
+    return None if best is None else f"{best.mean:.8g}"

@@ -1,4 +1,4 @@
-"""How a run tells what it is doing."""
+"""How a job tells what it is doing."""
 
 from __future__ import annotations
 
@@ -16,15 +16,30 @@ class Reporter(Protocol):
     """Where progress goes; the command line's draws bars."""
 
     def part(self, title: str) -> AbstractContextManager[Step]:
-        """Entered for one part of the run; gives the function that moves its bar."""
+        """Entered for one part of the job; gives the function that moves its bar."""
 
     def note(self, text: str) -> None:
         """One line of intermediate results."""
 
 
+class Silent:
+    """Tells nothing."""
+
+    @contextmanager
+    def part(self, title: str) -> Iterator[Step]:
+        """Nothing to move."""
+        yield lambda done, total: None
+
+    def note(self, text: str) -> None:
+        """Nothing."""
+
+
+SILENT = Silent()
+
+
 @dataclass
 class Clock:
-    """Reports the parts of a run and keeps the seconds that each took."""
+    """Reports the parts of a job and keeps the seconds that each took."""
 
     reporter: Reporter
     seconds: dict[str, float] = field(default_factory=dict)

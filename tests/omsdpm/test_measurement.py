@@ -12,7 +12,7 @@ from omsdpm.noise import DiscreteVP, LinearVP
 from omsdpm.sampling import Count, sample
 from omsdpm.scoring import measurement as module
 from omsdpm.scoring.features import make_feature_network
-from omsdpm.scoring.measurement import Measurement, load_reference, measurement_from_table
+from omsdpm.scoring.measurement import Measurement, load_reference, measurement_from_table, usual_metric
 from omsdpm.scoring.reference import digits_statistics
 from omsdpm.zoo.files import write_latency_card
 
@@ -178,9 +178,16 @@ def test_an_unknown_metric_is_refused(tiny_zoo):
         Measurement(str(tiny_zoo), "ddim", 4, metric="fd-digit", images=4).open().measure([[1, 0, 0, 0]])
 
 
-def test_inception_weights_are_for_fid_only(tiny_zoo, tmp_path):
+def test_only_the_metrics_parameters_may_change(tiny_zoo, tmp_path):
     fid = Measurement(str(tiny_zoo), "ddim", 4, metric="fid")
-    assert fid.with_inception_weights(tmp_path / "w.pth").inception_weights == str(tmp_path / "w.pth")
-    assert fid.with_inception_weights(None) is fid
-    with pytest.raises(InputError, match="only fid has that network"):
-        Measurement(str(tiny_zoo), "ddim", 4).with_inception_weights("w.pth")
+    assert fid.with_metric(f"fid[weights={tmp_path}/w.pth]").inception_weights == str(tmp_path / "w.pth")
+    assert fid.with_metric("fid") == fid
+    with pytest.raises(InputError, match="metric 'fid': scores here are fd-digits, of which only parameters may"):
+        Measurement(str(tiny_zoo), "ddim", 4).with_metric("fid")
+    with pytest.raises(InputError, match="unknown parameter of metric 'fid' 'wieghts'; choose one of: weights"):
+        fid.with_metric("fid[wieghts=w.pth]")
+
+
+def test_the_usual_metric_of_digits_and_of_other_images():
+    assert usual_metric((1, 8, 8)) == "fd-digits"
+    assert usual_metric((1, 8, 8), "stats.npz") == usual_metric((3, 32, 32)) == "fid"

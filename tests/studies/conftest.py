@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from types import SimpleNamespace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-import benchmarks
 from benchmarks import Baseline, Validation
 from omsdpm.dataset import ScheduleDataset
-from omsdpm.errors import unknown_name
 from omsdpm.noise import DiscreteVP
 from omsdpm.solvers import DDIMSpace
 
@@ -91,7 +91,7 @@ class TinyBenchmark:
         return self._scores(X, self.measurement.images, self.measurement.seed)[0]
 
     def validate(
-        self, X: np.ndarray, *, images: int, seeds: tuple[int, ...], device: str, progress: Any = None
+        self, X: np.ndarray, *, images: int, seeds: tuple[int, ...], device: str = "cpu", progress: Any = None
     ) -> Validation:
         self.validated.append((len(X), images, seeds))
         scores, grids = [], None
@@ -124,15 +124,46 @@ def _tiny_made() -> TinyBenchmark:
     return tiny
 
 
+class Plugins:
+    """Packages that a test installs: entry points and the modules that they name."""
+
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.patch = patch
+
+    def add(self, group: str, **things: Any) -> None:
+        """Registers objects under names of a group, as a package of their own."""
+        number = len(list(self.folder.glob("*.dist-info")))
+        module, info = ModuleType(f"plugin{number}"), self.folder / f"plugin{number}-1.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: plugin{number}\nVersion: 1\n")
+        lines = [f"[{group}]"]
+        for at, (name, thing) in enumerate(things.items()):
+            attribute = f"thing{at}" if "<" in thing.__qualname__ else thing.__qualname__
+            setattr(module, attribute, thing)
+            if isinstance(thing, type):
+                self.patch.setattr(thing, "__module__", module.__name__)
+            lines.append(f"{name} = {module.__name__}:{attribute}")
+        (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
+        self.patch.setitem(sys.modules, module.__name__, module)
+        self.patch.syspath_prepend(self.folder)
+
+
+@pytest.fixture(scope="session")
+def make_plugins() -> type[Plugins]:
+    """For fixtures that live longer than a test."""
+    return Plugins
+
+
 @pytest.fixture
-def tiny(_tiny_made: TinyBenchmark, monkeypatch: pytest.MonkeyPatch) -> TinyBenchmark:
-    """The tiny benchmark, which ``load_benchmark("tiny")`` finds for the length of a test."""
+def plugins(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Plugins:
+    """Installs what a test registers, for the length of the test."""
+    return Plugins(tmp_path_factory.mktemp("plugins"), monkeypatch)
 
-    def load(name: str) -> TinyBenchmark:
-        if name != "tiny":
-            raise unknown_name("benchmark", name, ["tiny", "digits-ddim"])
-        return _tiny_made
 
+@pytest.fixture
+def tiny(_tiny_made: TinyBenchmark, plugins: Plugins) -> TinyBenchmark:
+    """The tiny benchmark, which is also registered as ``tiny``."""
     _tiny_made.validated.clear()
-    monkeypatch.setattr(benchmarks, "load_benchmark", load)
+    plugins.add("omsdpm.benchmarks", tiny=lambda: _tiny_made)
     return _tiny_made

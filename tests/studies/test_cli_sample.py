@@ -64,7 +64,7 @@ def test_the_releases_workflow_gives_fid_without_images(here, inception):
     Statistics(np.zeros(2048), np.eye(2048)).write("stats.npz")
     outcome = run(
         "--zoo", RELEASED, "--schedule", "searched.pth", "-n", 3, "--batch-size", 2, "--solver", "dpm-solver",
-        "--fid", "--stats", "stats.npz", "--inception-weights", inception, "--output", "score.json",
+        "--metric", f"fid[weights={inception}]", "--stats", "stats.npz", "--output", "score.json",
     )  # fmt: skip
     assert outcome.exit_code == 0, outcome.output
     result = json.loads((here / "score.json").read_text())
@@ -73,9 +73,10 @@ def test_the_releases_workflow_gives_fid_without_images(here, inception):
     features = make_feature_network("fid", inception_weights=inception)(x_0)
     expected = Statistics.read("stats.npz").distance(Statistics.of(features))
     assert result["score"] == pytest.approx(expected, rel=1e-4)
-    assert (result["metric"], result["images"], result["nfe"], result["solver"]) == ("fid", 3, 4, "dpm-solver")
+    assert (result["images"], result["nfe"], result["solver"]) == (3, 4, "dpm-solver")
+    assert result["metric"] == f"fid[weights={inception}]"
     assert result["schedule"] == X and result["latency_ms"] == pytest.approx(2 * 81.5 + 2 * 140.25)
-    assert f"fid: {result['score']:.6g} (3 images, 4 evaluations)" in outcome.stdout
+    assert f"]: {result['score']:.6g} (3 images, 4 evaluations)" in outcome.stdout
     assert "Sampling 3 images" in outcome.stderr
     assert not list(here.rglob("*.png"))
 
@@ -188,7 +189,7 @@ def test_labels_are_for_members_that_take_them(here, tiny_zoo):
         (["--fid", "--metric", "fd-digits"], "--fid and --metric fd-digits: give one"),
         (["--stats", "x.npz", "--images", "out"], "--stats without a score"),
         (["--output", "s.json", "--images", "out"], "--output s.json is for the score"),
-        (["--fid", "--stats", "absent.npz", "--inception-weights", "absent.pth"], "absent.pth do not exist"),
+        (["--fid", "--metric", "fid[weights=absent.pth]", "--stats", "absent.npz"], "absent.pth do not exist"),
         (["--metric", "fd-digits", "--stats", "absent.npz"], "cannot read statistics absent.npz"),
         (["--metric", "fd-digits", "--noise", "absent.pth"], "cannot read absent.pth"),
         (["--metric", "fd-digits", "--solver", "dpm-solver"], "length 8 for dpm-solver: expected a multiple of 3"),

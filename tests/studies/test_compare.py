@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import csv
-import sys
-from importlib.metadata import EntryPoint
 from pathlib import Path
-from types import ModuleType
 from typing import ClassVar
 
 import numpy as np
@@ -15,13 +12,14 @@ from click.testing import CliRunner
 from PIL import Image
 from scipy import stats
 
-import predictors.registry as registry
 from benchmarks import load_benchmark
 from predictors import Predictor, make_predictor
 from studies.cli import main
-from studies.jobs.compare.plot import _limits, mean_and_margin
+from studies.jobs.compare.columns import COLUMNS
+from studies.jobs.compare.plot import _limits
 from studies.jobs.compare.predictions import Predictions
-from studies.jobs.compare.result import COLUMNS, ComparisonFile
+from studies.jobs.compare.result import ComparisonFile
+from studies.paired import mean_and_margin
 
 PERFECT = "perfect"
 
@@ -75,19 +73,11 @@ def here(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def fakes(tiny, here, monkeypatch):
+def fakes(tiny, here, plugins, monkeypatch):
     """Registers :class:`Lookup` as ``perfect`` and :class:`Blind` as ``blind`` beside the installed ones."""
-    module = ModuleType("fake_predictors")
-    module.Lookup, module.Blind = Lookup, Blind
-    monkeypatch.setitem(sys.modules, "fake_predictors", module)
     monkeypatch.setattr(Lookup, "table", {x.tobytes(): y for x, y in zip(tiny.dataset.X, tiny.dataset.y, strict=True)})
     monkeypatch.setattr(Lookup, "fits", [])
-    known = {
-        name: EntryPoint(name, f"fake_predictors:{attribute}", registry.GROUP)
-        for name, attribute in ((PERFECT, "Lookup"), ("blind", "Blind"))
-    }
-    installed = registry._registered()
-    monkeypatch.setattr(registry, "_registered", lambda: {**installed, **known})
+    plugins.add("omsdpm.predictors", **{PERFECT: Lookup, "blind": Blind})
     return Lookup.fits
 
 
@@ -99,7 +89,7 @@ def test_a_row_holds_the_protocols_numbers(tiny, here, name, size, seed):
     outcome = compare("--benchmark", "tiny", "--predictor", name, "--train-sizes", size, "--seeds", seed + 1)
     assert outcome.exit_code == 0, outcome.output
     row = rows()[seed]
-    assert tuple(row) == COLUMNS
+    assert tuple(row) == COLUMNS.names
     assert (row["benchmark"], row["data_hash"], row["predictor"]) == ("tiny", "0123abcd", name)
     assert (int(row["train_size"]), int(row["seed"])) == (size, seed)
 
@@ -269,7 +259,7 @@ def test_what_another_process_made_meanwhile_is_left_to_it(tiny, fakes, monkeypa
 
     def beaten(self, X, y, **validation):
         if len(y) == 5:
-            row = dict.fromkeys(COLUMNS, "1")
+            row = dict.fromkeys(COLUMNS.names, "1")
             row |= {"benchmark": "tiny", "data_hash": tiny.data_hash, "predictor": PERFECT, "train_size": "10"}
             ComparisonFile("out").append([{**row, "seed": "0"}])
         return fit(self, X, y, **validation)
@@ -343,8 +333,7 @@ def test_the_band_is_the_confidence_interval_of_the_mean():
 
 
 def test_defaults_are_all_predictors_and_the_sizes_that_there_are(tiny, fakes, monkeypatch):
-    known = registry._registered()
-    monkeypatch.setattr(registry, "_registered", lambda: {name: known[name] for name in (PERFECT, "blind")})
+    monkeypatch.setattr("studies.jobs.compare.job.predictor_names", lambda: ["blind", PERFECT])
     outcome = compare("--benchmark", "tiny", "--seeds", 1)
     assert outcome.exit_code == 0, outcome.output
     assert 50 <= len(tiny.dataset.subset("train")) < 100
@@ -362,17 +351,20 @@ def test_defaults_are_all_predictors_and_the_sizes_that_there_are(tiny, fakes, m
         (["--benchmark", "tinny"], "unknown benchmark 'tinny'; choose one of: tiny, "),
         (["--train-sizes", "10,1"], "train size 1: expected 2 to "),
         (["--train-sizes", "10,5000"], "train size 5000: expected 2 to "),
-        (["--train-sizes", "10,many"], "--train-sizes many: expected whole numbers"),
+        (["--train-sizes", "10,many"], "--train-sizes many: input should be a valid integer"),
         (["--train-sizes", ""], "--train-sizes '': expected values"),
         (["--output", "file"], "cannot write to folder file"),
-        (["--output", "other"], "has other columns than this version writes: give another --output"),
+        (
+            ["--output", "other"],
+            "has other columns than a comparison (it lacks benchmark, data_hash, predictor, train_size, seed): ",
+        ),
         (["--output", "torn"], "row 1 has 3 cells, expected 20; mend it or give another --output"),
         (["--output", "damaged"], "could not convert string to float: 'high'; mend it or give another --output"),
     ],
 )
 def test_bad_input_is_one_line_before_anything_is_fitted(fakes, here, args, expected):
     (here / "file").touch()
-    header, cells = ",".join(COLUMNS) + "\n", dict.fromkeys(COLUMNS, "1") | {"kendall_tau": "high"}
+    header, cells = ",".join(COLUMNS.names) + "\n", dict.fromkeys(COLUMNS.names, "1") | {"kendall_tau": "high"}
     cells |= {"benchmark": "tiny", "data_hash": "0123abcd"}
     contents = {
         "other": "name,score\n",

@@ -11,21 +11,29 @@ from hypothesis import strategies as st
 
 from omsdpm import DDIMSpace
 from studies import judging
+from studies.ranking import correlate
 
 MEASURED = np.array([5.0, 1.0, 4.0, 2.0, 3.0, 6.0, 9.0, 7.0, 8.0, 10.0])
 
 
 def test_a_perfect_order_a_reversed_one_and_none():
-    assert judging.rank_correlations(MEASURED, np.log(MEASURED)) == pytest.approx((1, 1))
-    assert judging.rank_correlations(MEASURED, -MEASURED) == pytest.approx((-1, -1))
-    assert judging.rank_correlations(MEASURED, np.ones(10)) == (0, 0)
-    assert all(map(math.isnan, judging.rank_correlations(MEASURED[:1], MEASURED[:1])))
+    for predicted, expected in ((np.log(MEASURED), 1), (-MEASURED, -1)):
+        ranks = correlate(MEASURED, predicted)
+        assert (ranks.kendall_tau, ranks.spearman, ranks.schedules) == pytest.approx((expected, expected, 10))
+        assert not ranks.constant and "constant" not in ranks.words
+    for measured, predicted in ((MEASURED, np.ones(10)), (np.ones(10), MEASURED)):
+        ranks = correlate(measured, predicted)
+        assert (ranks.kendall_tau, ranks.spearman, ranks.constant) == (0, 0, True)
+        assert ranks.words.startswith("Kendall tau 0.000, Spearman 0.000 (constant: ")
+    few = correlate(MEASURED[:1], MEASURED[:1])
+    assert (few.kendall_tau, few.spearman, few.constant) == (None, None, False)
+    assert few.words == "undefined: 1 schedule"
 
 
 def test_one_swapped_pair_of_ten():
     predicted = MEASURED.copy()
     predicted[[1, 3]] = predicted[[3, 1]]  # the best and the second best
-    assert judging.rank_correlations(MEASURED, predicted)[0] == pytest.approx(1 - 2 / 45)
+    assert correlate(MEASURED, predicted).kendall_tau == pytest.approx(1 - 2 / 45)
     assert judging.top_precision(MEASURED, predicted, 10) == 0
     assert judging.top_precision(MEASURED, predicted, 20) == 1
     assert judging.top_precision(MEASURED, predicted, 1) == 0  # of few schedules the best one

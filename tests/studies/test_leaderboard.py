@@ -5,11 +5,15 @@ from __future__ import annotations
 import csv
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from omsdpm.errors import InputError
+from studies.jobs.compare.result import ComparisonFile
 from studies.records.appended import AppendedCSV
+from studies.records.columns import Column, Columns
 from studies.records.leaderboard import COLUMNS, Leaderboard
 
 WRITER = """
@@ -17,13 +21,13 @@ import sys
 from studies.records.leaderboard import COLUMNS, Leaderboard
 board = Leaderboard(sys.argv[1])
 for number in range(30):
-    row = {**dict.fromkeys(COLUMNS, "x"), "benchmark": sys.argv[2], "run_seed": number}
+    row = {**dict.fromkeys(COLUMNS.names, "x"), "benchmark": sys.argv[2], "run_seed": number}
     board.append([row, {**row, "validation_seed": "second"}])
 """
 
 
 def row(**values):
-    return {**dict.fromkeys(COLUMNS, ""), **values}
+    return {**dict.fromkeys(COLUMNS.names, ""), **values}
 
 
 def read(path):
@@ -38,7 +42,7 @@ def test_header_once_and_rows_in_order(tmp_path):
     written = read(board.path)
     assert [line["score"] for line in written] == ["1", "2", "3"]
     assert written[2]["device"] == 'a "quoted", name'
-    assert tuple(written[0]) == COLUMNS
+    assert tuple(written[0]) == COLUMNS.names
 
 
 def test_two_processes_lose_no_row(tmp_path):
@@ -108,10 +112,80 @@ def test_columns_are_the_files_own(tmp_path):
     table = AppendedCSV(tmp_path / "t.csv", ("a", "b"))
     table.append([{"a": 1, "b": "x"}])
     assert table.path.read_text() == "a,b\n1,x\n"
-    with pytest.raises(InputError, match="has other columns than this version writes: name another file"):
+    with pytest.raises(InputError, match=r"has other columns than a table \(it lacks c\): name another file"):
         AppendedCSV(table.path, ("a", "c")).check()
 
 
 def test_check_writes_nothing(tmp_path):
     Leaderboard(tmp_path / "board.csv").check()
     assert list(tmp_path.iterdir()) == []
+
+
+# -- files of other versions ---------------------------------------------------------
+
+
+def header_of(path):
+    return path.read_text().splitlines()[0].split(",")
+
+
+def test_an_older_file_is_read_and_appended_to(tmp_path):
+    """Fewer columns, in another order: what is lacking is an empty cell."""
+    path = tmp_path / "board.csv"
+    old = [name for name in reversed(COLUMNS.names) if name not in ("best_baseline_mean", "device", "version")]
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, old, lineterminator="\n")
+        writer.writeheader()
+        writer.writerow({**dict.fromkeys(old, "x"), "score": "1.5"})
+    before = path.read_text()
+    board = Leaderboard(path)
+    board.check()
+    assert path.read_text() == before
+    (kept,) = board.rows()
+    assert set(kept) == set(COLUMNS.names)
+    assert (kept["score"], kept["metric"], kept["device"], kept["version"]) == ("1.5", "x", "", "")
+    board.append([row(score=2, device="new", metric="fid")])
+    assert header_of(path) == [*old, *(name for name in COLUMNS.names if name not in old)]
+    first, second = board.rows()
+    assert first == kept
+    assert (second["score"], second["device"], second["metric"]) == ("2", "new", "fid")
+    board.append([row(score=3)])
+    assert [line["score"] for line in board.rows()] == ["1.5", "2", "3"]
+
+
+def test_columns_of_a_newer_version_are_left_where_they_are(tmp_path):
+    path = tmp_path / "board.csv"
+    names = ["prompt", *COLUMNS.names[:5], "guidance", *COLUMNS.names[5:]]
+    path.write_text(",".join(names) + "\n" + ",".join('"a, b"' if name == "prompt" else "1" for name in names) + "\n")
+    before = path.read_text()
+    board = Leaderboard(path)
+    board.append([row(score=2, metric="fid")])
+    assert path.read_text().startswith(before)
+    first, second = board.rows()
+    assert (first["prompt"], first["guidance"], first["score"]) == ("a, b", "1", "1")
+    assert (second["prompt"], second["guidance"], second["score"], second["metric"]) == ("", "", "2", "fid")
+
+
+def test_a_torn_row_of_an_older_file_stops_what_would_widen_it(tmp_path):
+    path = tmp_path / "board.csv"
+    old = [name for name in COLUMNS.names if name != "version"]
+    path.write_text(",".join(old) + "\na,b\n")
+    with pytest.raises(InputError, match="row 1 has 2 cells, expected 19; mend it"):
+        Leaderboard(path).append([row(score=1)])
+    assert path.read_text().endswith("\na,b\n")
+
+
+def test_a_new_column_is_one_line():
+    columns = Columns(*COLUMNS, Column("optimum", lambda entry: entry.score / 2, "number"))
+    assert columns.names == (*COLUMNS.names, "optimum") and "optimum" in columns.numbers
+    assert Columns(columns.columns[-1]).row(SimpleNamespace(score=3.0)) == {"optimum": 1.5}
+    assert Columns(Column("nothing", lambda entry: None)).row(None) == {"nothing": ""}
+
+
+def test_our_own_comparison_is_read_as_it_is():
+    file = ComparisonFile(Path(__file__).parents[2] / "benchmarks" / "leaderboards")
+    before = file.path.read_bytes()
+    file.check()
+    assert len(file.rows()) > 500 and {line["predictor"] for line in file.rows()} >= {"gp", "lstm", "lstm-paper"}
+    ranks = file.of("digits-ddim", "3c210a331f14b2c9")
+    assert float(ranks["lstm-paper", 50, 0]["kendall_tau"]) == 0.752657
+    assert file.path.read_bytes() == before

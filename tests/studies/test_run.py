@@ -14,9 +14,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-import benchmarks
 from studies.cli import main
-from studies.jobs.run.winners import protocol
+from studies.jobs.run.winners import validation_plan
 
 FAST = ["--benchmark", "tiny", "--optimizer", "random", "--predictor", "gbdt", "--evaluations", "300"]
 
@@ -51,11 +50,12 @@ class Finished:
 
 
 @pytest.fixture(scope="module")
-def finished(_tiny_made, tmp_path_factory):
+def finished(_tiny_made, make_plugins, tmp_path_factory):
     here = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(here)
-        patch.setattr(benchmarks, "load_benchmark", lambda name: _tiny_made)
+        plugins = make_plugins(tmp_path_factory.mktemp("plugins"), patch)
+        plugins.add("omsdpm.benchmarks", tiny=lambda: _tiny_made)
         _tiny_made.validated.clear()
         outcome = run(*FAST, "--output", "out", "--seeds", "2")
     assert outcome.exit_code == 0, outcome.output
@@ -181,8 +181,8 @@ def test_baselines_are_sampled_again_where_stored_scores_do_not_compare(tiny, he
 )
 def test_validation_noise_is_never_the_datasets(seeds, dataset_seed, expected):
     problem = SimpleNamespace(validation=(96, (100, 101, 102)), measurement=SimpleNamespace(seed=dataset_seed))
-    how = protocol(problem, None, seeds)
-    assert (how.images, how.seeds, how.baselines_again) == (96, expected, seeds > 3)
+    plan = validation_plan(problem, None, seeds)
+    assert (plan.images, plan.seeds, plan.baselines_again) == (96, expected, seeds > 3)
 
 
 def test_without_validation_nothing_is_sampled_and_no_prediction_poses_as_score(tiny, here):
@@ -231,7 +231,7 @@ def test_quiet_prints_the_folder_alone(tiny, here):
     [
         (["--optimizer", "nsga"], "unknown optimizer 'nsga'; choose one of: nsga2, "),
         (["--predictor", "gdbt"], "unknown predictor 'gdbt'; choose one of: gbdt, "),
-        (["--benchmark", "digits"], "unknown benchmark 'digits'; choose one of: digits-ddim, "),
+        (["--benchmark", "digits"], "unknown benchmark 'digits'; choose one of: digits-"),
         (["--budget", "0.5"], "budget 0.5 ms: the cheapest schedule of tiny takes 1 ms"),
         (["--budget", "nan"], "budget nan ms"),
         (["--train-size", "1"], "train size 1: expected 2 to "),

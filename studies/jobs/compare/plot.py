@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.ticks import plain_log_ticks
 from omsdpm.files import replacing
 from studies.jobs.compare.predictions import LEVEL, Predictions, predictions_path, read_predictions
 from studies.jobs.compare.result import Comparison
 from studies.jobs.run.plot import BLUE, ORANGE, RED
+from studies.paired import CONFIDENCE, mean_and_margin
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,14 +25,13 @@ PANELS = {
     "elite_kendall_tau": "Elite: good schedules",
 }
 
-CONFIDENCE = 0.95
 LEAST_ERROR = 1e-4
 """Where the logarithmic axis of ``1 - tau`` takes a perfect ranking."""
 
 BARS = 120
 """Most intervals of a split that a panel has room for."""
 
-FAR = 2.0
+PREDICTED_BEYOND = 2.0
 """How far beyond the measured scores a logarithmic axis of predictions goes, as a ratio."""
 
 ACROSS = 4
@@ -58,19 +57,6 @@ def write_learning_curves(comparison: Comparison, path: Path) -> None:
         figure.savefig(temporary, format="png")
 
 
-def mean_and_margin(values: NDArray[np.float64], level: float = CONFIDENCE) -> tuple[float, float]:
-    """Mean of ``(s,)`` independent values, and half the width of its confidence interval by Student's t.
-
-    One value has no margin: 0.
-    """
-    from scipy.stats import t
-
-    if len(values) < 2:
-        return float(values.mean()), 0.0
-    error = values.std(ddof=1) / np.sqrt(len(values))
-    return float(values.mean()), float(t.ppf(0.5 + level / 2, len(values) - 1) * error)
-
-
 def write_predicted_against_measured(comparison: Comparison, path: Path) -> list[str]:
     """Writes a panel for each predictor as PNG, from the largest fit whose predictions are kept.
 
@@ -79,7 +65,7 @@ def write_predicted_against_measured(comparison: Comparison, path: Path) -> list
     """
     from matplotlib.figure import Figure
 
-    kept = {name: found for name in comparison.predictors if (found := _largest_kept(comparison, name)) is not None}
+    kept = {name: largest for name in comparison.predictors if (largest := _largest_kept(comparison, name)) is not None}
     missing = [name for name in comparison.predictors if name not in kept]
     if not kept:
         return missing
@@ -164,7 +150,9 @@ def _limits(shown: list[Predictions]) -> tuple[float, float, bool]:
     predicted = np.concatenate([part.predicted for part in shown])
     least, most = float(measured.min()), float(measured.max())
     if min(least, predicted.min()) > 0:
-        low, high = np.clip([predicted.min(), predicted.max()], [least / FAR, most], [least, most * FAR])
+        low, high = np.clip(
+            [predicted.min(), predicted.max()], [least / PREDICTED_BEYOND, most], [least, most * PREDICTED_BEYOND]
+        )
         return 0.85 * low, 1.18 * high, True
     low, high = min(least, predicted.min()), max(most, predicted.max())
     room = 0.05 * (high - low)

@@ -43,7 +43,8 @@ class Predictions:
 
 def predictions_path(folder: str | Path, benchmark: str, predictor: str, size: int, seed: int) -> Path:
     """Where the predictions of a fit are kept in the folder of a comparison."""
-    return Path(folder) / "predictions" / f"{benchmark}-{predictor}-{size}-{seed}.csv"
+    name = f"{benchmark}-{predictor}-{size}-{seed}.csv".replace("/", "_")  # a parameter may be a path
+    return Path(folder) / "predictions" / name
 
 
 def write_predictions(path: Path, predictor: Predictor, data: ScheduleDataset) -> None:

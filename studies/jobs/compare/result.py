@@ -6,40 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from omsdpm.errors import InputError
+from studies.jobs.compare.columns import COLUMNS
+from studies.jobs.naming import benchmark_of
 from studies.records.appended import AppendedCSV
 
 FILE = "predictors.csv"
-
-COLUMNS = (
-    "when",
-    "benchmark",
-    "data_hash",
-    "predictor",
-    "train_size",
-    "seed",
-    "kendall_tau",
-    "spearman",
-    "elite_kendall_tau",
-    "precision_top_1_percent",
-    "precision_top_5_percent",
-    "budgets_ms",
-    "regret",
-    "mean_regret_percent",
-    "fit_seconds",
-    "predictions_per_second",
-    "coverage_50",
-    "coverage_90",
-    "threads",
-    "version",
-)
-
-NUMBERS = COLUMNS[6:11] + COLUMNS[13:18]
-"""Columns with one number."""
 
 Key = tuple[str, int, int]
 """Predictor, train size, seed."""
@@ -54,7 +31,9 @@ class ComparisonFile(AppendedCSV):
     """
 
     def __init__(self, folder: str | Path) -> None:
-        super().__init__(Path(folder) / FILE, COLUMNS, what="comparison", instead="give another --output")
+        super().__init__(
+            Path(folder) / FILE, COLUMNS.names, COLUMNS.required, what="comparison", instead="give another --output"
+        )
 
     def of(self, benchmark: str, data_hash: str) -> dict[Key, Row]:
         """The rows of one benchmark's data; of rows with equal keys the first.
@@ -62,17 +41,17 @@ class ComparisonFile(AppendedCSV):
         Raises:
             InputError: the file has other columns, or a row that is damaged.
         """
-        found: dict[Key, Row] = {}
+        kept: dict[Key, Row] = {}
         for row in self.rows():
             if (row["benchmark"], row["data_hash"]) == (benchmark, data_hash):
                 try:
                     key = row["predictor"], int(row["train_size"]), int(row["seed"])
-                    for column in NUMBERS:
+                    for column in COLUMNS.numbers:
                         float(row[column] or 0)
                 except ValueError as error:
                     raise InputError(f"comparison {self.path}: {error}; mend it or give another --output") from error
-                found.setdefault(key, row)
-        return found
+                kept.setdefault(key, row)
+        return kept
 
 
 @dataclass(frozen=True)
@@ -89,6 +68,19 @@ class Comparison:
     metric: str
     folder: Path
     rows: Mapping[Key, Row]
+
+    @classmethod
+    def read(cls, folder: str | Path, benchmark: Any) -> Self:
+        """What a folder has about the predictors on a benchmark, given by name or as it is.
+
+        Raises:
+            InputError: unknown benchmark, no comparison there, or one that cannot be read.
+        """
+        problem, file = benchmark_of(benchmark), ComparisonFile(folder)
+        rows = file.of(problem.name, problem.data_hash)
+        if not rows:
+            raise InputError(f"{file.path} has no rows of {problem.name}: run `omsdpm-bench predictor compare` first")
+        return cls(problem.name, problem.metric, Path(folder), rows)
 
     @cached_property
     def predictors(self) -> list[str]:

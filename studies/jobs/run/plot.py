@@ -41,9 +41,7 @@ def write_plot(result: RunResult, benchmark: Benchmark, predictor: Predictor, pa
     _measured(measured, result, benchmark, designs, right)
     _predicted(predicted, result, predictor, benchmark, designs, right)
     draw_strips(figure.add_subplot(grid[1, :]), result, benchmark)
-    figure.suptitle(
-        f"{result.benchmark['name']}: {result.settings.optimizer} on {result.settings.predictor}", fontsize=13
-    )
+    figure.suptitle(f"{result.problem['name']}: {result.optimizer} on {result.predictor}", fontsize=13)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png")
 
@@ -74,16 +72,16 @@ def _measured(axes: Axes, result: RunResult, benchmark: Benchmark, designs: Sche
             axes.scatter(x, y, s=16, marker=marker, facecolors="none", edgecolors=color, linewidths=0.8, label=label)
             shown.append((x, y))
     winners = [(winner.latency, winner.measured) for winner in result.winners if winner.measured is not None]
-    if winners:
+    if winners and result.validation is not None:
         x = np.array([ms for ms, _ in winners])
         y = np.array([scored.mean for _, scored in winners])
         spread = [scored.std for _, scored in winners]
-        label = f"winners (mean ± std), {result.protocol.images} images x {len(result.protocol.seeds)}"
+        label = f"winners (mean ± std), {result.validation.images} images x {len(result.validation.seeds)}"
         axes.errorbar(x, y, yerr=spread, fmt="none", ecolor=RED, elinewidth=1.4, capsize=4, zorder=4)
         axes.scatter(x, y, s=110, marker="*", color=RED, edgecolors="white", linewidths=0.6, zorder=5, label=label)
         shown.append((x, y))
     _limit(axes, shown, right)
-    _finish(axes, result, "Measured: images sampled and scored", f"{result.metric} (lower is better)")
+    _finish(axes, result, "Measured: images sampled and scored", f"{result.metric_name} (lower is better)")
 
 
 def _predicted(
@@ -93,18 +91,18 @@ def _predicted(
     latency = benchmark.space.latency(designs.X, list(benchmark.latency))
     scores = predictor.predict(designs.X)
     axes.scatter(latency, scores, s=9, color=GRAY, linewidths=0, label=DESIGNS)
-    found = result.found
+    outcome = result.outcome
     axes.plot(
-        found.front_latency, found.front_scores, color="#333a45", linewidth=1.2, marker=".", markersize=4,
-        drawstyle="steps-post", label=f"predicted front ({len(found.front)} schedules)",
+        outcome.front_latency, outcome.front_scores, color="#333a45", linewidth=1.2, marker=".", markersize=4,
+        drawstyle="steps-post", label=f"predicted front ({len(outcome.front)} schedules)",
     )  # fmt: skip
     axes.scatter(
         [winner.latency for winner in result.winners],
         [winner.predicted for winner in result.winners],
         s=130, marker="*", color=RED, edgecolors="white", linewidths=0.8, zorder=5, label="winners",
     )  # fmt: skip
-    _limit(axes, [(latency, scores), (found.front_latency, found.front_scores)], right)
-    _finish(axes, result, f"Predicted by {result.settings.predictor}", "predicted score (lower is better)")
+    _limit(axes, [(latency, scores), (outcome.front_latency, outcome.front_scores)], right)
+    _finish(axes, result, f"Predicted by {result.predictor}", "predicted score (lower is better)")
 
 
 def draw_strips(axes: Axes, result: RunResult, benchmark: Benchmark) -> None:

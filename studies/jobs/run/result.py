@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from omsdpm.files import replacing
-from studies.jobs.run.search import Found
-from studies.jobs.run.settings import Settings
-from studies.jobs.run.winners import KINDS, Protocol, Scored, Winner
-from studies.ranking import Ranking
-from studies.records.leaderboard import COLUMNS
+from omsdpm.errors import InputError
+from omsdpm.files import write_json
+from omsdpm.plugins import Named
+from studies.jobs.naming import text_of
+from studies.jobs.run.search import SearchOutcome
+from studies.jobs.run.settings import RunSettings
+from studies.jobs.run.winners import KINDS, Scored, ValidationPlan, Winner
+from studies.ranking import Correlations, Ranking
+from studies.records.leaderboard import Entry
+from studies.records.result import damaged, read_table
+from studies.records.tables import compact, spread, write_csv
 
-FORMAT = 1
+FORMAT = 2
 """Version of ``result.json``; a reader of another version must refuse it."""
 
+FILE = "result.json"
 
-@dataclass(frozen=True)
+POPULATION, SCHEDULE = "final_population{}.pth", "best_schedule{}.pth"
+"""Of a search without a benchmark, as the release names them; ``{}`` is empty for one budget, else ``-<budget>``."""
+
+
+@dataclass(frozen=True, eq=False)
 class RunResult:
     """Everything that a run brought.
 
@@ -31,116 +38,193 @@ class RunResult:
         settings: the parameters as given.
         folder: the run folder.
         leaderboard: the CSV that got rows, ``None`` if nothing was validated.
-        benchmark: name, data hash, metric and frozen latencies of the problem.
-        ranking: the predictor on held-out splits.
-        train_size: schedules it was fitted on.
+        problem: solver, members, slots and frozen latencies; of a benchmark also name, data
+            hash and metric.
+        source: of the predictor: its text, train size and ranking on held-out splits; or the path and
+            digest of the given one.
         budgets: ms, rising.
-        found: what the search brought.
+        outcome: what the search brought.
         winners: one a budget.
-        protocol: how they were scored; the stored baselines' protocol without validation.
+        validation: how they were scored; the stored baselines' way without validation, ``None``
+            without a benchmark.
         environment: versions, platform, device.
         seconds: time of each part.
         when: start of the run, ISO 8601 with time zone.
     """
 
-    settings: Settings
+    settings: RunSettings
     folder: Path
     leaderboard: Path | None
-    benchmark: dict[str, Any]
-    ranking: Ranking
-    train_size: int
+    problem: dict[str, Any]
+    source: Source
     budgets: list[float]
-    found: Found
+    outcome: SearchOutcome
     winners: list[Winner]
-    protocol: Protocol
+    validation: ValidationPlan | None
     environment: dict[str, Any]
     seconds: dict[str, float]
     when: str
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RunResult) and self.as_dict() == other.as_dict()
+
+    __hash__ = None  # type: ignore[assignment]
+
     @property
     def metric(self) -> str:
-        """What the validated scores are, such as ``fd-digits``."""
-        return str(self.benchmark["metric"])
+        """What the validated scores are, such as ``fd-digits``; empty where there is no benchmark."""
+        return str(self.problem.get("metric", ""))
+
+    @property
+    def metric_name(self) -> str:
+        """The metric without its parameters, for titles."""
+        return Named.parse(self.metric).name
+
+    @property
+    def optimizer(self) -> str:
+        """The optimizer with its parameters, as ``nsga2[population=100]``."""
+        return text_of(self.settings.optimizer)
+
+    @property
+    def predictor(self) -> str:
+        """The predictor with its parameters, as ``lstm[updates=800]``; a given one's path."""
+        return self.source.predictor
 
     def as_dict(self) -> dict[str, Any]:
         """The result as JSON takes it."""
+        outcome, plan = self.outcome, self.validation
+        front = zip(outcome.front_latency, outcome.front_scores, outcome.front, strict=True)
         return {
             "format": FORMAT,
+            "kind": "run",
             "when": self.when,
             "command": self.settings.command(),
             "settings": self.settings.as_dict(),
             "environment": self.environment,
-            "benchmark": self.benchmark,
-            "predictor": {"name": self.settings.predictor, "train_size": self.train_size, "ranking": self.ranking},
-            "search": {"optimizer": self.settings.optimizer, "evaluations": self.found.evaluations},
-            "validation": {
-                "validated": self.settings.validate,
-                "images": self.protocol.images,
-                "seeds": list(self.protocol.seeds),
-                "baselines_again": self.protocol.baselines_again,
-            },
+            "leaderboard": None if self.leaderboard is None else str(self.leaderboard),
+            ("problem" if self.settings.only_search else "benchmark"): self.problem,
+            "predictor": self.source.as_dict(),
+            "search": {"optimizer": self.optimizer, "evaluations": outcome.evaluations},
+            "validation": None
+            if plan is None
+            else {"validated": self.settings.validated, **plan.model_dump(mode="json")},
             "budgets": self.budgets,
-            "winners": [_winner(winner) for winner in self.winners],
+            "winners": [{**_winner(winner), **self._files(winner)} for winner in self.winners],
+            "front": [
+                {"latency_frozen_ms": float(ms), "predicted_score": float(score), "schedule": compact(x)}
+                for ms, score, x in front
+            ],
+            "populations": [[compact(x) for x in population] for population in outcome.populations],
             "seconds": self.seconds,
         }
 
-    def leaderboard_rows(self) -> Iterable[dict[str, object]]:
-        """A row per budget and validation seed, with the leaderboard's columns."""
+    def write(self) -> None:
+        """``result.json``; written after the other files, so that its presence means that all are there."""
+        write_json(self.folder / FILE, self.as_dict())
+
+    @classmethod
+    def read(cls, folder: str | Path) -> Self:
+        """The result of the run that wrote ``folder``.
+
+        Raises:
+            InputError: no such result, a damaged one, or one of another format.
+        """
+        path = Path(folder) / FILE
+        table = read_table(path, "run", (FORMAT,))
+        try:
+            plan = table["validation"]
+            settings = RunSettings.from_dict(table["settings"])
+            return cls(
+                settings=settings,
+                folder=Path(folder),
+                leaderboard=None if table["leaderboard"] is None else Path(table["leaderboard"]),
+                problem=table["problem" if settings.only_search else "benchmark"],
+                source=Source.from_dict(table["predictor"]),
+                budgets=table["budgets"],
+                outcome=_read_outcome(table),
+                winners=[_read_winner(winner) for winner in table["winners"]],
+                validation=None
+                if plan is None
+                else ValidationPlan(**{key: value for key, value in plan.items() if key != "validated"}),
+                environment=table["environment"],
+                seconds=table["seconds"],
+                when=table["when"],
+            )
+        except InputError as error:
+            raise InputError(f"{path} is damaged: {error}") from error
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise damaged(path, error) from error
+
+    def population_file(self, budget: float) -> Path:
+        """The best schedules within a budget, in the release's format."""
+        return self.folder / (
+            POPULATION.format(self._part(budget)) if self.settings.only_search else f"population-{budget:.12g}.pth"
+        )
+
+    def schedule_file(self, budget: float) -> Path:
+        """The best schedule of a search without a benchmark, in the release's format."""
+        return self.folder / SCHEDULE.format(self._part(budget))
+
+    def _part(self, budget: float) -> str:
+        return "" if len(self.budgets) == 1 else f"-{budget:.12g}"
+
+    def _files(self, winner: Winner) -> dict[str, str]:
+        files = {"population": self.population_file(winner.budget).name}
+        if self.settings.only_search:
+            files["best_schedule"] = self.schedule_file(winner.budget).name
+        return files
+
+    def leaderboard_entries(self) -> Iterator[Entry]:
+        """One per budget and validation seed; none where nothing was validated."""
         for winner in self.winners:
-            if winner.measured is None:
-                continue
-            best = winner.best_baseline
-            for seed, score in zip(self.protocol.seeds, winner.measured.scores, strict=True):
-                values = (
-                    self.when,
-                    self.benchmark["name"],
-                    self.benchmark["data_hash"],
-                    self.settings.optimizer,
-                    self.settings.predictor,
-                    self.train_size,
-                    self.found.evaluations,
-                    self.settings.seed,
-                    f"{winner.budget:.12g}",
-                    compact(winner.schedule),
-                    winner.nfe,
-                    f"{winner.latency:.6g}",
-                    f"{winner.measured_latency:.6g}",
-                    self.environment["device"],
-                    seed,
-                    self.protocol.images,
-                    self.metric,
-                    f"{score:.8g}",
-                    "" if best is None else f"{best.mean:.8g}",
-                    self.environment["versions"]["omsdpm"],
-                )
-                yield dict(zip(COLUMNS, values, strict=True))
+            if winner.measured is not None and self.validation is not None:
+                for seed, score in zip(self.validation.seeds, winner.measured.scores, strict=True):
+                    yield Entry(self, winner, seed, score)
 
 
-def compact(schedule: Sequence[int] | NDArray[np.int64]) -> str:
-    """A schedule as text, image end first: ``"0 3 0 6"``.
+@dataclass(frozen=True)
+class Source:
+    """Where the predictor is from.
 
-    Spaces keep spreadsheets from reading it as a number or a date.
+    Attributes:
+        predictor: ``name[param=value,...]``, or the path of a given one.
+        train_size: schedules that it was fitted on; ``None`` for a given one.
+        ranking: its correlations on held-out splits.
+        sha256: of a given one's files.
     """
-    return " ".join(str(int(member)) for member in schedule)
+
+    predictor: str
+    train_size: int | None = None
+    ranking: Ranking | None = None
+    sha256: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        if self.ranking is None:
+            return {"path": self.predictor, "sha256": self.sha256}
+        ranking = {split: found.model_dump(mode="json") for split, found in self.ranking.items()}
+        return {"name": self.predictor, "train_size": self.train_size, "ranking": ranking}
+
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any]) -> Self:
+        """What :meth:`as_dict` wrote."""
+        if "path" in table:
+            return cls(table["path"], sha256=table["sha256"])
+        ranking = {split: Correlations(**found) for split, found in table["ranking"].items()}
+        return cls(table["name"], table["train_size"], ranking)
 
 
-def write_json(result: RunResult, path: Path) -> None:
-    """``result.json``; written after the other files, so that its presence means that all are there."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(result.as_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def write_pareto(found: Found, path: Path) -> None:
+def write_pareto(outcome: SearchOutcome, path: Path) -> None:
     """``pareto.csv``: the nondominated schedules of latency and predicted score."""
-    nfe = np.count_nonzero(found.front, axis=1)
-    rows = zip(found.front_latency, nfe, found.front_scores, found.front, strict=True)
+    nfe = np.count_nonzero(outcome.front, axis=1)
+    rows = zip(outcome.front_latency, nfe, outcome.front_scores, outcome.front, strict=True)
     header = ("latency_frozen_ms", "nfe", "predicted_score", "schedule")
     write_csv(path, header, ((f"{ms:.6g}", n, f"{score:.8g}", compact(row)) for ms, n, score, row in rows))
 
 
 def write_winners(result: RunResult, path: Path) -> None:
     """``winners.csv``: one row a budget; the metric's columns are empty without validation."""
-    metric = result.metric
+    metric = result.metric_name
     header = ["budget_ms", "latency_frozen_ms", "latency_measured_ms", "nfe", "predicted_score"]
     header += [f"{metric}_mean", f"{metric}_std"]
     for kind in KINDS:
@@ -158,24 +242,35 @@ def write_winners(result: RunResult, path: Path) -> None:
     write_csv(path, header, rows)
 
 
+def write_predicted_winners(result: RunResult, path: Path) -> None:
+    """``winners.csv`` of a search without a benchmark: one row a budget."""
+    header = ("budget_ms", "latency_frozen_ms", "nfe", "predicted_score", "schedule")
+    rows = (
+        (_text(winner.budget), _text(winner.latency), winner.nfe, _text(winner.predicted), compact(winner.schedule))
+        for winner in result.winners
+    )
+    write_csv(path, header, rows)
+
+
 def _winner(winner: Winner) -> dict[str, Any]:
+    measured = winner.measured
     return {
         "budget_ms": winner.budget,
-        "schedule": winner.schedule.tolist(),
+        "schedule": list(winner.schedule),
         "nfe": winner.nfe,
         "latency_frozen_ms": winner.latency,
         "latency_measured_ms": winner.measured_latency,
         "predicted_score": winner.predicted,
-        "scores": None if winner.measured is None else winner.measured.scores.tolist(),
-        "mean": None if winner.measured is None else winner.measured.mean,
-        "std": None if winner.measured is None else winner.measured.std,
+        "scores": None if measured is None else list(measured.scores),
+        "mean": None if measured is None else measured.mean,
+        "std": None if measured is None else measured.std,
         "gain_percent": winner.gain,
         "baselines": {
             kind: {
                 "name": scored.name,
-                "schedule": scored.schedule.tolist(),
+                "schedule": list(scored.schedule),
                 "latency_frozen_ms": scored.latency,
-                "scores": scored.scores.tolist(),
+                "scores": list(scored.scores),
                 "mean": scored.mean,
                 "std": scored.std,
             }
@@ -184,17 +279,50 @@ def _winner(winner: Winner) -> dict[str, Any]:
     }
 
 
+def _read_winner(table: Mapping[str, Any]) -> Winner:
+    """What :func:`_winner` wrote; means and gains are computed anew."""
+    schedule, latency = tuple(table["schedule"]), table["latency_frozen_ms"]
+    measured = None
+    if table["scores"] is not None:
+        measured = Scored(name="winner", schedule=schedule, latency=latency, scores=tuple(table["scores"]))
+    return Winner(
+        budget=table["budget_ms"],
+        schedule=schedule,
+        nfe=table["nfe"],
+        latency=latency,
+        predicted=table["predicted_score"],
+        measured=measured,
+        measured_latency=table["latency_measured_ms"],
+        baselines={
+            kind: Scored(
+                name=scored["name"],
+                schedule=tuple(scored["schedule"]),
+                latency=scored["latency_frozen_ms"],
+                scores=tuple(scored["scores"]),
+            )
+            for kind, scored in table["baselines"].items()
+        },
+    )
+
+
+def _read_outcome(table: Mapping[str, Any]) -> SearchOutcome:
+    front, winners = table["front"], table["winners"]
+    return SearchOutcome(
+        front=np.array([spread(point["schedule"]) for point in front], dtype=np.int64),
+        front_scores=np.array([point["predicted_score"] for point in front], dtype=float),
+        front_latency=np.array([point["latency_frozen_ms"] for point in front], dtype=float),
+        winners=np.array([winner["schedule"] for winner in winners], dtype=np.int64),
+        predicted=np.array([winner["predicted_score"] for winner in winners], dtype=float),
+        populations=[
+            np.array([spread(text) for text in population], dtype=np.int64) for population in table["populations"]
+        ],
+        evaluations=table["search"]["evaluations"],
+    )
+
+
 def _mean_std(scored: Scored | None) -> list[str]:
     return ["", ""] if scored is None else [_text(scored.mean), _text(scored.std)]
 
 
 def _text(value: float | None) -> str:
     return "" if value is None else f"{value:.8g}"
-
-
-def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A CSV file with a header, written atomically."""
-    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from omsdpm.errors import InputError
 from omsdpm.solvers import Schedules, ScheduleSpace
-from studies import SearchProblem, SearchResult, make_optimizer
+from studies import Optimizer, SearchProblem, SearchResult
 from studies.records.progress import Step
 
 if TYPE_CHECKING:
@@ -21,20 +21,16 @@ POPULATION = 40
 """Schedules that are kept for each budget, as many as the paper's search ends with."""
 
 
-class Target(Protocol):
-    """What a search needs to know of a problem; a benchmark has it."""
-
-    @property
-    def space(self) -> ScheduleSpace:
-        """The schedules to choose from."""
-
-    @property
-    def latency(self) -> Sequence[float]:
-        """Milliseconds a member."""
-
-
 @dataclass(frozen=True)
-class Found:
+class PricedSpace:
+    """The schedules to choose from, and what one evaluation of each member costs in ms."""
+
+    space: ScheduleSpace
+    latency: list[float]
+
+
+@dataclass(frozen=True, eq=False)
+class SearchOutcome:
     """What a search brought: the nondominated schedules, and the best of each budget.
 
     Attributes:
@@ -54,41 +50,38 @@ class Found:
     evaluations: int
 
 
-def check_evaluations(optimizer: str, evaluations: int, budgets: Sequence[float]) -> None:
+def check_evaluations(optimizer: Optimizer, name: str, evaluations: int, budgets: Sequence[float]) -> None:
     """Raises :class:`InputError` where a search of its own for each budget would get no evaluation."""
-    if not make_optimizer(optimizer).multi_objective and evaluations < len(budgets):
+    if not optimizer.multi_objective and evaluations < len(budgets):
         raise InputError(
-            f"{evaluations} evaluations: {optimizer} searches each of the {len(budgets)} budgets by itself, "
+            f"{evaluations} evaluations: {name} searches each of the {len(budgets)} budgets by itself, "
             f"so give at least {len(budgets)}"
         )
 
 
 def search(
-    name: str,
-    benchmark: Target,
+    optimizer: Optimizer,
+    priced: PricedSpace,
     predictor: Predictor,
     budgets: Sequence[float],
     *,
     evaluations: int,
     seed: int,
     progress: Step,
-) -> Found:
+) -> SearchOutcome:
     """Searches the best predicted schedule under each budget.
 
     A multi-objective optimizer approximates the front of score and latency in one run, up
     to the largest budget; others run once a budget and share the evaluations equally. A
     budget below everything that the one run met is then searched by itself, on top of
-    ``evaluations``; :attr:`Found.evaluations` counts what was spent.
+    ``evaluations``; :attr:`SearchOutcome.evaluations` counts what was spent.
     """
-    optimizer = make_optimizer(name)
     # One run's limit is the largest budget that it must serve.
     limits = [max(budgets)] if optimizer.multi_objective else list(budgets)
     share = evaluations // len(limits)
 
     def run(limit: float, allowance: int, before: int) -> SearchResult:
-        problem = SearchProblem(
-            space=benchmark.space, predictor=predictor, latency=list(benchmark.latency), budget=limit
-        )
+        problem = SearchProblem(space=priced.space, predictor=predictor, latency=priced.latency, budget=limit)
         return optimizer.run(
             problem, evaluations=allowance, seed=seed, progress=lambda done, _: progress(before + done, evaluations)
         )
@@ -106,7 +99,7 @@ def search(
     )
     best = [together.best_index(budget) for budget in budgets]
     front = together.front()
-    return Found(
+    return SearchOutcome(
         front=front.X,
         front_scores=front.scores,
         front_latency=front.latency,

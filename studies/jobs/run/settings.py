@@ -2,98 +2,148 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
+from pydantic import model_validator
 
-from omsdpm.dataset import ScheduleDataset
+from omsdpm.devices import DEVICES
 from omsdpm.errors import InputError
+from studies.jobs.settings import Settings, option
+from studies.jobs.solvers import solver_names
 
 if TYPE_CHECKING:
     from benchmarks import Benchmark
+    from omsdpm.dataset import ScheduleDataset
 
 MIN_TRAIN = 2
 """Fewest schedules that can be ranked."""
 
+BENCHMARK, SEARCH, VALIDATION, CHECKPOINT, RESULTS = (
+    "Problem", "Search", "Validation", "Search without a benchmark", "Results",
+)  # fmt: skip
+"""Topics of the options."""
 
-@dataclass(frozen=True)
-class Settings:
-    """All parameters of a run, as given; ``omsdpm-bench run`` has an option for each.
 
-    Attributes:
-        benchmark, optimizer, predictor: registered names.
-        budgets: latency budgets in ms; empty for the benchmark's own.
-        evaluations: schedules that the search may score, all budgets together.
-        seeds: how many seeds of fresh noise validate a winner.
-        seed: of the fit, the choice of training schedules and the search.
-        train_size: schedules to fit on, drawn from the training split; ``None`` for all.
-        validate_images: images a seed; ``None`` for as many as the baselines had.
-        device: where networks run, ``auto``, ``cpu`` or ``cuda``.
-        inception_weights: file with the weights for ``fid``; ``None`` downloads them once.
-        output: a new or empty folder; ``None`` for one below ``runs/``, named after the run.
-        leaderboard: the CSV that gets a row a budget and seed.
-        validate: sample the winners; without it no leaderboard row is written.
+class RunSettings(Settings):
+    """Fit a predictor, search schedules on it, and sample the winners for real.
+
+    With --predictor-checkpoint and --latency, only search: no benchmark is loaded and
+    nothing is sampled. The final population is for 'validate'.
+
+    A predictor or an optimizer takes parameters in brackets: --predictor 'lstm[updates=800]'.
     """
 
-    benchmark: str = "digits-ddim"
-    optimizer: str = "nsga2"
-    predictor: str = "lstm"
-    budgets: Sequence[float] = field(default=())
-    evaluations: int = 10_000
-    seeds: int = 3
-    seed: int = 0
-    train_size: int | None = None
-    validate_images: int | None = None
-    device: str = "auto"
-    inception_weights: Path | None = None
-    output: Path | None = None
-    leaderboard: Path = Path("leaderboard.csv")
-    validate: bool = True
+    words = ("run",)
 
-    def as_dict(self) -> dict[str, Any]:
-        """The parameters as JSON takes them."""
-        values = {**asdict(self), "budgets": list(self.budgets), "leaderboard": str(self.leaderboard)}
-        for key in ("output", "inception_weights"):
-            values[key] = None if values[key] is None else str(values[key])
-        return values
+    benchmark: Any = option("digits-ddim", metavar="NAME", topic=BENCHMARK, help="The problem; see 'list'.")
+    predictor: Any = option("lstm", metavar="NAME", topic=BENCHMARK, help="What the search is guided by; see 'list'.")
+    train_size: int | None = option(
+        None, topic=BENCHMARK, shown="the whole split", help="Schedules to fit the predictor on."
+    )
+    metric: str | None = option(
+        None, topic=BENCHMARK, shown="the benchmark's",
+        help="Parameters of the benchmark's metric, as 'fid[weights=PATH]'.",
+    )  # fmt: skip
+    optimizer: Any = option("nsga2", metavar="NAME", topic=SEARCH, help="How to search; see 'list'.")
+    budgets: tuple[float, ...] = option(
+        (), flags=("--budget",), metavar="MS", topic=SEARCH, shown="the benchmark's",
+        help="Latency budget in ms, repeatable.",
+    )  # fmt: skip
+    evaluations: int = option(
+        10_000, ge=1, topic=SEARCH, help="Schedules that the search may score with the predictor, all budgets together."
+    )
+    seed: int = option(0, ge=0, topic=SEARCH, help="Seed of fit and search.")
+    seeds: int = option(3, ge=1, topic=VALIDATION, help="Seeds of fresh noise that each winner is validated with.")
+    validate_images: int | None = option(
+        None, ge=2, topic=VALIDATION, shown="as the baselines", help="Images a seed that validate a winner."
+    )
+    validated: bool = option(
+        True, flags=("--no-validate",), topic=VALIDATION,
+        help="Sample nothing: predictions only, no leaderboard rows.",
+    )  # fmt: skip
+    device: str = option(
+        "auto", choices=lambda: DEVICES, topic=VALIDATION,
+        help="Where networks run; auto takes CUDA if there is one.",
+    )  # fmt: skip
+    predictor_checkpoint: Path | None = option(
+        None, topic=CHECKPOINT, help="A released predictor, or a folder of 'predictor fit'."
+    )
+    latency: Path | None = option(None, topic=CHECKPOINT, help="The members' latency table.")
+    solver: str | None = option(
+        None, choices=solver_names, topic=CHECKPOINT, shown="told by the checkpoint", help="The checkpoint's solver."
+    )
+    length: int | None = option(
+        None, ge=1, topic=CHECKPOINT, shown="CIFAR-10's", help="Slots, for a released checkpoint."
+    )
+    predictor_config: Path | None = option(None, topic=CHECKPOINT, help="A released checkpoint's YAML.")
+    output: Path | None = option(
+        None, repeats=False, topic=RESULTS, shown="runs/<benchmark>-<optimizer>-<predictor>-<time>",
+        help="New folder for the results.",
+    )  # fmt: skip
+    leaderboard: Path = option(
+        Path("leaderboard.csv"), file=True, repeats=False, topic=RESULTS,
+        help="CSV that gets a row per budget and seed.",
+    )  # fmt: skip
 
-    def command(self) -> str:
-        """The command line that repeats the run, in a folder of its own."""
-        words = ["omsdpm-bench", "run", "--benchmark", self.benchmark]
-        words += ["--optimizer", self.optimizer, "--predictor", self.predictor]
-        for budget in self.budgets:
-            words += ["--budget", f"{budget:.12g}"]
-        words += ["--evaluations", str(self.evaluations), "--seeds", str(self.seeds), "--seed", str(self.seed)]
-        if self.train_size is not None:
-            words += ["--train-size", str(self.train_size)]
-        if self.validate_images is not None:
-            words += ["--validate-images", str(self.validate_images)]
-        words += ["--device", self.device]
-        if self.inception_weights is not None:
-            words += ["--inception-weights", str(self.inception_weights)]
-        if not self.validate:
-            words.append("--no-validate")
-        return shlex.join(words)
+    @property
+    def only_search(self) -> bool:
+        """A search on a given predictor, without a benchmark."""
+        return self.predictor_checkpoint is not None
+
+    def applies(self, name: str) -> bool:
+        """Options of the other source of the predictor mean nothing."""
+        return name not in (ONLY_BENCHMARK if self.only_search else ONLY_CHECKPOINT)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        for name in self.model_fields_set:
+            if not self.applies(name) and self.only_search:
+                raise InputError(
+                    f"{self.flag(name)} with --predictor-checkpoint, which searches without a benchmark: give either"
+                )
+            if not self.applies(name) and getattr(self, name) is not None:
+                raise InputError(
+                    f"{self.flag(name)} is for a search without a benchmark: give --predictor-checkpoint too"
+                )
+        if self.only_search and self.latency is None:
+            raise InputError("--predictor-checkpoint searches without a benchmark: give --latency FILE too")
+        if self.only_search and not self.budgets:
+            raise InputError("a search without a benchmark has no budgets of its own: give --budget MS")
+        return self
 
 
-def resolve_budgets(benchmark: Benchmark, budgets: Sequence[float]) -> list[float]:
-    """The budgets of a run, rising and without repetition.
+ONLY_BENCHMARK = frozenset(
+    ("benchmark", "predictor", "train_size", "metric", "seeds", "validate_images", "validated", "device", "leaderboard")
+)
+"""Fields that mean nothing to a search without a benchmark."""
+
+ONLY_CHECKPOINT = frozenset(("predictor_checkpoint", "latency", "solver", "length", "predictor_config"))
+"""Fields that mean nothing with a benchmark."""
+
+
+def resolve_budgets(
+    budgets: Sequence[float], latency: Sequence[float], cheapest_schedule: str, hint: str = ""
+) -> list[float]:
+    """The budgets of a run, ms, rising and without repetition.
+
+    Args:
+        budgets: as given.
+        latency: ms a member.
+        cheapest_schedule: that schedule in words, for errors.
+        hint: what to give instead, for errors.
 
     Raises:
         InputError: a budget that is no positive number, or below the cheapest schedule.
     """
-    cheapest = min(benchmark.latency)  # every space has the schedules of a single evaluation
+    import numpy as np
+
+    cheapest = min(latency)  # every space has the schedules of a single evaluation
     for budget in budgets:
         if not np.isfinite(budget) or budget < cheapest:
-            raise InputError(
-                f"budget {budget:g} ms: the cheapest schedule of {benchmark.name} takes {cheapest:.4g} ms; "
-                f"its own budgets are {', '.join(f'{own:g}' for own in benchmark.budgets)} ms"
-            )
-    return sorted(set(budgets or benchmark.budgets))
+            raise InputError(f"budget {budget:g} ms: {cheapest_schedule} takes {cheapest:.4g} ms{hint and '; '}{hint}")
+    return sorted(set(budgets))
 
 
 def training_data(benchmark: Benchmark, train_size: int | None, seed: int) -> ScheduleDataset:
@@ -102,6 +152,8 @@ def training_data(benchmark: Benchmark, train_size: int | None, seed: int) -> Sc
     Raises:
         InputError: fewer than two, or more than there are.
     """
+    import numpy as np
+
     train = benchmark.dataset.subset("train")
     if train_size is None:
         return train

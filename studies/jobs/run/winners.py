@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from studies.jobs.run.search import Found
+from studies.jobs.run.search import PricedSpace, SearchOutcome
 from studies.records.progress import Step
+from studies.records.result import Record
 
 if TYPE_CHECKING:
     from benchmarks import Baseline, Benchmark
@@ -20,35 +22,33 @@ KINDS = ("single", "stitch")
 """The baselines that a user has without any search: one member, or two in a row."""
 
 
-@dataclass(frozen=True)
-class Scored:
-    """A schedule and the scores of its images, one a seed."""
+class Scored(Record):
+    """A schedule ``(L,)``, its latency in ms, and the scores of its images, one a seed."""
 
     name: str
-    schedule: NDArray[np.int64]
+    schedule: tuple[int, ...]
     latency: float
-    scores: NDArray[np.float64]
+    scores: tuple[float, ...]
 
     @property
     def mean(self) -> float:
         """Mean score over the seeds."""
-        return float(self.scores.mean())
+        return float(np.mean(self.scores))
 
     @property
     def std(self) -> float:
         """Sample standard deviation over the seeds; 0 for a single one."""
-        return float(self.scores.std(ddof=1)) if len(self.scores) > 1 else 0.0
+        return float(np.std(self.scores, ddof=1)) if len(self.scores) > 1 else 0.0
 
 
-@dataclass(frozen=True)
-class Winner:
+class Winner(Record):
     """The best predicted schedule under one budget.
 
     Attributes:
         budget: ms.
         schedule: ``(L,)``.
         nfe: its network evaluations.
-        latency: ms by the benchmark's frozen table.
+        latency: ms by the frozen table.
         predicted: the predictor's score, which is no measurement.
         measured: its scores, ``None`` if nothing was sampled.
         measured_latency: ms on this device, with ``measured``.
@@ -56,13 +56,13 @@ class Winner:
     """
 
     budget: float
-    schedule: NDArray[np.int64]
+    schedule: tuple[int, ...]
     nfe: int
     latency: float
     predicted: float
-    measured: Scored | None
-    measured_latency: float | None
-    baselines: dict[str, Scored]
+    measured: Scored | None = None
+    measured_latency: float | None = None
+    baselines: dict[str, Scored] = Field(default_factory=dict)
 
     @property
     def best_baseline(self) -> Scored | None:
@@ -78,13 +78,12 @@ class Winner:
         return 100 * (best.mean - self.measured.mean) / best.mean
 
 
-@dataclass(frozen=True)
-class Protocol:
-    """How scores were measured: images a seed, and the seeds of the noise.
+class ValidationPlan(Record):
+    """How winners and baselines are scored: images a seed, and the seeds of the noise.
 
     Attributes:
         baselines_again: the baselines' stored scores were made otherwise, so the best of
-            them were sampled again; a Fréchet distance depends on the number of images.
+            them are sampled again; a Fréchet distance depends on the number of images.
     """
 
     images: int
@@ -92,95 +91,98 @@ class Protocol:
     baselines_again: bool = False
 
 
-@dataclass(frozen=True)
-class Validated:
-    """The winners of a run, a small batch of images of each, and how they were scored."""
+@dataclass(frozen=True, eq=False)
+class SampledWinners:
+    """The winners of a run, and a small batch of images ``(n, C, H, W)`` of each."""
 
     winners: list[Winner]
     images: list[NDArray[np.float32]]
-    protocol: Protocol
 
 
-def protocol(benchmark: Benchmark, images: int | None, seeds: int) -> Protocol:
-    """The protocol of a run: the stored one's noise as far as it goes, then new seeds."""
+def validation_plan(benchmark: Benchmark, images: int | None, seeds: int) -> ValidationPlan:
+    """The plan of a run: the stored scores' noise as far as it goes, then new seeds."""
     stored_images, stored_seeds = benchmark.validation
     # New seeds follow the stored ones; the dataset's own noise would not be fresh.
     new = (seed for seed in count(max(stored_seeds, default=-1) + 1) if seed != benchmark.measurement.seed)
     chosen = (*stored_seeds[:seeds], *islice(new, max(0, seeds - len(stored_seeds))))
     images = stored_images if images is None else images
     again = images != stored_images or not set(chosen) <= set(stored_seeds)
-    return Protocol(images, chosen, again)
+    return ValidationPlan(images=images, seeds=chosen, baselines_again=again)
 
 
-def predicted_only(benchmark: Benchmark, found: Found, budgets: Sequence[float]) -> list[Winner]:
+def predicted_only(benchmark: Benchmark, outcome: SearchOutcome, budgets: Sequence[float]) -> list[Winner]:
     """The winners without sampling anything; the baselines have their stored scores."""
-    stored = _best_baselines(benchmark, budgets)
-    return _winners(benchmark, found, budgets, lambda row: (None, None), [_stored(found) for found in stored])
+    stored = [_stored(choice) for choice in _best_baselines(benchmark, budgets)]
+    priced = PricedSpace(benchmark.space, list(benchmark.latency))
+    return [
+        winner.model_copy(update={"baselines": baselines})
+        for winner, baselines in zip(best_predicted(priced, outcome, budgets), stored, strict=True)
+    ]
+
+
+def best_predicted(priced: PricedSpace, outcome: SearchOutcome, budgets: Sequence[float]) -> list[Winner]:
+    """The winners of a search, which nothing has measured."""
+    latency = priced.space.latency(outcome.winners, priced.latency)
+    nfe = priced.space.nfe(outcome.winners)
+    return [
+        Winner(
+            budget=budget,
+            schedule=tuple(outcome.winners[row].tolist()),
+            nfe=int(nfe[row]),
+            latency=float(latency[row]),
+            predicted=float(outcome.predicted[row]),
+        )
+        for row, budget in enumerate(budgets)
+    ]
 
 
 def validate(
     benchmark: Benchmark,
-    found: Found,
+    outcome: SearchOutcome,
     budgets: Sequence[float],
-    how: Protocol,
+    plan: ValidationPlan,
     *,
     device: str,
     progress: Step,
-) -> Validated:
+) -> SampledWinners:
     """Samples the winners, and the best baselines where their stored scores do not compare."""
     best = _best_baselines(benchmark, budgets)
-    schedules = [np.asarray(row) for row in found.winners]
-    if how.baselines_again:
+    schedules = [np.asarray(row) for row in outcome.winners]
+    if plan.baselines_again:
         schedules += [np.asarray(baseline.schedule) for choice in best for baseline in choice.values()]
     # Two budgets may share a winner or a baseline: every schedule is sampled once.
     unique, row_of = np.unique(benchmark.space.canonical(np.array(schedules)), axis=0, return_inverse=True)
     row_of = row_of.reshape(-1)
-    measured = benchmark.validate(unique, images=how.images, seeds=how.seeds, device=device, progress=progress)
-
-    def of_winner(row: int) -> tuple[NDArray[np.float64], float]:
-        return np.asarray(measured.scores[row_of[row]]), float(measured.latency_ms[row_of[row]])
-
-    if how.baselines_again:
-        rows = iter(row_of[len(found.winners) :])
+    measured = benchmark.validate(unique, images=plan.images, seeds=plan.seeds, device=device, progress=progress)
+    if plan.baselines_again:
+        rows = iter(row_of[len(outcome.winners) :])
         baselines = [
             {kind: _scored(baseline, np.asarray(measured.scores[next(rows)])) for kind, baseline in choice.items()}
             for choice in best
         ]
     else:
         _, stored_seeds = benchmark.validation
-        columns = [stored_seeds.index(seed) for seed in how.seeds]
+        columns = [stored_seeds.index(seed) for seed in plan.seeds]
         baselines = [_stored(choice, columns) for choice in best]
-    winners = _winners(benchmark, found, budgets, of_winner, baselines)
-    images = [np.asarray(measured.images[row]) for row in row_of[: len(found.winners)]]
-    return Validated(winners, images, how)
-
-
-def _winners(
-    benchmark: Benchmark,
-    found: Found,
-    budgets: Sequence[float],
-    measured: Callable[[int], tuple[NDArray[np.float64] | None, float | None]],
-    baselines: Sequence[dict[str, Scored]],
-) -> list[Winner]:
-    latency = benchmark.space.latency(found.winners, list(benchmark.latency))
-    nfe = benchmark.space.nfe(found.winners)
-    winners = []
-    for row, budget in enumerate(budgets):
-        schedule = np.asarray(found.winners[row])
-        scores, ms = measured(row)
-        winners.append(
-            Winner(
-                budget=budget,
-                schedule=schedule,
-                nfe=int(nfe[row]),
-                latency=float(latency[row]),
-                predicted=float(found.predicted[row]),
-                measured=None if scores is None else Scored("winner", schedule, float(latency[row]), scores),
-                measured_latency=ms,
-                baselines=baselines[row],
-            )
+    priced = PricedSpace(benchmark.space, list(benchmark.latency))
+    winners = [
+        winner.model_copy(
+            update={
+                "measured": Scored(
+                    name="winner",
+                    schedule=winner.schedule,
+                    latency=winner.latency,
+                    scores=tuple(np.asarray(measured.scores[row]).tolist()),
+                ),
+                "measured_latency": float(measured.latency_ms[row]),
+                "baselines": choice,
+            }
         )
-    return winners
+        for winner, row, choice in zip(
+            best_predicted(priced, outcome, budgets), row_of[: len(budgets)], baselines, strict=True
+        )
+    ]
+    return SampledWinners(winners, [np.asarray(measured.images[row]) for row in row_of[: len(budgets)]])
 
 
 def _best_baselines(benchmark: Benchmark, budgets: Sequence[float]) -> list[dict[str, Baseline]]:
@@ -203,4 +205,9 @@ def _stored(choice: dict[str, Baseline], columns: list[int] | None = None) -> di
 
 
 def _scored(baseline: Baseline, scores: NDArray[np.float64]) -> Scored:
-    return Scored(baseline.name, np.asarray(baseline.schedule), float(baseline.latency), scores)
+    return Scored(
+        name=baseline.name,
+        schedule=tuple(np.asarray(baseline.schedule).tolist()),
+        latency=float(baseline.latency),
+        scores=tuple(np.asarray(scores).tolist()),
+    )

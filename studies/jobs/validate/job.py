@@ -2,132 +2,129 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from omsdpm.files import replacing
+from omsdpm.devices import resolve_device
+from omsdpm.errors import InputError
+from omsdpm.plugins import Named
+from omsdpm.released import infer_solver, read_schedules
 from omsdpm.sampling import Count
-from omsdpm.solvers import Schedules
+from omsdpm.scoring.measurement import usual_metric
+from omsdpm.solvers import make_space
+from omsdpm.zoo.opening import open_zoo
+from studies.jobs.naming import benchmark_of
+from studies.jobs.sampling import Scorer, check_reference, metric_of, open_sampler
+from studies.jobs.validate.result import ScoredSchedule, ValidateResult
+from studies.jobs.validate.settings import ValidateSettings
 from studies.records.environment import environment
-from studies.records.progress import Reporter
+from studies.records.progress import SILENT, Reporter
 
 if TYPE_CHECKING:
-    from omsdpm.fid import Statistics
-    from omsdpm.scoring.features import FeatureNetwork
-    from omsdpm.scoring.sampler import Sampler
-
-FORMAT = 1
-"""Version of the JSON file."""
+    from benchmarks import Benchmark
+    from omsdpm.zoo import ModelZoo
 
 
-@dataclass(frozen=True)
-class Rounds:
-    """Images a schedule, images of the best (0 for no second round), and the first round's seed."""
-
-    images: int
-    final_images: int
-    seed: int
-
-
-@dataclass(frozen=True)
-class Validated:
-    """Scores of a population.
-
-    Attributes:
-        X: ``(n, L)`` as given.
-        rounds: how they were scored.
-        scores: ``(n,)`` of the first round.
-        final: the best one's, from fresh noise; ``None`` without a second round.
-        nfe: ``(n,)``.
-        latency: ``(n,)`` ms by the zoo's table, ``None`` where it has none.
-        evaluations, one_by_one: network evaluations of a batch that the first round took, and
-            that it would have taken without shared beginnings.
-    """
-
-    X: Schedules
-    rounds: Rounds
-    scores: NDArray[np.float64]
-    final: float | None
-    nfe: NDArray[np.int64]
-    latency: NDArray[np.float64] | None
-    evaluations: int
-    one_by_one: int
-
-    @property
-    def order(self) -> list[int]:
-        """The rows, lowest score first."""
-        rows: list[int] = np.argsort(self.scores, kind="stable").tolist()
-        return rows
-
-    @property
-    def best(self) -> int:
-        """The row of the lowest score."""
-        return self.order[0]
-
-
-def validate_population(
-    sampler: Sampler,
-    X: Schedules,
-    rounds: Rounds,
-    *,
-    network: FeatureNetwork,
-    reference: Statistics,
-    reporter: Reporter,
-) -> Validated:
-    """Scores ``(n, L)`` schedules from common noise, and the best of them again from fresh noise.
+def validate(settings: ValidateSettings, reporter: Reporter = SILENT) -> ValidateResult:
+    """Scores the first schedules of a population from common noise, and the best of them again from fresh noise.
 
     Raises:
-        InputError: schedules that are not valid, or less fixed noise than images.
+        InputError: something in ``settings`` cannot be used; told before anything is sampled.
     """
-    space, zoo, count = sampler.space, sampler.zoo, Count()
-    with reporter.part(f"Sampling {len(X)} schedules, {rounds.images} images each") as step:
-        scores = sampler.score(
-            X, rounds.images, seed=rounds.seed, network=network, reference=reference, progress=step, count=count
-        )
-    final = None
-    if rounds.final_images:
-        best = X[[int(scores.argmin())]]
-        with reporter.part(f"Sampling the best again, {rounds.final_images} images") as step:
-            (final,) = sampler.score(
-                best, rounds.final_images, seed=rounds.seed + 1, network=network, reference=reference, progress=step
-            ).tolist()
+    benchmark = None if settings.benchmark is None else _checked(benchmark_of(settings.benchmark), settings)
+    device = resolve_device(settings.device)
+    X = read_schedules(settings.population)[: settings.top]
+    ground = _of_zoo(settings, device) if benchmark is None else _of_benchmark(benchmark, settings, device)
+    solver = ground.solver
+    if solver is None:
+        solver = infer_solver(X)
+        reporter.note(f"solver: {solver}, by the schedules' slots; --solver says otherwise")
+    check_reference(ground.metric, ground.stats)
+    zoo = ground.zoo
+    space = make_space(solver, len(zoo.members), X.shape[1])
+    try:
+        X = space.check(X)
+    except InputError as error:
+        raise InputError(f"{settings.population}: {error}") from error
+    sampler = open_sampler(settings.model_copy(update={"spacing": ground.spacing}), zoo, space)
+    sampler.check(X, max(settings.num_images, settings.final_images))
+    scorer = Scorer(ground.metric, ground.stats, zoo)
+    count = Count()
+    with reporter.part(f"Sampling {len(X)} schedules, {settings.num_images} images each") as step:
+        scores = scorer.score(sampler, X, settings.num_images, seed=settings.seed, progress=step, count=count)
+    nfe = space.nfe(X)
     latency = None if zoo.latency_card is None else space.latency(X, zoo.latency)
-    return Validated(X, rounds, scores, final, space.nfe(X), latency, count.evaluations, count.one_by_one)
+    schedules = tuple(
+        ScoredSchedule(
+            row=row,
+            schedule=tuple(x.tolist()),
+            nfe=int(nfe[row]),
+            latency_ms=None if latency is None else float(latency[row]),
+            score=float(scores[row]),
+            images=settings.num_images,
+            seed=settings.seed,
+        )
+        for row, x in enumerate(X)
+    )
+    best = min(schedules, key=lambda scored: scored.score)
+    if settings.final_images:
+        images, seed = settings.final_images, settings.seed + 1
+        with reporter.part(f"Sampling the best again, {images} images") as step:
+            (score,) = scorer.score(sampler, X[[best.row]], images, seed=seed, progress=step).tolist()
+        best = best.model_copy(update={"score": score, "images": images, "seed": seed})
+    result = ValidateResult(
+        settings=settings,
+        metric=ground.metric,
+        solver=solver,
+        schedules=schedules,
+        best=best,
+        evaluations=count.evaluations,
+        one_by_one=count.one_by_one,
+        environment=environment(device),
+    )
+    if settings.output is not None:
+        result.write(settings.output)
+    return result
 
 
-def write_validation(result: Validated, metric: str, facts: Mapping[str, Any], device: str, path: Path) -> None:
-    """Writes the scores as JSON: ``schedules`` in the population's order, and ``best``."""
-    best = result.best
-    rows = [
-        {
-            "row": row,
-            "schedule": x.tolist(),
-            "nfe": int(result.nfe[row]),
-            "latency_ms": None if result.latency is None else float(result.latency[row]),
-            "score": float(result.scores[row]),
-        }
-        for row, x in enumerate(result.X)
-    ]
-    table = {
-        "format": FORMAT,
-        "metric": metric,
-        **facts,
-        "images": result.rounds.images,
-        "seed": result.rounds.seed,
-        "schedules": rows,
-        "best": {
-            **rows[best],
-            "images": result.rounds.final_images or result.rounds.images,
-            "seed": result.rounds.seed + (result.final is not None),
-            "score": float(result.scores[best]) if result.final is None else result.final,
-        },
-        "environment": environment(device),
-    }
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(table, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+@dataclass(frozen=True)
+class _Ground:
+    """What a population is sampled on; ``solver`` is ``None`` where the schedules are to tell it."""
+
+    zoo: ModelZoo
+    solver: str | None
+    spacing: str
+    metric: str
+    stats: str | None
+
+
+def _of_zoo(settings: ValidateSettings, device: str) -> _Ground:
+    assert settings.zoo is not None  # ValidateSettings has seen to it
+    zoo = open_zoo(settings.zoo, device, settings.latency)
+    metric = settings.metric or usual_metric(zoo.shape, settings.stats)
+    return _Ground(zoo, settings.solver, settings.spacing, metric, settings.stats)
+
+
+def _of_benchmark(benchmark: Benchmark, settings: ValidateSettings, device: str) -> _Ground:
+    m = benchmark.measurement
+    metric = settings.metric or metric_of(m)
+    return _Ground(benchmark.zoo(device), m.solver, m.spacing, metric, settings.stats or m.reference)
+
+
+def _checked(benchmark: Benchmark, settings: ValidateSettings) -> Benchmark:
+    """The benchmark, with the metric's parameters that were given.
+
+    Raises:
+        InputError: an option that says something else than the benchmark, or the dataset's own noise.
+    """
+    m, name = benchmark.measurement, benchmark.name
+    if settings.solver not in (None, m.solver):
+        raise InputError(f"--solver {settings.solver}: benchmark {name} has {m.solver}; leave --solver out")
+    if settings.metric is not None:
+        if Named.parse(settings.metric).name != Named.parse(m.metric).name:
+            raise InputError(f"--metric {settings.metric}: benchmark {name} has {m.metric}; leave --metric out")
+        benchmark = benchmark.with_metric(settings.metric)
+    used = (settings.seed, settings.seed + 1) if settings.final_images else (settings.seed,)
+    if settings.noise is None and m.seed in used:
+        raise InputError(f"seed {m.seed} is the noise of benchmark {name}'s dataset: give another --seed")
+    return benchmark

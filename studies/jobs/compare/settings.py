@@ -1,0 +1,40 @@
+"""What a comparison of predictors is asked to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from studies.jobs.settings import Settings, option
+
+
+class CompareSettings(Settings):
+    """Fit predictors on few and many labels, and judge all by one protocol.
+
+    For seed s, a predictor gets the first N schedules of a permutation of the train split,
+    drawn from s, and nothing else: one that wants validation labels holds back some of
+    these. Test and elite schedules are only predicted.
+
+    predictors.csv gets a row for each benchmark, predictor, train size and seed as soon as
+    it is known: Kendall's tau and Spearman's rho on test, tau on elite, precision among the
+    best 1 and 5 % of test, regret of the schedule predicted best within each budget (over
+    the whole space where all of it is measured, else over test and elite), seconds to fit,
+    predictions per second, and how much of test the 50 and 90 % intervals hold.
+
+    Rows that are there already are skipped, so a run that was stopped goes on where it was.
+    Several runs may write to one folder at once.
+    """
+
+    words = ("predictor", "compare")
+
+    benchmark: Any = option("digits-ddim", metavar="NAME", help="Whose schedules; see 'list'.")
+    predictors: tuple[Any, ...] = option(
+        (), flags=("--predictor",), separator=",", metavar="NAME,...", shown="all",
+        help="Predictors to compare, as 'gp,lstm[updates=800]'; see 'list'.",
+    )  # fmt: skip
+    train_sizes: tuple[int, ...] = option(
+        (), separator=",", metavar="N,...", shown="50,100,200,400,800,1600, as far as there are so many",
+        help="Schedules to fit on.",
+    )  # fmt: skip
+    seeds: int = option(5, ge=1, help="How many, from 0.")
+    output: Path = option(help="Folder; what it has is continued.")

@@ -1,0 +1,42 @@
+"""What a dataset will cost."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from studies.jobs.estimate.settings import EstimateSettings
+from studies.records.result import Record, Result
+
+
+class RoundCost(Record):
+    """The cost of one round; see :class:`omsdpm.dataset.estimate.Estimate`."""
+
+    name: str
+    schedules: int
+    one_by_one: int
+    evaluations: int
+    seconds_one_by_one: float
+    seconds: float
+
+
+class EstimateResult(Result):
+    """The cost of each round and of all.
+
+    Attributes:
+        rounds: in the file's order.
+        total: all of them together.
+        images: a schedule.
+        device, threads: what the times are for.
+        devices: how many of these meet the deadline; ``None`` without one.
+    """
+
+    KIND: ClassVar[str] = "estimate"
+    FORMAT: ClassVar[int] = 1
+
+    settings: EstimateSettings
+    rounds: tuple[RoundCost, ...]
+    total: RoundCost
+    images: int
+    device: str
+    threads: str
+    devices: int | None

@@ -1,0 +1,100 @@
+"""Sampling one schedule: images to PNG files, to a score, or both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omsdpm.devices import resolve_device
+from omsdpm.errors import InputError
+from omsdpm.files import writable_folder
+from omsdpm.images import to_uint8
+from omsdpm.released import infer_solver, read_schedules
+from omsdpm.solvers import Schedules, make_space
+from omsdpm.zoo.opening import open_zoo
+from studies.jobs.sample.result import SampleResult
+from studies.jobs.sample.settings import SampleSettings
+from studies.jobs.sampling import Scorer, open_sampler
+from studies.records.environment import environment
+from studies.records.progress import SILENT, Reporter, Step
+
+if TYPE_CHECKING:
+    from omsdpm.scoring.sampler import Sampler
+
+
+def sample(settings: SampleSettings, reporter: Reporter = SILENT) -> SampleResult:
+    """Samples images with one schedule; scores them and writes them as the settings say.
+
+    Raises:
+        InputError: something in ``settings`` cannot be used; told before anything is sampled.
+    """
+    x = _one(settings.schedule, settings.row)
+    device = resolve_device(settings.device)
+    solver = settings.solver
+    if solver is None:
+        solver = infer_solver(x[None])
+        reporter.note(f"solver: {solver}, by the schedule's slots; --solver says otherwise")
+    zoo = open_zoo(settings.zoo, device)
+    space = make_space(solver, len(zoo.members), len(x))
+    try:
+        space.check(x)
+    except InputError as error:
+        raise InputError(f"{settings.schedule}: {error}") from error
+    sampler = open_sampler(settings, zoo, space, settings.eta)
+    sampler.check(x[None], settings.num_images)
+    folder, metric = settings.images, settings.scored_with
+    if folder is not None:
+        writable_folder(folder)
+    scorer = None if metric is None else Scorer(metric, settings.stats, zoo)
+    nfe = int(space.nfe(x)[0])
+    score: float | None = None
+    with reporter.part(f"Sampling {settings.num_images} images of {nfe} evaluations") as step:
+        if scorer is not None:
+            (score,) = scorer.score(
+                sampler, x[None], settings.num_images, seed=settings.seed, progress=step,
+                keep=None if folder is None else lambda _, first, x_0: write_images(folder, first, x_0),
+            ).tolist()  # fmt: skip
+        elif folder is not None:
+            _write_all(sampler, x, settings.num_images, settings.seed, folder, step)
+    result = SampleResult(
+        settings=settings,
+        metric=metric,
+        score=score,
+        images=settings.num_images,
+        schedule=tuple(x.tolist()),
+        solver=solver,
+        nfe=nfe,
+        latency_ms=None if zoo.latency_card is None else float(space.latency(x, zoo.latency)[0]),
+        environment=environment(device),
+    )
+    if settings.output is not None:
+        result.write(settings.output)
+    return result
+
+
+def write_images(folder: Path, first: int, x_0: Any) -> None:
+    """Writes ``x_0 (b, C, H, W)`` as ``000000.png``, numbered from ``first``."""
+    from PIL import Image
+
+    for number, pixels in enumerate(to_uint8(x_0.float().cpu().numpy()), start=first):
+        Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(folder / f"{number:06d}.png")
+
+
+def _one(path: Path, row: int | None) -> Schedules:
+    """The schedule ``(L,)`` to sample."""
+    X = read_schedules(path)
+    if row is None and len(X) > 1:
+        raise InputError(
+            f"{path} holds {len(X)} schedules: choose one with --row, or compare them with `omsdpm-bench validate`"
+        )
+    if row is not None and row >= len(X):
+        raise InputError(f"--row {row}: {path} holds {len(X)} schedules, numbered from 0")
+    return X[row or 0]
+
+
+def _write_all(sampler: Sampler, x: Schedules, images: int, seed: int, folder: Path, step: Step) -> None:
+    done = 0
+    for _, first, x_0 in sampler.batches(x[None], images, seed):
+        write_images(folder, first, x_0)
+        done += len(x_0)
+        step(done, images)

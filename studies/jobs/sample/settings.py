@@ -1,0 +1,62 @@
+"""What sampling one schedule is asked to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import model_validator
+
+from omsdpm.errors import InputError
+from omsdpm.plugins import Named
+from studies.jobs.sampling import SAMPLING, SCORE, SamplingSettings, check_reference
+from studies.jobs.settings import option
+from studies.jobs.solvers import solver_names
+
+SCHEDULE = "Schedule and zoo"
+"""Topic of the options."""
+
+
+class SampleSettings(SamplingSettings):
+    """Sample images with one schedule, and score them.
+
+    Features are taken from each batch of images as it is sampled; images are written
+    only where --images says so.
+    """
+
+    words = ("sample",)
+
+    zoo: Path = option(topic=SCHEDULE, help="Folder of a zoo, ours or released.")
+    schedule: Path = option(topic=SCHEDULE, help="The release's .pth, searched or not.")
+    row: int | None = option(None, ge=0, topic=SCHEDULE, help="Which schedule of a FILE with several, from 0.")
+    solver: str | None = option(
+        None, choices=solver_names, topic=SCHEDULE, shown="told by the schedule's slots",
+        help="What steps from one time to the next.",
+    )  # fmt: skip
+    num_images: int = option(50_000, ge=1, flags=("-n", "--num-images"), topic=SAMPLING, help="Images to sample.")
+    eta: float = option(0.0, ge=0, le=1, topic=SAMPLING, help="DDIM: 0 deterministic, 1 ancestral.")
+    seed: int = option(0, ge=0, topic=SAMPLING, help="Of all noise that is drawn.")
+    images: Path | None = option(None, topic=SAMPLING, help="Folder for the images as PNG.")
+    fid: bool = option(False, topic=SCORE, help="Score the images; short for --metric fid.")
+    output: Path | None = option(None, file=True, topic=SCORE, help="JSON file for the score.")
+
+    @property
+    def scored_with(self) -> str | None:
+        """The metric that is asked for; ``None`` for no score."""
+        return "fid" if self.fid and self.metric is None else self.metric
+
+    @model_validator(mode="after")
+    def _something_to_do(self) -> Self:
+        if self.fid and self.metric is not None and Named.parse(self.metric).name != "fid":
+            raise InputError(f"--fid and --metric {self.metric}: give one of them")
+        metric = self.scored_with
+        if metric is None and self.stats is not None:
+            raise InputError("--stats without a score: give --fid or --metric too")
+        check_reference(metric, self.stats)
+        if metric is None and self.images is None:
+            raise InputError(
+                "nothing to do with the images: give --fid or --metric to score them, --images to write them"
+            )
+        if self.output is not None and metric is None:
+            raise InputError(f"--output {self.output} is for the score: give --fid or --metric too")
+        return self

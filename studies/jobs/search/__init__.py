@@ -1,1 +1,0 @@
-"""A search without a benchmark."""
