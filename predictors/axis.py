@@ -54,13 +54,22 @@ def slot_timesteps(space: ScheduleSpace) -> Ints:
     raise InputError(f"no time axis for {space}: predictors know DDIM, multistep and DPM-Solver spaces")
 
 
+def slot_lambdas(space: ScheduleSpace, noise: Noise) -> Array:
+    """``(L,)``, falling: ``lambda`` of the slots; one of pure noise gets a slot's room before the others."""
+    lambdas = noise.lam(noise.time(slot_timesteps(space)))
+    finite = lambdas[np.isfinite(lambdas)]
+    if not len(finite):
+        return np.zeros_like(lambdas)
+    room = (finite.max() - finite.min()) / max(len(finite) - 1, 1)
+    return np.where(np.isfinite(lambdas), lambdas, finite.min() - room)
+
+
 def steps_of(X: Ints, space: ScheduleSpace, noise: Noise) -> Steps:
     """The evaluations of canonical schedules ``(n, L)``."""
     if isinstance(space, DPMSolverSpace):
         position, order = _solver_positions(X, space, noise)
     else:
-        alpha_bar = noise.alpha_bar(slot_timesteps(space))
-        lambdas = lambda_of(0.5 * np.log(alpha_bar))  # (L,), falling
+        lambdas = slot_lambdas(space, noise)
         span = max(lambdas[0] - lambdas[-1], 1e-9)
         # The step after the last slot goes to the image, beyond every slot; it gets one slot's room.
         slots = (lambdas - lambdas[-1]) / span * (1 - 1 / space.length)

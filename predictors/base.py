@@ -17,9 +17,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from omsdpm.errors import InputError
-from omsdpm.noise import DiscreteVP, LinearVP, Noise
-from omsdpm.solvers import DPMSolverSpace, ScheduleSpace
+from omsdpm.noise import DiscreteVP, Noise
+from omsdpm.solvers import ScheduleSpace, space_from_table
 from predictors import folder as _folder
+from predictors.registry import registered_name
 from predictors.targets import TargetScale
 
 Array = NDArray[np.float64]
@@ -174,9 +175,9 @@ class Predictor(RegressorMixin, BaseEstimator):
             _folder.write_header(
                 new,
                 {
-                    "class": self._class_name(),
-                    "space": _folder.space_to_json(space),
-                    "noise": _folder.noise_to_json(noise),
+                    "predictor": registered_name(type(self)),
+                    "space": space.table(),
+                    "noise": None if noise is None else noise.table(),
                     "parameters": parameters,
                     "target": asdict(self.target_),
                     "learned": values,
@@ -195,12 +196,12 @@ class Predictor(RegressorMixin, BaseEstimator):
 
             return load_predictor(folder)
         header = _folder.read_header(folder)
-        if header["class"] != cls._class_name():
-            raise InputError(f"{folder} holds a predictor of class {header['class']}, not {cls._class_name()}")
+        if header["predictor"] != (name := registered_name(cls)):
+            raise InputError(f"{folder} holds the predictor {header['predictor']!r}, not {name!r}")
         arrays = _folder.read_arrays(folder)
         try:
             predictor = cls(
-                space=_folder.space_from_json(header["space"]),
+                space=space_from_table(header["space"]),
                 noise=_folder.noise_from_json(header["noise"]),
                 **header["parameters"],
             )
@@ -210,10 +211,6 @@ class Predictor(RegressorMixin, BaseEstimator):
             damage = f"{Path(folder) / _folder.HEADER} does not describe a {cls.__name__}: {error}"
             raise InputError(f"{damage}; save the predictor again") from error
         return predictor
-
-    @classmethod
-    def _class_name(cls) -> str:
-        return f"{cls.__module__}:{cls.__qualname__}"
 
     # -- shared parts ----------------------------------------------------------------
 
@@ -233,7 +230,7 @@ class Predictor(RegressorMixin, BaseEstimator):
         """The noise schedule given, or the usual one of the space's solver."""
         if self.noise is not None:
             return self.noise
-        return LinearVP() if isinstance(self._space, DPMSolverSpace) else DiscreteVP.linear()
+        return self._space.solver_noise(DiscreteVP.linear())
 
     def _seed(self) -> int:
         """A seed drawn from ``random_state``, for libraries that take an integer."""

@@ -11,7 +11,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omsdpm.errors import InputError
-from omsdpm.noise import DiscreteVP, LinearVP, Noise
-from omsdpm.solvers import ScheduleSpace, make_space
+from omsdpm.noise import DiscreteVP, LinearVP, Noise, make_noise
 
 HEADER = "predictor.json"
 ARRAYS = "arrays.safetensors"
-FORMAT = 1
+FORMAT = 2
+"""Saved under the registered name; 1 had the class instead, and is read."""
 
 
 @contextmanager
@@ -75,8 +74,17 @@ def read_header(folder: str | os.PathLike[str]) -> dict[str, Any]:
         raise InputError(f"no predictor in {folder}: {HEADER} cannot be read ({error.strerror})") from error
     except ValueError as error:
         raise InputError(f"{path} is damaged: {error}; save the predictor again") from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT or "class" not in header:
-        raise InputError(f"{path} is not a predictor of format {FORMAT}; save the predictor again")
+    if not isinstance(header, dict) or not isinstance(header.get("format"), int):
+        raise InputError(f"{path} is not a predictor; save the predictor again")
+    if header["format"] > FORMAT:
+        raise InputError(
+            f"{path} has format {header['format']}, this version reads up to {FORMAT}: update omsdpm, or fit again"
+        )
+    if header["format"] == 1 and isinstance(header.get("class"), str):
+        # Classes had the name of their module then: predictors.lstm_paper:LSTMPaperPredictor.
+        header["predictor"] = header["class"].partition(":")[0].rpartition(".")[2].replace("_", "-")
+    if not isinstance(header.get("predictor"), str):
+        raise InputError(f"{path} does not name its predictor; save the predictor again")
     return header
 
 
@@ -103,37 +111,20 @@ def read_arrays(folder: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
         raise InputError(f"{path} cannot be read: {error}; save the predictor again") from error
 
 
-def space_to_json(space: ScheduleSpace) -> dict[str, Any]:
-    """What :func:`space_from_json` needs to make ``space`` again."""
-    return {"solver": space.solver, "num_models": space.num_models, "length": space.length}
-
-
-def space_from_json(data: Mapping[str, Any]) -> ScheduleSpace:
-    """The space that :func:`space_to_json` described."""
-    return make_space(data["solver"], data["num_models"], data["length"])
-
-
-def noise_to_json(noise: Noise | None) -> dict[str, Any] | None:
-    """What :func:`noise_from_json` needs to make ``noise`` again.
+def noise_from_json(data: Mapping[str, Any] | None) -> Noise | None:
+    """The noise schedule that ``noise.table()`` described.
 
     Raises:
-        InputError: a noise schedule of a class other than ours.
+        InputError: a kind that is not installed, or values that are none.
     """
-    if noise is None:
-        return None
-    if isinstance(noise, LinearVP):
-        return {"kind": "linear", **asdict(noise)}
-    if isinstance(noise, DiscreteVP):
-        return {"kind": "discrete", "betas": np.asarray(noise.betas).tolist()}
-    raise InputError(f"a predictor with noise schedule {noise!r} cannot be saved; use LinearVP or DiscreteVP")
-
-
-def noise_from_json(data: Mapping[str, Any] | None) -> Noise | None:
-    """The noise schedule that :func:`noise_to_json` described."""
     if data is None:
         return None
-    values = {name: value for name, value in data.items() if name != "kind"}
-    return LinearVP(**values) if data["kind"] == "linear" else DiscreteVP(**values)
+    table = dict(data)
+    if "beta_0" in table:  # what folders of the first format called it
+        table["kind"] = LinearVP.kind
+    elif table.get("kind") == "discrete":
+        table["kind"] = DiscreteVP.kind
+    return make_noise(table)
 
 
 def _plain(value: Any) -> Any:

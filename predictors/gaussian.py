@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omsdpm.noise import Noise
-from omsdpm.solvers import DPMSolverSpace, MultistepSpace, ScheduleSpace, SolverOptions
+from omsdpm.solvers import USUAL, DDIMSpace, DPMSolverSpace, MultistepSpace, ScheduleSpace, SolverOptions, compile_plans
 from omsdpm.solvers.dpm_solver import GROUP, time_end
+from omsdpm.solvers.linear_flow import plan_flow
 from omsdpm.solvers.plan import Combination
+from omsdpm.solvers.slots import NO_SIGNAL
 from predictors.axis import Ints, slot_timesteps
 
 Array = NDArray[np.float64]
@@ -51,18 +53,27 @@ def gaussian_flow(X: Ints, space: ScheduleSpace, noise: Noise, variances: Array)
     """The flow of canonical schedules ``(n, L)`` for data of ``variances`` ``(V,)``."""
     if isinstance(space, DPMSolverSpace):
         return _solver_flow(X, space, noise, variances)
-    return _slot_flow(X, space, noise, variances)
+    if has_closed_form(space, noise):
+        return _slot_flow(X, space, noise, variances)
+    scale, *evaluations = plan_flow(compile_plans(X, space, noise, USUAL), noise, variances)
+    return GaussianFlow(log_ratio(scale, variances), *evaluations)
 
 
-def ddim_gains(start: Array, end: Array, variances: Array) -> Array:
-    """``(U,), (U,), (V,) -> (U, V)``: what DDIM steps between these ``alpha_bar`` multiply by, with perfect networks.
+def has_closed_form(space: ScheduleSpace, noise: Noise) -> bool:
+    """Whether a whole batch's flow is known at once: of DDIM and DPM-Solver++ (2M) where every slot has signal."""
+    known = type(space) in (DDIMSpace, MultistepSpace)
+    return known and bool((noise.alpha(noise.time(slot_timesteps(space))) >= NO_SIGNAL).all())
+
+
+def ddim_gains(start: tuple[Array, Array], end: tuple[Array, Array], variances: Array) -> Array:
+    """What DDIM steps multiply by with perfect networks, from one ``(alpha, sigma)`` ``(U,)`` to another: ``(U, V)``.
 
     A step is linear and each depends on its ends alone, so a schedule multiplies by the product.
     """
-    scale = np.sqrt(end / start)[:, None]
-    direction = np.sqrt(1 - end)[:, None] - scale * np.sqrt(1 - start)[:, None]
-    start = start[:, None]
-    return scale + direction * np.sqrt(1 - start) / (start * variances + 1 - start)
+    (alpha, sigma), (next_alpha, next_sigma) = ([level[:, None] for level in levels] for levels in (start, end))
+    scale = next_alpha / alpha
+    direction = next_sigma - scale * sigma
+    return scale + direction * sigma / (alpha**2 * variances + sigma**2)
 
 
 def solver_gains(number: int, t_end: float, noise: Noise, variances: Array) -> Array:
@@ -86,8 +97,8 @@ def _slot_flow(X: Ints, space: ScheduleSpace, noise: Noise, variances: Array) ->
     member = np.take_along_axis(X[:, ::-1], walk, axis=1)
     active = member > 0
     timestep = np.where(active, slot_timesteps(space)[::-1][walk], 0)
-    alpha_bar = noise.alpha_bar(timestep)
-    alpha, sigma = np.sqrt(alpha_bar), np.sqrt(1 - alpha_bar)
+    time = noise.time(np.where(active, timestep, slot_timesteps(space)[0]))
+    alpha, sigma = noise.alpha(time), noise.sigma(time)
     last = np.arange(active.shape[1]) == count[:, None] - 1
     next_alpha, next_sigma = (np.roll(of, -1, axis=1) for of in (alpha, sigma))
     lam = np.log(alpha / sigma)
@@ -101,7 +112,7 @@ def _slot_flow(X: Ints, space: ScheduleSpace, noise: Noise, variances: Array) ->
         c[middle] = -0.5 * (b * h)[middle] / np.roll(h, 1, axis=1)[middle]
         b = b - c
     # D = d x - sigma / alpha times the error of the noise.
-    variance = alpha_bar[:, :, None] * variances + 1 - alpha_bar[:, :, None]
+    variance = alpha[:, :, None] ** 2 * variances + sigma[:, :, None] ** 2
     d = alpha[:, :, None] * variances / variance
 
     effect = np.zeros((*active.shape, len(variances)))

@@ -59,11 +59,24 @@ def load_predictor(folder: str | os.PathLike[str]) -> Predictor:
     """
     from predictors.folder import read_header
 
-    value = read_header(folder)["class"]
-    for entry in _registered().values():
+    name = read_header(folder)["predictor"]
+    registered = _registered()
+    if name not in registered:
+        raise InputError(f"{folder} holds the predictor {name!r}, which is not installed; install its package")
+    return _load(registered[name]).load(folder)
+
+
+def registered_name(family: type) -> str:
+    """The name that a family is registered under, by which saved predictors find it again.
+
+    Raises:
+        InputError: nobody registered it.
+    """
+    value = f"{family.__module__}:{family.__qualname__}"
+    for name, entry in _registered().items():
         if f"{entry.module}:{entry.attr}" == value:
-            return _load(entry).load(folder)
-    raise InputError(f"{folder} holds a predictor of class {value}, which is not installed; install its package")
+            return name
+    raise InputError(f"{value} is registered under no name: add it to the entry-point group {GROUP}")
 
 
 def _registered() -> dict[str, EntryPoint]:

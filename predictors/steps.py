@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from omsdpm.noise import Noise, lambda_of
-from omsdpm.solvers import DPMSolverSpace, MultistepSpace, ScheduleSpace
+from omsdpm.noise import Noise
+from omsdpm.solvers import DDIMSpace, DPMSolverSpace, ScheduleSpace
 from omsdpm.solvers.dpm_solver import GROUP, time_end
-from predictors.axis import Ints, slot_timesteps
-from predictors.gaussian import VARIANCES, ddim_gains, gaussian_flow, log_ratio, solver_gains
+from predictors.axis import Ints, slot_lambdas, slot_timesteps
+from predictors.gaussian import VARIANCES, ddim_gains, gaussian_flow, has_closed_form, log_ratio, solver_gains
 from predictors.paper.tokens import solver_timesteps
 
 Array = NDArray[np.float64]
@@ -71,7 +71,7 @@ def _slot_steps(X: Ints, space: ScheduleSpace, noise: Noise) -> StepTokens:
     member, place = np.divmod(known, (slots + 1) ** 2)
     start, end = np.divmod(place, slots + 1)
 
-    lambdas = lambda_of(0.5 * np.log(noise.alpha_bar(slot_timesteps(space))))  # (L,), falling
+    lambdas = slot_lambdas(space, noise)
     span = max(lambdas[0] - lambdas[-1], 1e-9)
     # The image lies beyond every slot; it gets one slot's room on either axis.
     axis = np.concatenate([[1.0], (lambdas - lambdas[-1]) / span * (1 - 1 / slots)])
@@ -86,12 +86,14 @@ def _slot_steps(X: Ints, space: ScheduleSpace, noise: Noise) -> StepTokens:
         4 * even_gap[:, None] * _waves(even),
     ]
     nowhere, nowhere_of = np.zeros((1, 0)), np.zeros_like(what_of)
-    if isinstance(space, MultistepSpace):  # a step depends on the one before it
-        ratio = gaussian_flow(X, space, noise, VARIANCES).log_ratio
-    else:
-        alpha_bar = np.concatenate([[1.0], noise.alpha_bar(slot_timesteps(space))])
-        gains = ddim_gains(alpha_bar[start], alpha_bar[end], VARIANCES)[what_of]  # (n, S, V)
+    if isinstance(space, DDIMSpace) and has_closed_form(space, noise):  # else a step depends on the one before it
+        time = noise.time(slot_timesteps(space))
+        alpha = np.concatenate([[1.0], noise.alpha(time)])
+        sigma = np.concatenate([[0.0], noise.sigma(time)])
+        gains = ddim_gains((alpha[start], sigma[start]), (alpha[end], sigma[end]), VARIANCES)[what_of]  # (n, S, V)
         ratio = log_ratio(gains.prod(axis=1, where=active[:, :, None]), VARIANCES)
+    else:
+        ratio = gaussian_flow(X, space, noise, VARIANCES).log_ratio
     return StepTokens(np.concatenate(features, axis=1), nowhere, what_of, nowhere_of, lengths, ratio)
 
 

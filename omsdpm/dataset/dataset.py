@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from omsdpm.errors import InputError
 from omsdpm.files import replacing
-from omsdpm.solvers import Schedules, ScheduleSpace, make_space
+from omsdpm.solvers import Schedules, ScheduleSpace, space_from_table
 
 SPLITS = ("train", "validation", "test", "elite")
 """The parts of a dataset: ``test`` is a plain random design, ``elite`` are good schedules."""
@@ -93,9 +93,7 @@ class ScheduleDataset:
         import pyarrow.parquet as pq
 
         facts = {
-            "solver": self.space.solver,
-            "num_models": self.space.num_models,
-            "length": self.space.length,
+            **self.space.table(),
             "metric": self.metric,
             "extra": self.extra,
         }
@@ -135,7 +133,7 @@ class ScheduleDataset:
         blank = [""] * table.num_rows
         names = set(table.column_names)
         try:
-            space = make_space(facts["solver"], facts["num_models"], facts["length"])
+            space = space_from_table(facts)
             schedules = table["schedule"].to_pylist()
             wrong = next((i for i, row in enumerate(schedules) if len(row or ()) != space.length), None)
             if wrong is not None:
@@ -158,6 +156,7 @@ def _facts(metadata: dict[bytes, bytes] | None, path: Path) -> dict[str, Any]:
     try:
         facts = json.loads((metadata or {})[METADATA])
         return {
+            **facts,
             "solver": str(facts["solver"]),
             "num_models": int(facts["num_models"]),
             "length": int(facts["length"]),

@@ -72,10 +72,10 @@ def estimate(X: ArrayLike, measurement: Measurement, shard_size: int = 50) -> Es
     batch = m.space.check(np.asarray(X))
     # Milliseconds of one evaluation of all images, from those of the profiled batch.
     ms = np.array(m.latency) * m.images / float(m.latency_card["batch_size"])
-    order = walk_order(batch, space=m.space, noise=m.noise, spacing=m.spacing)
+    order = walk_order(batch, space=m.space, noise=m.noise, options=m.options)
     spent = np.zeros(len(ms))
     for rows in np.array_split(order, max(1, -(-len(batch) // shard_size))):
-        count = count_evaluations(batch[rows], space=m.space, noise=m.noise, spacing=m.spacing)
+        count = count_evaluations(batch[rows], space=m.space, noise=m.noise, options=m.options)
         for member, evaluations in count.by_member.items():
             spent[member - 1] += evaluations
     alone = (batch[:, :, None] == np.arange(1, len(ms) + 1)).sum(axis=(0, 1))

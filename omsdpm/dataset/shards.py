@@ -80,7 +80,7 @@ def cut(X: Schedules, measurement: Measurement, size: int) -> list[Shard]:
     """Shards of about ``size`` schedules, neighbors in the trie together."""
     if size < 1:
         raise InputError(f"shard size {size}: expected a positive number")
-    order = walk_order(X, space=measurement.space, noise=measurement.noise, spacing=measurement.spacing)
+    order = walk_order(X, space=measurement.space, noise=measurement.noise, options=measurement.options)
     parts = np.array_split(order, max(1, -(-len(X) // size)))
     return [Shard(number, rows, X[rows]) for number, rows in enumerate(parts)]
 

@@ -72,6 +72,10 @@ class Noise(ABC):
         """The noisiest time whose ``lambda`` is finite, where solvers in ``lambda`` start."""
         return 1.0
 
+    def slots(self, length: int) -> tuple[float, ...] | None:
+        """Timesteps of ``length`` slots in the order of sampling, falling, where the usual grid will not do."""
+        return None
+
     def continuous(self) -> Noise:
         """The continuous schedule that this one discretizes, where that is known; else itself."""
         return self

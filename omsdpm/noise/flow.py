@@ -51,6 +51,10 @@ class Flow(Noise):
         sigma = within(timestep, 0, self.steps) / self.steps
         return sigma / (self.shift + (1.0 - self.shift) * sigma)
 
+    def slots(self, length: int) -> tuple[float, ...]:
+        """Even in time, from pure noise to one step before the image; the image itself has nothing to predict."""
+        return tuple(self.timestep(np.arange(length, 0, -1) / length).tolist())
+
     @property
     def t_start(self) -> float:
         """0.999, the last but one of 1,000 timesteps: between it and 1 any time has a finite ``lambda``."""

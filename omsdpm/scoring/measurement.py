@@ -15,7 +15,7 @@ from omsdpm.errors import InputError, unknown_name
 from omsdpm.noise import Noise
 from omsdpm.plugins import Named
 from omsdpm.sampling import Count, sample_population
-from omsdpm.solvers import ScheduleSpace, SolverOptions, make_space, solver_class
+from omsdpm.solvers import ScheduleSpace, SolverOptions, solver_class, space_on
 from omsdpm.zoo.files import ZooFile, read_latency_card
 
 if TYPE_CHECKING:
@@ -31,7 +31,20 @@ DIGITS = "digits"
 DIGITS_SHAPE = (1, 8, 8)
 """Of the digits' images."""
 
-_KINDS = {"zoo": str, "solver": str, "length": int, "members": list, "reference": str, "images": int, "seed": int}
+_KINDS = {
+    "zoo": str,
+    "solver": str,
+    "length": int,
+    "members": list,
+    "reference": str,
+    "images": int,
+    "seed": int,
+    "spacing": str,
+    "metric": str,
+    "eta": (int, float),
+    "t_end": (int, float),
+    "timesteps": list,
+}
 """The types that a measurement's TOML table has to keep."""
 
 BATCH_SIZE = 1000
@@ -47,7 +60,8 @@ class Measurement:
         solver: one of :data:`omsdpm.solvers.solver_names`.
         length: slots of a schedule.
         members: numbers of the zoo's members that take part, from 1; ``None`` means all.
-        spacing: DPM-Solver only.
+        spacing, eta, t_end: see :class:`omsdpm.solvers.SolverOptions`.
+        timesteps: of the slots in the order of sampling, falling, whole or not; ``None`` is the usual grid.
         metric: ``"fd-digits"`` or ``"fid"``, which names the feature network.
         reference: ``"digits"``, a folder of images, or pytorch-fid's ``.npz``.
         images: images sampled for one score.
@@ -65,6 +79,9 @@ class Measurement:
     images: int = 1000
     seed: int = 0
     inception_weights: str | None = None
+    eta: float = 0.0
+    t_end: float | None = None
+    timesteps: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.images < 2:
@@ -74,7 +91,7 @@ class Measurement:
     @property
     def options(self) -> SolverOptions:
         """How the solver runs."""
-        return SolverOptions(self.spacing)
+        return SolverOptions(self.spacing, self.eta, self.t_end)
 
     @cached_property
     def _zoo_file(self) -> ZooFile:
@@ -92,7 +109,8 @@ class Measurement:
     @cached_property
     def space(self) -> ScheduleSpace:
         """The space of schedules."""
-        return make_space(self.solver, len(self.numbers), self.length)
+        noise = self._zoo_file.noise
+        return space_on(noise, self.solver, len(self.numbers), self.length, self.timesteps)
 
     @cached_property
     def noise(self) -> Noise:
@@ -188,7 +206,7 @@ class Meter:
     def _sample_from(self, X: ArrayLike, x_T: torch.Tensor, count: Count | None) -> Iterator[tuple[int, torch.Tensor]]:
         m = self.measurement
         return sample_population(
-            self.zoo.denoisers, X, x_T, space=m.space, noise=m.noise, spacing=m.spacing, count=count
+            self.zoo.denoisers, X, x_T, space=m.space, noise=m.noise, options=m.options, seed=m.seed, count=count
         )
 
     def score(self, images: torch.Tensor) -> float:
@@ -284,6 +302,10 @@ def load_reference(reference: str, network: FeatureNetwork, shape: tuple[int, in
     return statistics
 
 
+def _words(kinds: type | tuple[type, ...]) -> str:
+    return " or ".join(kind.__name__ for kind in (kinds if isinstance(kinds, tuple) else (kinds,)))
+
+
 def measurement_from_table(table: dict[str, Any], base: Path) -> Measurement:
     """A measurement from its TOML table; relative paths are relative to ``base``.
 
@@ -299,11 +321,12 @@ def measurement_from_table(table: dict[str, Any], base: Path) -> Measurement:
             raise InputError(f"[measurement] lacks the key {key!r}")
     for key, kinds in _KINDS.items():
         if key in table and (not isinstance(table[key], kinds) or isinstance(table[key], bool)):
-            raise InputError(f"[measurement] has {key} = {table[key]!r}: expected {kinds.__name__}")
+            raise InputError(f"[measurement] has {key} = {table[key]!r}: expected {_words(kinds)}")
     given = dict(table)
     given["zoo"] = str((base / given["zoo"]).resolve())
-    if given.get("members") is not None:
-        given["members"] = tuple(given["members"])
+    for key in ("members", "timesteps"):
+        if given.get(key) is not None:
+            given[key] = tuple(given[key])
     if given.get("reference", DIGITS) != DIGITS:
         given["reference"] = str((base / given["reference"]).resolve())
     if given.get("inception_weights") is not None:

@@ -13,7 +13,7 @@ from omsdpm.solvers.dpm_solver import DPMSolverSpace
 from omsdpm.solvers.multistep import MultistepSpace
 from omsdpm.solvers.options import USUAL, SolverOptions
 from omsdpm.solvers.plan import Combination, Plan, Stage
-from omsdpm.solvers.registry import make_space, solver_class, solver_names, space_from_table
+from omsdpm.solvers.registry import make_space, solver_class, solver_names, space_from_table, space_on
 from omsdpm.solvers.slots import SlotSpace
 from omsdpm.solvers.space import Schedule, Schedules, ScheduleSpace
 from omsdpm.solvers.unipc import UniPCSpace
@@ -38,4 +38,5 @@ __all__ = [
     "solver_class",
     "solver_names",
     "space_from_table",
+    "space_on",
 ]

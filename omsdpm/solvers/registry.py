@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from omsdpm.errors import InputError
+from omsdpm.noise import Noise
 from omsdpm.plugins import Registry
 from omsdpm.solvers.space import ScheduleSpace
 
@@ -54,6 +55,21 @@ def make_space(
         InputError: unknown solver, a length that it does not take, or timesteps that it cannot use.
     """
     return solver_class(solver).make(num_models, length, timesteps=timesteps, train_steps=train_steps)
+
+
+def space_on(
+    noise: Noise, solver: str, num_models: int, length: int, timesteps: Sequence[float] | None = None
+) -> ScheduleSpace:
+    """The space of ``length`` slots for networks that were trained with ``noise``.
+
+    Raises:
+        InputError: as :func:`make_space`, or timesteps that the noise schedule does not have.
+    """
+    if timesteps is None and solver_class(solver).takes_timesteps:
+        timesteps = noise.slots(length)
+    space = make_space(solver, num_models, length, timesteps=timesteps, train_steps=noise.steps)
+    space.solver_noise(noise)
+    return space
 
 
 def space_from_table(table: Mapping[str, Any]) -> ScheduleSpace:

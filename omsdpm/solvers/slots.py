@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -39,6 +39,8 @@ class SlotSpace(ScheduleSpace):
     Raises:
         InputError: a count that is none, more slots than timesteps, or timesteps that do not fall.
     """
+
+    takes_timesteps: ClassVar[bool] = True
 
     num_models: int
     length: int

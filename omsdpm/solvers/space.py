@@ -52,6 +52,9 @@ class ScheduleSpace(ABC):
     takes_eta: ClassVar[bool] = False
     """Whether :attr:`SolverOptions.eta` means something to it."""
 
+    takes_timesteps: ClassVar[bool] = False
+    """Whether its slots have timesteps of their own."""
+
     takes_t_end: ClassVar[bool] = False
     """Whether :attr:`SolverOptions.t_end` means something to it."""
 

@@ -71,15 +71,15 @@ def kernel_coordinates(X: Ints, space: ScheduleSpace, noise: Noise) -> tuple[Arr
     sums = np.matmul(kind_and_gap.swapaxes(1, 2), place).reshape(len(X), -1)
     factors: list[tuple[str, ...]] = [(k, g, p) for k in table.kind_factors for g in gap_factors for p in place_factors]
     factors += [(w,) for w in table.whole_factors]
-    flow, flow_factors = _flow_coordinates(gaussian_flow(X, space, noise, VARIANCES), space.num_models)
+    flow, flow_factors = _flow_coordinates(gaussian_flow(X, space, noise, VARIANCES), space.num_models, noise.steps)
     return np.concatenate([sums, table.whole, flow], axis=1), factors + flow_factors
 
 
-def _flow_coordinates(flow: GaussianFlow, num_models: int) -> tuple[Array, list[tuple[str, ...]]]:
+def _flow_coordinates(flow: GaussianFlow, num_models: int, steps: int) -> tuple[Array, list[tuple[str, ...]]]:
     """``(n, G)``: (member) x (effect, or its square) x (time), summed over evaluations, and the solver's ratios."""
     member = _one_hot(flow.member, num_models)  # (n, E, M)
     effect = np.concatenate([flow.effect, flow.effect**2], axis=2)
-    time = _waves(flow.timestep / 1000, FLOW_HALF_WAVES)
+    time = _waves(flow.timestep / steps, FLOW_HALF_WAVES)
     place = (effect[:, :, :, None] * time[:, :, None, :]).reshape(*effect.shape[:2], -1)  # (n, E, 2 V * P)
     sums = np.matmul(member.swapaxes(1, 2), place).reshape(len(member), -1)
     effects = [f"{what} on variance {v}" for what in ("effect", "squared effect") for v in VARIANCES]

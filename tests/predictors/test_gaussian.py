@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from omsdpm.noise import DiscreteVP, LinearVP
-from omsdpm.solvers import DDIMSpace, DPMSolverSpace, MultistepSpace, compile_plan
+from omsdpm.noise import DiscreteVP, Flow, LinearVP
+from omsdpm.solvers import DDIMSpace, DPMSolverSpace, MultistepSpace, UniPCSpace, compile_plan
 from predictors import gaussian as _gaussian
 from predictors.gaussian import SMALLEST_RATIO, gaussian_flow
 from predictors.steps import step_tokens
@@ -18,6 +18,10 @@ SPACES = [
     (MultistepSpace(3, 9), DiscreteVP.linear()),
     (DPMSolverSpace(3, 6), LinearVP()),
     (DPMSolverSpace(2, 4), DiscreteVP.linear()),
+    (UniPCSpace(3, 9), DiscreteVP.linear()),
+    (DDIMSpace(3, 5, (999.0, 700.5, 430.0, 200.25, 3.0)), DiscreteVP.cosine()),
+    (DDIMSpace(2, 5, (1000.0, 800.0, 600.0, 400.0, 200.0)), Flow()),
+    (MultistepSpace(2, 4, (999.0, 749.5, 499.0, 249.0)), DiscreteVP.scaled_linear(0.00085, 0.012).rescaled()),
 ]
 
 
@@ -30,10 +34,12 @@ def sampled(plan, noise, errors):
         return sum(terms + [weight * outputs[number] for number, weight in combination.outputs])
 
     for stage, error in zip(plan.stages, errors, strict=True):
-        alpha_bar = float(noise.alpha_bar(stage.timestep))
+        time = noise.time(stage.timestep)
+        alpha, sigma = float(noise.alpha(time)), float(noise.sigma(time))
         x = combined(stage.input)
         states.append(x)
-        outputs.append(np.sqrt(1 - alpha_bar) * x / (alpha_bar * VARIANCES + 1 - alpha_bar) + error)
+        best = sigma if stage.predicts == "epsilon" else alpha * VARIANCES
+        outputs.append(best * x / (alpha**2 * VARIANCES + sigma**2) + error)
     return combined(plan.closing)
 
 

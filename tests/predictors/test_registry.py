@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from omsdpm.errors import InputError
-from omsdpm.solvers import DDIMSpace
+from omsdpm.noise import LinearVP
+from omsdpm.solvers import DDIMSpace, DPMSolverSpace
 from predictors import Predictor, load_predictor, make_predictor, predictor_class, predictor_names
 from predictors.folder import write_header
 
@@ -29,9 +32,52 @@ def test_unknown_parameters_list_what_exists_nearest_first():
 
 
 def test_a_saved_predictor_of_no_installed_family_is_not_imported(tmp_path):
-    write_header(tmp_path, {"class": "os:system"})
-    with pytest.raises(InputError, match="os:system, which is not installed"):
+    write_header(tmp_path, {"predictor": "os:system"})
+    with pytest.raises(InputError, match="'os:system', which is not installed"):
         load_predictor(tmp_path)
+
+
+def saved_ridge(folder):
+    """A fitted predictor and its folder's header."""
+    space = DPMSolverSpace(2, 3)
+    X = space.random(20, np.random.default_rng(0), null=0.5)
+    predictor = make_predictor("ridge", space=space, noise=LinearVP(0.1, 20.0)).fit(X, 1.0 + space.nfe(X))
+    predictor.save(folder)
+    return X, predictor, json.loads((folder / "predictor.json").read_text())
+
+
+def test_predictors_are_saved_under_their_registered_name(tmp_path):
+    _, _, header = saved_ridge(tmp_path / "p")
+    assert (header["format"], header["predictor"]) == (2, "ridge")
+
+
+def test_a_folder_of_the_first_format_is_read(tmp_path):
+    X, predictor, header = saved_ridge(tmp_path / "p")
+    del header["predictor"]
+    header |= {
+        "format": 1,
+        "class": "predictors.ridge:RidgePredictor",
+        "noise": {"kind": "linear", "beta_0": 0.1, "beta_1": 20.0, "steps": 1000},
+    }
+    (tmp_path / "p" / "predictor.json").write_text(json.dumps(header))
+    loaded = load_predictor(tmp_path / "p")
+    assert loaded.noise == LinearVP(0.1, 20.0)
+    assert np.array_equal(loaded.predict(X), predictor.predict(X))
+
+
+def test_a_folder_of_a_newer_format_is_refused(tmp_path):
+    _, _, header = saved_ridge(tmp_path / "p")
+    (tmp_path / "p" / "predictor.json").write_text(json.dumps(header | {"format": 3}))
+    with pytest.raises(InputError, match=r"has format 3, this version reads up to 2"):
+        load_predictor(tmp_path / "p")
+
+
+def test_slots_at_times_of_their_own_travel_with_a_predictor(tmp_path):
+    space = DDIMSpace(2, 3, (999.0, 640.25, 12.0))
+    X = space.enumerate()
+    predictor = make_predictor("ridge", space=space).fit(X, 1.0 + space.nfe(X))
+    predictor.save(tmp_path / "p")
+    assert load_predictor(tmp_path / "p").space == space
 
 
 def test_importing_and_listing_is_light():

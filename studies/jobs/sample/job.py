@@ -10,7 +10,7 @@ from omsdpm.errors import InputError
 from omsdpm.files import writable_folder
 from omsdpm.images import to_uint8
 from omsdpm.released import infer_solver, read_schedules
-from omsdpm.solvers import Schedules, make_space
+from omsdpm.solvers import Schedules, space_on
 from omsdpm.zoo.opening import open_zoo
 from studies.jobs.sample.result import SampleResult
 from studies.jobs.sample.settings import SampleSettings
@@ -35,7 +35,7 @@ def sample(settings: SampleSettings, reporter: Reporter = SILENT) -> SampleResul
         solver = infer_solver(x[None])
         reporter.note(f"solver: {solver}, by the schedule's slots; --solver says otherwise")
     zoo = open_zoo(settings.zoo, device)
-    space = make_space(solver, len(zoo.members), len(x))
+    space = space_on(zoo.noise, solver, len(zoo.members), len(x))
     try:
         space.check(x)
     except InputError as error:

@@ -11,7 +11,7 @@ from omsdpm.plugins import Named
 from omsdpm.released import infer_solver, read_schedules
 from omsdpm.sampling import Count
 from omsdpm.scoring.measurement import usual_metric
-from omsdpm.solvers import make_space
+from omsdpm.solvers import space_on
 from omsdpm.zoo.opening import open_zoo
 from studies.jobs.naming import benchmark_of
 from studies.jobs.sampling import Scorer, check_reference, metric_of, open_sampler
@@ -41,7 +41,7 @@ def validate(settings: ValidateSettings, reporter: Reporter = SILENT) -> Validat
         reporter.note(f"solver: {solver}, by the schedules' slots; --solver says otherwise")
     check_reference(ground.metric, ground.stats)
     zoo = ground.zoo
-    space = make_space(solver, len(zoo.members), X.shape[1])
+    space = space_on(zoo.noise, solver, len(zoo.members), X.shape[1])
     try:
         X = space.check(X)
     except InputError as error:
