@@ -10,16 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omsdpm.errors import InputError
-from omsdpm.solvers import DPMSolverSpace, ScheduleSpace
-from omsdpm.solvers.dpm_solver import GROUP
+from omsdpm.solvers import ScheduleSpace
 
 Schedule = NDArray[np.int64]  # (L,)
 
-Spacing = Literal["trailing", "leading", "linspace"]
-SPACINGS: tuple[Spacing, ...] = ("trailing", "leading", "linspace")
-"""Ways to take some of the steps uniformly, by diffusers' names (Lin et al., arXiv:2305.08891, Table 2)."""
-
-ORDERS = tuple(range(1, GROUP + 1))
 STITCH_ORDER = 2
 
 
@@ -35,7 +29,7 @@ class Baseline:
 
 
 def single_member(
-    space: ScheduleSpace, member: int, steps: int, *, order: int = GROUP, spacing: Spacing = "trailing"
+    space: ScheduleSpace, member: int, steps: int, *, order: int | None = None, spacing: str | None = None
 ) -> Schedule:
     """One member at the most uniform ``steps`` slots, ``(L,)``.
 
@@ -65,8 +59,8 @@ def stitch(
     steps: int,
     split: int,
     *,
-    order: int = GROUP,
-    spacing: Spacing = "trailing",
+    order: int | None = None,
+    spacing: str | None = None,
 ) -> Schedule:
     """The slots of :func:`single_member` with two members: ``split`` steps of ``small`` at the
     noise end, the other ``steps - split`` of ``large`` at the image end, ``(L,)``.
@@ -77,14 +71,9 @@ def stitch(
     if not 0 <= split <= steps:
         raise InputError(f"split {split} of {steps} steps: expected 0 to {steps} steps of the small member")
     x = np.zeros(space.length, dtype=np.int64)
-    slots = _slots(space, steps, order, spacing)  # rising: from the image end to the noise end
+    slots = space.even_slots(steps, order, spacing)  # rising: from the image end to the noise end
     x[slots] = np.where(np.arange(steps) < steps - split, large, small)
     return space.check(x)[0]
-
-
-def most_steps(space: ScheduleSpace, order: int = GROUP) -> int:
-    """Most network evaluations that :func:`single_member` can place with solvers of ``order``."""
-    return order * (space.length // GROUP) if isinstance(space, DPMSolverSpace) else space.length
 
 
 def all_baselines(space: ScheduleSpace, latency: Sequence[float], budgets: Iterable[float]) -> list[Baseline]:
@@ -109,17 +98,16 @@ def all_baselines(space: ScheduleSpace, latency: Sequence[float], budgets: Itera
 
 def _under(space: ScheduleSpace, latency: Sequence[float], budget: float) -> Iterator[Baseline]:
     members = range(1, space.num_models + 1)
-    grouped = isinstance(space, DPMSolverSpace)
-    for order in ORDERS if grouped else (1,):
-        room = most_steps(space, order)
+    grouped = len(space.orders) > 1
+    for order in space.orders:
+        room = space.most_steps(order)
         tail = f", order {order}" if grouped else ""
         for member in members:
             steps = _affordable(space, latency, budget, room, member)
-            for spacing in SPACINGS[:1] if grouped or not steps else SPACINGS:
-                if steps:
-                    x = single_member(space, member, steps, order=order, spacing=spacing)
-                    note = "" if spacing == SPACINGS[0] else f", {spacing}"
-                    yield Baseline(f"member {member}, {_plural(steps)}{tail}{note}", "single", x)
+            for spacing in space.placings if steps else ():
+                x = single_member(space, member, steps, order=order, spacing=spacing)
+                note = "" if spacing == space.placings[0] else f", {spacing}"
+                yield Baseline(f"member {member}, {_plural(steps)}{tail}{note}", "single", x)
         if grouped and order != STITCH_ORDER:
             continue
         for small in members:
@@ -161,27 +149,6 @@ def _affordable(
     candidates = np.where(at < split, small, member) * (at < steps[:, None])  # costs do not depend on the order
     fitting = steps[space.latency(candidates, latency) <= budget]
     return int(fitting.max()) if len(fitting) else 0
-
-
-def _slots(space: ScheduleSpace, steps: int, order: int, spacing: Spacing) -> NDArray[np.int64]:
-    """``(steps,)`` slots, rising."""
-    if order not in ORDERS:
-        raise InputError(f"order {order}: DPM-Solver has orders {', '.join(map(str, ORDERS))}")
-    if spacing not in SPACINGS:
-        raise InputError(f"spacing {spacing!r}: choose one of {', '.join(SPACINGS)}")
-    room = most_steps(space, order)
-    if not 1 <= steps <= room:
-        raise InputError(f"{steps} steps: {space} takes 1 to {room}")
-    if isinstance(space, DPMSolverSpace):
-        rest = steps % order
-        orders = [rest] * bool(rest) + [order] * (steps // order)
-        return np.concatenate([GROUP * k + np.arange(o) for k, o in enumerate(orders)])
-    k = np.arange(steps)
-    if spacing == "leading":
-        return k * space.length // steps
-    if spacing == "linspace" and steps > 1:
-        return np.rint(np.linspace(0, space.length - 1, steps)).astype(np.int64)
-    return (k + 1) * space.length // steps - 1
 
 
 def _plural(steps: int) -> str:

@@ -54,7 +54,7 @@ class CallableNetwork(Network):
 
 
 class CallableTable(MemberTable):
-    """Keys of a ``callable`` member.
+    """A function or module by its path, ``module:attribute``; keys of its member.
 
     Attributes:
         function: ``module:attribute``, importable from where the command runs.

@@ -44,7 +44,7 @@ class UNet2D(Network):
 
 
 class UNet2DTable(MemberTable):
-    """Keys of a ``unet2d`` member.
+    """A folder of a diffusers ``UNet2DModel``; keys of its member.
 
     Attributes:
         folder: where ``config.json`` and the weights are.

@@ -16,7 +16,9 @@ from omsdpm.solvers.space import Schedule
 
 
 class DDIMSpace(SlotSpace):
-    """DDIM, one step a slot; slot ``i`` is timestep ``i * (1000 // length)`` unless a grid says otherwise.
+    """DDIM: first order, one step a slot; Euler's method on flow matching.
+
+    Slot ``i`` is timestep ``i * (1000 // length)`` unless a grid says otherwise.
 
     Example:
         >>> space = DDIMSpace(num_models=6, length=20)

@@ -26,7 +26,9 @@ GROUP = 3
 
 @dataclass(frozen=True)
 class DPMSolverSpace(ScheduleSpace):
-    """``num_solvers`` groups of three slots; a group's order is its number of non-null slots.
+    """Single-step DPM-Solver of orders 1 to 3, three slots a solver.
+
+    There are ``num_solvers`` groups of three slots; a group's order is its number of non-null slots.
 
     The non-null slots of a group come first. An all-null group is skipped, so where
     the all-null groups stand changes nothing.

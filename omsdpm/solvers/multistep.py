@@ -19,7 +19,7 @@ from omsdpm.solvers.space import Schedule
 
 
 class MultistepSpace(SlotSpace):
-    """The slots of :class:`DDIMSpace`, second order across steps (Lu et al., arXiv:2211.01095)."""
+    """Multistep DPM-Solver++ (2M): second order across steps, one step a slot (Lu et al., arXiv:2211.01095)."""
 
     solver: ClassVar[str] = "dpm-solver++"
 

@@ -19,7 +19,7 @@ from omsdpm.solvers.space import Schedule
 
 
 class UniPCSpace(SlotSpace):
-    """UniPC, one step a slot: second order across steps, each state corrected by its own evaluation."""
+    """UniPC: second order across steps, one step a slot, each state corrected by its own evaluation."""
 
     solver: ClassVar[str] = "unipc"
 

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import click
 
-GROUPS = {"benchmarks": "omsdpm.benchmarks", "predictors": "omsdpm.predictors", "optimizers": "omsdpm.optimizers"}
+GROUPS = {
+    "benchmarks": "omsdpm.benchmarks",
+    "predictors": "omsdpm.predictors",
+    "optimizers": "omsdpm.optimizers",
+    "solvers": "omsdpm.solvers",
+    "noise schedules": "omsdpm.noise",
+    "networks": "omsdpm.networks",
+}
 """What is listed, and the entry-point group where it is registered."""
 
 
 @click.command("list")
 def listing() -> None:
-    """List benchmarks, predictors and optimizers."""
+    """List what is installed: benchmarks, predictors, optimizers, solvers, noise schedules and kinds of networks."""
     from studies.cli._describe import registered
 
     for number, (title, group) in enumerate(GROUPS.items()):

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks.baselines import all_baselines, most_steps, single_member, stitch
+from benchmarks import load_benchmark
+from benchmarks.baselines import all_baselines, single_member, stitch
 from omsdpm.errors import InputError
 from omsdpm.solvers import DDIMSpace, DPMSolverSpace
 
@@ -35,7 +36,7 @@ def test_orders_with_the_rest_at_the_image_end():
     assert single_member(DPM, 2, 7, order=3).tolist() == [2, 0, 0, 2, 2, 2, 2, 2, 2, 0, 0, 0]
     assert DPM.orders_of(single_member(DPM, 2, 5, order=2)).tolist() == [[1, 2, 2, 0]]
     assert DPM.orders_of(single_member(DPM, 2, 4, order=1)).tolist() == [[1, 1, 1, 1]]
-    assert [most_steps(DPM, order) for order in (1, 2, 3)] == [4, 8, 12]
+    assert [DPM.most_steps(order) for order in (1, 2, 3)] == [4, 8, 12]
 
 
 def test_stitch_puts_the_small_member_at_the_noise_end():
@@ -51,7 +52,7 @@ def test_stitch_puts_the_small_member_at_the_noise_end():
         (lambda: single_member(DDIM, 1, 0), "0 steps"),
         (lambda: single_member(DPM, 1, 5, order=1), "5 steps"),
         (lambda: single_member(DPM, 1, 5, order=4), "order 4"),
-        (lambda: single_member(DDIM, 1, 5, spacing="even"), "spacing 'even'"),
+        (lambda: single_member(DDIM, 1, 5, spacing="even"), "placing 'even'"),
         (lambda: stitch(DDIM, 1, 2, 5, split=6), "split 6"),
     ],
 )
@@ -77,7 +78,7 @@ def test_all_baselines(space):
         for member, price in enumerate(LATENCY, start=1):
             if price <= budget:
                 alone = np.isin(X, member).any(axis=1) & (used == 1) & (cost <= budget)
-                assert nfe[alone].max() == min(budget // price, most_steps(space))
+                assert nfe[alone].max() == min(budget // price, space.most_steps())
 
 
 def test_no_step_can_be_added_to_a_stitch():
@@ -92,3 +93,11 @@ def test_no_step_can_be_added_to_a_stitch():
 
 def test_budget_below_everything_has_no_baseline():
     assert all_baselines(DDIM, LATENCY, [0.5]) == []
+
+
+@pytest.mark.parametrize("name", ["digits-tab", "digits-ddim", "digits-dpm"])
+def test_the_committed_baselines_come_out_again(name):
+    benchmark = load_benchmark(name)
+    made = all_baselines(benchmark.space, benchmark.latency, benchmark.budgets)
+    assert [(b.kind, b.name) for b in made] == [(b.kind, b.name) for b in benchmark.baselines]
+    assert all(np.array_equal(b.x, kept.schedule) for b, kept in zip(made, benchmark.baselines, strict=True))
