@@ -137,7 +137,7 @@ def poison(path, value):
         ("image_size = 8", 'image_size = "eight"', "eight"),
         ("channels = 1", "", "lacks the key 'channels'"),
         ("[noise]", "[noises]", "lacks the key 'noise'"),
-        ("beta_end = 0.02", "beta_end = 2.0", "expected a list of numbers between 0 and 1"),
+        ("beta_end = 0.02", "beta_end = 2.0", "beta_end = 2.0: expected a number between 0 and 1"),
         ("member = [", "network = [", "lacks the key 'member'"),
         ('folder = "1"', 'path = "1"', "path"),
     ],

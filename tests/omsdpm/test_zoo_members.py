@@ -81,7 +81,7 @@ def test_a_learned_variance_is_cut_off(prediction_type):
 
 
 def test_a_timestep_outside_the_betas_is_refused():
-    with pytest.raises(ValueError, match=r"timestep outside 0\.\.999"):
+    with pytest.raises(ValueError, match=r"timestep 1000 is outside 0\.\.999"):
         Member("m", FakeUNet("sample"), NOISE, "sample")(images(), 1000)
 
 
