@@ -11,6 +11,7 @@ from benchmarks.problem import BASELINES_FILE, REPEAT_FILE, Baseline, Benchmark,
 from omsdpm.dataset import ScheduleDataset
 from omsdpm.dataset.build import MergedElsewhereError, Workers, measure_sharded, put_away
 from omsdpm.dataset.shards import scores_of
+from omsdpm.scoring.identity import check_measured, identity, remember_measured, validation_identity
 
 Progress = Callable[[str, int, int], None]
 
@@ -27,13 +28,18 @@ def build_baselines(
         workers: where schedules are sampled.
         shard_size: schedules a shard.
         progress: told ``(what, done, total)``.
+
+    Raises:
+        InputError: the folder has baselines of another measurement.
     """
     path = benchmark.folder / BASELINES_FILE
+    images, seeds = benchmark.validation
+    measured_with = validation_identity(benchmark.measurement, images, seeds)
     if path.exists():
+        check_measured(benchmark.folder, path.stem, measured_with)
         return benchmark.baselines
     named = all_baselines(benchmark.space, benchmark.latency, benchmark.budgets)
     X = np.array([baseline.x for baseline in named])
-    images, seeds = benchmark.validation
     scores = np.empty((len(X), len(seeds)))
     work = benchmark.folder / "build" / "baselines"
     with workers.open() as pool:
@@ -51,6 +57,7 @@ def build_baselines(
             scores[:, i] = scores_of(measured)
     ms = benchmark.space.latency(X, benchmark.latency)
     baselines = [Baseline(b.kind, b.name, b.x, float(cost), y) for b, cost, y in zip(named, ms, scores, strict=True)]
+    remember_measured(benchmark.folder, path.stem, measured_with)
     write_baselines(path, baselines)
     put_away(work)
     return baselines
@@ -64,12 +71,20 @@ def build_repeat(
     What ``[repeat]`` of ``benchmark.toml`` asks for, ``n`` schedules with another ``seed``: how
     much two scores differ by the noise alone. Does nothing if the folder has it, or if
     nothing is asked for.
+
+    Raises:
+        InputError: the folder has a repeat of another measurement.
     """
     wanted = benchmark.table.get("repeat")
-    if wanted is None or benchmark.repeat is not None:
+    if wanted is None:
         return benchmark.repeat
     first = benchmark.measurement
     measurement = first.with_noise(images=first.images, seed=int(wanted["seed"]))
+    path = benchmark.folder / REPEAT_FILE
+    measured_with = identity(measurement)
+    if path.exists():
+        check_measured(benchmark.folder, path.stem, measured_with)
+        return benchmark.repeat
     rng = np.random.default_rng(measurement.seed)
     rows = np.sort(rng.permutation(len(benchmark.dataset))[: int(wanted["n"])])
     sample = benchmark.dataset[rows]
@@ -83,11 +98,12 @@ def build_repeat(
         try:
             measured = measure_sharded(measurement, sample.X, work, pool, shard_size, tell)
         except MergedElsewhereError:
-            return ScheduleDataset.read(benchmark.folder / REPEAT_FILE)
+            return ScheduleDataset.read(path)
     extra = {"images": measurement.images, "seed": measurement.seed}
     repeat = ScheduleDataset(
         sample.space, sample.X, scores_of(measured), sample.split, sample.design, sample.metric, extra
     )
-    repeat.write(benchmark.folder / REPEAT_FILE)
+    remember_measured(benchmark.folder, path.stem, measured_with)
+    repeat.write(path)
     put_away(work)
     return repeat

@@ -17,6 +17,7 @@ from omsdpm.dataset import ScheduleDataset
 from omsdpm.dataset.recipe import DATASET_FILE, RECIPE_FILE, read_toml
 from omsdpm.errors import InputError
 from omsdpm.noise import Noise
+from omsdpm.scoring.identity import check_measured, identity
 from omsdpm.scoring.measurement import Measurement, measurement_from_table
 from omsdpm.solvers import ScheduleSpace
 from omsdpm.zoo import ModelZoo
@@ -239,7 +240,7 @@ class Benchmark:
             progress: told ``(steps done, steps)``.
 
         Raises:
-            InputError: an invalid schedule, or the dataset's own seed.
+            InputError: an invalid schedule, the dataset's own seed, or baselines of other members.
         """
         from omsdpm.zoo.profile import measure_latency
 
@@ -248,6 +249,7 @@ class Benchmark:
         seeds = self.validation_seeds if seeds is None else tuple(seeds)
         if self.measurement.seed in seeds:
             raise InputError(f"validation seed {self.measurement.seed} is the dataset's noise: use another")
+        self._check_comparable()
         meter = self.measurement.open(device)
         scores = np.empty((len(batch), len(seeds)))
         grids = np.zeros((len(batch), min(GRID, images), *meter.zoo.shape), dtype=np.float32)
@@ -267,6 +269,12 @@ class Benchmark:
         size = int(self.latency_card["batch_size"])
         measured = measure_latency(meter.zoo, batch_size=size, repeats=5, warmup=2)
         return Validation(scores, self.space.latency(batch, measured), grids)
+
+    def _check_comparable(self) -> None:
+        """Fresh scores stand beside the stored baselines', which other members would make stale."""
+        if (self.folder / BASELINES_FILE).exists():
+            stored = Path(BASELINES_FILE).stem
+            check_measured(self.folder, stored, identity(self.measurement), noise=False)
 
 
 def _class_of(table: dict[str, Any], default: type[Benchmark]) -> type[Benchmark]:

@@ -39,7 +39,7 @@ def load_image_folder(folder: str | Path, size: int, channels: int) -> Images:
 
     if channels not in (1, 3):
         raise InputError(f"channels={channels}: images have 1 or 3")
-    paths = _image_paths(Path(folder))
+    paths = image_paths(Path(folder))
     images = np.empty((len(paths), channels, size, size), dtype=np.float32)
     for i, path in enumerate(paths):
         try:
@@ -64,7 +64,7 @@ def load_folder_labels(folder: str | Path) -> Labels:
     """
     root = Path(folder)
     names = []
-    for path in _image_paths(root):
+    for path in image_paths(root):
         inside = path.relative_to(root)
         if len(inside.parts) < 2:
             raise InputError(f"image {path} has no class: expected one folder for each class in {root}")
@@ -72,7 +72,12 @@ def load_folder_labels(folder: str | Path) -> Labels:
     return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
 
-def _image_paths(root: Path) -> list[Path]:
+def image_paths(root: Path) -> list[Path]:
+    """Every image below a folder, in the order of their paths.
+
+    Raises:
+        InputError: no such folder, or no image in it.
+    """
     if not root.is_dir():
         raise InputError(f"image folder {root} does not exist: give a folder of images")
     paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)

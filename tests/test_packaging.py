@@ -119,7 +119,7 @@ def test_the_data_is_in_the_wheel(entries):
     ours = [entry.name for entry in entry_points(group="omsdpm.benchmarks") if entry.value.startswith("benchmarks.")]
     assert "digits-ddim" in ours
     for name in ours:
-        files = ("benchmark.toml", "schedules.parquet", "baselines.parquet")
+        files = ("benchmark.toml", "schedules.parquet", "baselines.parquet", "measured.json")
         wanted += [f"benchmarks/data/{name}/{file}" for file in files]
     assert [name for name in wanted if not entries.get(name)] == []
 

@@ -22,6 +22,7 @@ from omsdpm.dataset.recipe import Recipe, Round
 from omsdpm.dataset.shards import Measured, Shard, claim, cut, measure_shard, scores_of
 from omsdpm.errors import InputError, unknown_name
 from omsdpm.files import replacing, writable_folder
+from omsdpm.scoring.identity import check_measured, identity, identity_digest, remember_measured
 from omsdpm.scoring.measurement import Measurement
 from omsdpm.solvers import Schedules
 
@@ -142,6 +143,8 @@ def build_dataset(
         InputError: the folder cannot be written, or holds a dataset of another measurement.
     """
     writable_folder(recipe.folder)
+    if recipe.dataset.exists():
+        check_measured(recipe.folder, recipe.dataset.stem, identity(recipe.measurement))
     facts = _facts(recipe)
     if all(entry.name in _existing(recipe, facts).design for entry in recipe.rounds):
         return _existing(recipe, facts)
@@ -275,6 +278,7 @@ def _kept_size(measurement: Measurement, X: Schedules, folder: Path, size: int) 
         "images": measurement.images,
         "seed": measurement.seed,
         "metric": measurement.metric,
+        "measured": identity_digest(measurement),
     }
     with FileLock(path.with_suffix(".lock")):
         if not path.exists():
@@ -382,6 +386,12 @@ def _merge(
                 before.metric,
                 {**before.extra, "rounds": {**before.extra["rounds"], entry.name: cost}},
             )
+            # Taken anew: the zoo's files may have changed since the build began.
+            now = identity(recipe.measurement)
+            if recipe.dataset.exists():
+                check_measured(recipe.folder, recipe.dataset.stem, now)
+            else:
+                remember_measured(recipe.folder, recipe.dataset.stem, now)
             after.write(recipe.dataset)
         put_away(work)
 

@@ -192,11 +192,12 @@ def test_a_dask_worker_killed_during_the_build_costs_its_shard_only(built, tmp_p
 
 def test_a_dataset_of_another_measurement_is_not_touched(built, tmp_path, tiny_zoo):
     folder = write_recipe(tmp_path / "b", tiny_zoo)
-    (folder / "schedules.parquet").write_bytes((built[0] / "schedules.parquet").read_bytes())
+    for name in ("schedules.parquet", "measured.json"):
+        (folder / name).write_bytes((built[0] / name).read_bytes())
     before = (folder / "schedules.parquet").read_bytes()
     text = (folder / "benchmark.toml").read_text().replace("images = 6", "images = 7")
     (folder / "benchmark.toml").write_text(text)
-    with pytest.raises(InputError, match="was measured otherwise"):
+    with pytest.raises(InputError, match=r"schedules\.parquet was measured with another number of images"):
         build(folder)
     assert (folder / "schedules.parquet").read_bytes() == before
 
