@@ -15,7 +15,7 @@ from pymoo.core.problem import Problem
 from pymoo.core.repair import Repair
 from pymoo.core.termination import NoTermination
 
-from benchmarks.baselines import most_steps, single_member
+from benchmarks.baselines import single_member
 from omsdpm.solvers.space import check_counts
 from studies.optimizers.base import Optimizer
 from studies.optimizers.ledger import Ledger
@@ -87,9 +87,9 @@ def uniform_schedules(problem: SearchProblem) -> Schedules:
     space = problem.space
     rows = [
         single_member(space, member, steps, order=order)
-        for order in ((1, 2, 3) if most_steps(space, 1) < space.length else (1,))
+        for order in space.orders
         for member in range(1, space.num_models + 1)
-        for steps in range(1, most_steps(space, order) + 1)
+        for steps in range(1, space.most_steps(order) + 1)
     ]
     X = np.stack(rows)
     return np.unique(X[problem.fits(X)], axis=0)
