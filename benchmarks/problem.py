@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from omsdpm.dataset import ScheduleDataset
-from omsdpm.dataset.recipe import DATASET_FILE, RECIPE_FILE, read_toml
+from omsdpm.dataset.recipe import DATASET_FILE, RECIPE_FILE, BenchmarkTable, measurement_of, parse_recipe, recipe_toml
 from omsdpm.errors import InputError
 from omsdpm.noise import Noise
 from omsdpm.scoring.identity import check_measured, identity
-from omsdpm.scoring.measurement import Measurement, measurement_from_table
+from omsdpm.scoring.measurement import Measurement
 from omsdpm.solvers import ScheduleSpace
 from omsdpm.zoo import ModelZoo
 
@@ -97,7 +97,7 @@ class Benchmark:
     validation_images: int = 2000
     validation_seeds: tuple[int, ...] = (1001, 1002, 1003)
     table: dict[str, Any] = field(default_factory=dict, repr=False)
-    """All of ``benchmark.toml``."""
+    """All of ``benchmark.toml`` as it is written, for :attr:`data_hash`."""
 
     def __post_init__(self) -> None:
         if self.measurement.seed in self.validation_seeds:
@@ -108,25 +108,25 @@ class Benchmark:
         """Reads a folder's ``benchmark.toml``.
 
         Raises:
-            InputError: it cannot be read, lacks a key, or validates with the dataset's own noise.
+            InputError: it cannot be read, has a key that is unknown, lacking or of a wrong value, or
+                validates with the dataset's own noise.
         """
         folder = Path(folder)
-        table = read_toml(folder / RECIPE_FILE)
+        table = recipe_toml(folder)
+        file = parse_recipe(BenchmarkTable, table, folder)
+        measurement = measurement_of(file, folder)
         try:
-            validation = table.get("validation", {})
-            return _class_of(table, cls)(
-                name=str(table["name"]),
-                summary=str(table["summary"]),
+            return _class_of(file, cls)(
+                name=file.name,
+                summary=file.summary,
                 folder=folder,
-                measurement=measurement_from_table(table["measurement"], folder),
-                budgets=sorted(float(ms) for ms in table["budgets"]),
-                validation_images=int(validation.get("images", 2000)),
-                validation_seeds=tuple(validation.get("seeds", (1001, 1002, 1003))),
+                measurement=measurement,
+                budgets=sorted(file.budgets),
+                validation_images=file.validation.images,
+                validation_seeds=file.validation.seeds,
                 table=table,
             )
-        except KeyError as error:
-            raise InputError(f"{folder / RECIPE_FILE} lacks the key {error}") from error
-        except (TypeError, ValueError) as error:
+        except InputError as error:
             raise InputError(f"{folder / RECIPE_FILE}: {error}") from error
 
     def with_metric(self, text: str) -> Benchmark:
@@ -277,9 +277,9 @@ class Benchmark:
             check_measured(self.folder, stored, identity(self.measurement), noise=False)
 
 
-def _class_of(table: dict[str, Any], default: type[Benchmark]) -> type[Benchmark]:
+def _class_of(file: BenchmarkTable, default: type[Benchmark]) -> type[Benchmark]:
     """A file that says ``tabular = true`` is a benchmark that looks scores up."""
-    if not table.get("tabular", False):
+    if not file.tabular:
         return default
     from benchmarks.tabular import TabularBenchmark
 

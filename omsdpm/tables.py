@@ -129,6 +129,9 @@ def table_error(error: ValidationError, model: type[BaseModel], where: str) -> I
     path, _ = _walk(model, first["loc"])
     if first["type"] == "missing":
         return InputError(f"{where} lacks the key {path!r}")
+    if first["type"] == "union_tag_not_found":
+        key = first["ctx"]["discriminator"].strip("'")
+        return InputError(f"{where} lacks the key {'.'.join(filter(None, (path, key)))!r}")
     prefix = f"{where}: {path}" if path else where
     if first["type"] == "value_error":  # a validator of ours, which says itself what it wants
         return InputError(f"{prefix}: {_one_line(str(first['ctx']['error']))}")

@@ -2,18 +2,165 @@
 
 from __future__ import annotations
 
-import tomllib
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from omsdpm.dataset.dataset import SPLITS
-from omsdpm.dataset.designs import DESIGNS
+from omsdpm.dataset.designs import ALPHA, NULL
 from omsdpm.errors import InputError, unknown_name
 from omsdpm.scoring.measurement import Measurement, measurement_from_table
+from omsdpm.tables import read_table, read_toml
 
 RECIPE_FILE = "benchmark.toml"
 DATASET_FILE = "schedules.parquet"
+
+PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+"""Names that are safe as names of folders."""
+
+
+def _plain_name(name: str) -> str:
+    if not PLAIN.fullmatch(name):
+        raise ValueError(f"{name!r}, expected letters, digits, '-', '_' and '.', which is not the first")
+    return name
+
+
+def _known_split(split: str) -> str:
+    if split not in SPLITS:
+        raise unknown_name("split", split, SPLITS)
+    return split
+
+
+def _split_or_none(split: str) -> str:
+    return _known_split(split) if split else split
+
+
+def _probabilities(null: Any) -> Any:
+    # Checked as a whole: of a union, pydantic says what is wrong with each alternative.
+    pair = null if isinstance(null, list) else [null, null]
+    numbers = all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in pair)
+    if not (numbers and len(pair) == 2 and 0 <= pair[0] <= pair[1] < 1):
+        raise ValueError(f"{null!r}, expected a number or a rising pair of numbers, from 0 to less than 1")
+    return tuple(pair) if isinstance(null, list) else null  # strict validation wants a tuple
+
+
+def _rising(window: tuple[float, float]) -> tuple[float, float]:
+    if window[0] >= window[1]:
+        raise ValueError(f"{list(window)}, expected two numbers that rise")
+    return window
+
+
+Count = Annotated[int, Field(gt=0)]
+Seed = Annotated[int, Field(ge=0)]
+Budget = Annotated[float, Field(gt=0)]
+Milliseconds = Annotated[float, Field(ge=0)]
+Null = Annotated[float | tuple[float, float], BeforeValidator(_probabilities)]
+
+
+class _Table(BaseModel):
+    """A table of ``benchmark.toml``: no other keys, types as declared, finite numbers."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class _RoundTable(_Table):
+    """What every ``[[round]]`` has; see :class:`Round`."""
+
+    name: Annotated[str, AfterValidator(_plain_name)]
+    split: Annotated[str, AfterValidator(_split_or_none)] = ""
+    splits: dict[Annotated[str, AfterValidator(_known_split)], Count] = {}
+
+    @model_validator(mode="after")
+    def _one_way_to_split(self) -> _RoundTable:
+        if self.split and self.splits:
+            raise ValueError("split and splits, expected one of them")
+        return self
+
+
+class _Drawn(_RoundTable):
+    n: Count
+    window: Annotated[tuple[Milliseconds, Milliseconds], AfterValidator(_rising)] | None = None
+
+
+class _Random(_Drawn):
+    design: Literal["random"]
+    null: Null = NULL
+    alpha: Annotated[float, Field(gt=0)] = ALPHA
+
+
+class _Stratified(_Random):
+    design: Literal["stratified"]  # type: ignore[assignment]
+
+
+class _Tree(_Random):
+    design: Literal["tree"]  # type: ignore[assignment]
+    branches: Count = 6
+
+
+class _Refine(_Drawn):
+    design: Literal["refine"]
+    mutations: Annotated[int, Field(ge=0)] = 2
+
+
+class _Exhaustive(_RoundTable):
+    """All schedules, so neither their number nor a window."""
+
+    design: Literal["exhaustive"]
+
+
+AnyRound = Annotated[_Random | _Stratified | _Tree | _Refine | _Exhaustive, Field(discriminator="design")]
+"""A ``[[round]]`` with the keys that its design takes."""
+
+
+class ValidationTable(_Table):
+    """``[validation]``: with which noise winners and baselines are validated."""
+
+    images: Annotated[int, Field(ge=2)] = 2000
+    seeds: tuple[Seed, ...] = (1001, 1002, 1003)
+
+
+class RepeatTable(_Table):
+    """``[repeat]``: how many schedules are measured again, and from which noise."""
+
+    n: Count
+    seed: Seed
+
+
+class RecipeTable(_Table):
+    """All of a ``benchmark.toml``; the content of ``[measurement]`` is checked where it is made."""
+
+    name: str = ""
+    summary: str = ""
+    notes: str = ""
+    seed: Seed = 0
+    budgets: tuple[Budget, ...] = ()
+    tabular: bool = False
+    measurement: dict[str, Any]
+    validation: ValidationTable = ValidationTable()
+    repeat: RepeatTable | None = None
+    rounds: tuple[AnyRound, ...] = Field((), alias="round")
+
+    @field_validator("rounds")
+    @classmethod
+    def _names_differ(cls, rounds: tuple[AnyRound, ...]) -> tuple[AnyRound, ...]:
+        names = [entry.name for entry in rounds]
+        if len(set(names)) < len(names):
+            raise ValueError("two rounds have one name; every [[round]] needs its own")
+        return rounds
+
+
+class BenchmarkTable(RecipeTable):
+    """The file of a benchmark, which a recipe with budgets is."""
+
+    name: str
+    summary: str
+    budgets: tuple[Budget, ...]
+
+
+File = TypeVar("File", bound=RecipeTable)
 
 
 @dataclass(frozen=True)
@@ -23,7 +170,7 @@ class Round:
     Attributes:
         name: unique in the recipe; becomes the rows' ``design`` in the dataset.
         design: one of :data:`omsdpm.dataset.designs.DESIGNS`.
-        n: number of schedules; ``exhaustive`` ignores it.
+        n: number of schedules; 0 for ``exhaustive``, which draws all.
         split: the rows' split, or ``""``.
         splits: instead of ``split``: rows for each of several splits, see
             :func:`omsdpm.dataset.designs.share_out`.
@@ -33,7 +180,7 @@ class Round:
 
     name: str
     design: str
-    n: int
+    n: int = 0
     split: str = ""
     splits: dict[str, int] = field(default_factory=dict)
     window: tuple[float, float] | None = None
@@ -59,51 +206,45 @@ class Recipe:
         """Reads the ``benchmark.toml`` of a folder.
 
         Raises:
-            InputError: no such file, broken TOML, an unknown design or split, two rounds of one name.
+            InputError: no such file, broken TOML, or a key that is unknown, lacking or of a wrong value.
         """
         folder = Path(folder)
-        table = read_toml(folder / RECIPE_FILE)
-        try:
-            measurement = measurement_from_table(table.get("measurement", {}), folder)
-            rounds = tuple(_round(entry) for entry in table.get("round", []))
-        except (TypeError, ValueError) as error:  # InputError is a ValueError
-            raise InputError(f"{folder / RECIPE_FILE}: {error}") from error
-        names = [r.name for r in rounds]
-        if len(set(names)) < len(names):
-            raise InputError(f"{folder / RECIPE_FILE}: two rounds have one name; every [[round]] needs its own")
-        return cls(folder, measurement, rounds, int(table.get("seed", 0)))
+        table = recipe_toml(folder)
+        # The baselines come after the dataset: what they lack should be said before hours of measuring.
+        file = parse_recipe(BenchmarkTable if "budgets" in table else RecipeTable, table, folder)
+        return cls(folder, measurement_of(file, folder), tuple(_round(entry) for entry in file.rounds), file.seed)
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """A TOML file.
+def recipe_toml(folder: Path) -> dict[str, Any]:
+    """The ``benchmark.toml`` of a folder as it is.
 
     Raises:
-        InputError: it cannot be read or parsed.
+        InputError: it cannot be read, or is not TOML.
+    """
+    return read_toml(folder / RECIPE_FILE, "a benchmark is a folder with that file")
+
+
+def parse_recipe(model: type[File], table: dict[str, Any], folder: Path) -> File:
+    """The model of what :func:`recipe_toml` read.
+
+    Raises:
+        InputError: a key that is unknown, lacking or of a wrong value.
+    """
+    return read_table(model, table, str(folder / RECIPE_FILE))
+
+
+def measurement_of(file: RecipeTable, folder: Path) -> Measurement:
+    """What ``[measurement]`` of a folder's file describes.
+
+    Raises:
+        InputError: a key that is unknown, lacking or of a wrong value.
     """
     try:
-        return tomllib.loads(path.read_text())
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}; a benchmark is a folder with that file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not TOML: {error}") from error
+        return measurement_from_table(file.measurement, folder)
+    except (TypeError, ValueError) as error:  # InputError is a ValueError
+        raise InputError(f"{folder / RECIPE_FILE}: {error}") from error
 
 
-def _round(entry: dict[str, Any]) -> Round:
-    entry = dict(entry)
-    try:
-        name, design = str(entry.pop("name")), str(entry.pop("design"))
-    except KeyError as error:
-        raise InputError(f"a [[round]] lacks the key {error}") from error
-    if design not in DESIGNS:
-        raise unknown_name("design", design, DESIGNS)
-    split = str(entry.pop("split", ""))
-    splits = {str(key): int(value) for key, value in entry.pop("splits", {}).items()}
-    for given in (split, *splits):
-        if given and given not in SPLITS:
-            raise unknown_name("split", given, SPLITS)
-    n = int(entry.pop("n", 0))
-    if n < 1 and design != "exhaustive":
-        raise InputError(f"round {name!r} draws n={n} schedules: expected a positive number")
-    window = entry.pop("window", None)
-    bounds = None if window is None else (float(window[0]), float(window[1]))
-    return Round(name, design, n, split, splits, bounds, entry)
+def _round(entry: AnyRound) -> Round:
+    given = {key: getattr(entry, key) for key in entry.model_fields_set}
+    return Round(**{key: given.pop(key) for key in Round.__dataclass_fields__ if key in given}, options=given)

@@ -166,7 +166,7 @@ def test_the_hash_tells_other_data_apart(folder, tmp_path, tiny_zoo):
     assert Benchmark.read(copy).data_hash == before  # words about the data are no data
     hashes = {before}
     for name, more in {
-        "benchmark.toml": b"\n[more]\nfact = 1\n",
+        "benchmark.toml": b"\n[repeat]\nn = 1\nseed = 9\n",
         "schedules.parquet": b"\n",
         "baselines.parquet": b"\n",
     }.items():
@@ -188,10 +188,10 @@ def test_the_hash_tells_other_data_apart(folder, tmp_path, tiny_zoo):
     [
         ('name = "small"', "", "lacks the key 'name'"),
         ("budgets = [6, 3]", "", "lacks the key 'budgets'"),
-        ("budgets = [6, 3]", "budgets = 6", "not iterable"),
+        ("budgets = [6, 3]", "budgets = 6", "budgets = 6, expected a list"),
         ("budgets = [6, 3]", 'budgets = ["cheap"]', "cheap"),
-        ("seeds = [21, 22]", "seeds = 21", "not iterable"),
-        ("[measurement]", "[measurements]", "lacks the key 'measurement'"),
+        ("seeds = [21, 22]", "seeds = 21", "seeds = 21, expected a list"),
+        ("[measurement]", "[measurements]", "unknown key 'measurements'; choose one of: measurement"),
         ("length = 4", "", "lacks the key 'length'"),
         ("[measurement]", "[measurement", "is not TOML"),
     ],

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from omsdpm.dataset.build import Workers, build_dataset
-from omsdpm.dataset.recipe import Recipe, read_toml
+from omsdpm.dataset.recipe import Recipe, recipe_toml
 from omsdpm.devices import resolve_device
 from studies.jobs.dataset_build.settings import BuildSettings
 from studies.records.progress import SILENT, Reporter, Step
@@ -47,7 +47,7 @@ def build(settings: BuildSettings, reporter: Reporter = SILENT) -> BuildResult:
     with reporter.part("Measuring schedules") as step:
         built = build_dataset(recipe, workers, shard_size=settings.shard_size, progress=_unlabelled(step))
     result = BuildResult(recipe.dataset, len(built))
-    if "budgets" not in read_toml(settings.folder / "benchmark.toml"):
+    if "budgets" not in recipe_toml(settings.folder):
         return result
     from benchmarks import Benchmark
     from benchmarks.building import build_baselines, build_repeat
