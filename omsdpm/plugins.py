@@ -56,6 +56,17 @@ class Named:
             raise InputError(f"{text!r} names nothing: expected name or name[param=value,...]")
         return cls(name.strip(), parameters)
 
+    def extended(self, parameters: Mapping[str, Any]) -> Named:
+        """The same name with more parameters.
+
+        Raises:
+            InputError: one of them is there already.
+        """
+        for key in parameters:
+            if key in self.parameters:
+                raise InputError(f"{str(self)!r}: parameter {key!r} is given twice")
+        return Named(self.name, {**self.parameters, **parameters})
+
     def __str__(self) -> str:
         """What :meth:`parse` reads; parameters in the order of their names."""
         if not self.parameters:
@@ -138,22 +149,33 @@ class Registry:
                 f"{self.kind} {name!r} is registered as {point.value}, which cannot be imported ({reason}): "
                 "mend or uninstall its package"
             ) from error
-        lacking = [need for need in self.needs if not hasattr(thing, need)]
+        abstract = getattr(thing, "__abstractmethods__", frozenset())
+        lacking = [need for need in self.needs if not hasattr(thing, need)] + sorted(abstract)
         if lacking or not callable(thing):
             what = f"lacks {', '.join(lacking)}" if lacking else "cannot be called"
             raise InputError(f"{self.kind} {name!r} ({point.value}) is no {self.kind}: it {what}")
         return thing
 
-    def make(self, text: str, **given: Any) -> Any:
+    def make(self, text: str, parameters: Mapping[str, Any] | None = None, /, **given: Any) -> Any:
         """Calls what ``name[param=value,...]`` names with its parameters and what the caller gives.
 
+        Args:
+            text: the name, perhaps with parameters.
+            parameters: more of the same.
+            **given: what the caller settles, which ``text`` may not.
+
         Raises:
-            InputError: as :meth:`load`, or a parameter that it does not have.
+            InputError: as :meth:`load`, or a parameter that it does not have, needs, or is given twice.
         """
-        named = Named.parse(text)
+        named = Named.parse(text).extended(parameters or {})
         thing = self.load(named.name)
         self.check(named, thing, reserved=given)
-        return thing(**{**given, **named.parameters})
+        keywords = {**given, **named.parameters}
+        try:
+            inspect.signature(thing).bind(**keywords)
+        except TypeError as error:
+            raise InputError(f"{self.kind} {named.name!r} ({self.point(named.name).value}): {error}") from error
+        return thing(**keywords)
 
     def check(self, named: Named, thing: Callable[..., Any], reserved: Iterable[str] = ()) -> None:
         """Raises :class:`InputError` for a parameter that ``thing`` does not take, or that the caller settles."""

@@ -1,54 +1,50 @@
-"""Predictors by name, ours and any installed package's, through entry points."""
+"""Predictors by name, ours and any installed package's."""
 
 from __future__ import annotations
 
 import os
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
-from omsdpm.errors import InputError, unknown_name
+from omsdpm.errors import InputError
+from omsdpm.plugins import Registry
 
 if TYPE_CHECKING:
     from omsdpm.solvers import ScheduleSpace
     from predictors.base import Predictor
 
-GROUP = "omsdpm.predictors"
+PREDICTORS = Registry("predictor", "omsdpm.predictors", needs=("fit", "predict", "save", "load", "get_params"))
 
 
 def predictor_names() -> list[str]:
     """The names of all installed predictors, sorted; imports none of them."""
-    return sorted(_registered())
+    return PREDICTORS.names()
 
 
 def predictor_class(name: str) -> type[Predictor]:
     """The class registered as ``name``.
 
     Raises:
-        InputError: nobody registered the name, or its package cannot be imported.
+        InputError: nobody registered the name, or a plug-in that breaks the contract.
     """
-    registered = _registered()
-    if name not in registered:
-        raise unknown_name("predictor", name, registered)
-    return _load(registered[name])
+    family: type[Predictor] = PREDICTORS.load(name)
+    return family
 
 
 def make_predictor(name: str, *, space: ScheduleSpace, **parameters: Any) -> Predictor:
     """An unfitted predictor.
 
     Args:
-        name: one of :func:`predictor_names`.
+        name: one of :func:`predictor_names`, perhaps with parameters: ``gbdt[trees=50]``.
         space: the space whose schedules it will score.
         **parameters: of the family's ``__init__``.
 
     Raises:
-        InputError: unknown name, or a parameter that the family does not have.
+        InputError: unknown name, a plug-in that breaks the contract, or a parameter that the
+            family does not have, or that is given twice.
     """
-    family = predictor_class(name)
-    known = family._get_param_names()
-    for parameter in parameters:
-        if parameter not in known:
-            raise unknown_name(f"parameter of predictor {name!r}", parameter, known)
-    return family(space=space, **parameters)
+    predictor: Predictor = PREDICTORS.make(name, parameters, space=space)
+    return predictor
 
 
 def load_predictor(folder: str | os.PathLike[str]) -> Predictor:
@@ -60,10 +56,9 @@ def load_predictor(folder: str | os.PathLike[str]) -> Predictor:
     from predictors.folder import read_header
 
     name = read_header(folder)["predictor"]
-    registered = _registered()
-    if name not in registered:
+    if name not in predictor_names():
         raise InputError(f"{folder} holds the predictor {name!r}, which is not installed; install its package")
-    return _load(registered[name]).load(folder)
+    return predictor_class(name).load(folder)
 
 
 def registered_name(family: type) -> str:
@@ -73,18 +68,7 @@ def registered_name(family: type) -> str:
         InputError: nobody registered it.
     """
     value = f"{family.__module__}:{family.__qualname__}"
-    for name, entry in _registered().items():
-        if f"{entry.module}:{entry.attr}" == value:
-            return name
-    raise InputError(f"{value} is registered under no name: add it to the entry-point group {GROUP}")
-
-
-def _registered() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=GROUP)}
-
-
-def _load(entry: EntryPoint) -> type[Predictor]:
-    try:
-        return entry.load()
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"predictor {entry.name!r} is registered as {entry.value}, which fails: {error}") from error
+    for point in entry_points(group=PREDICTORS.group):
+        if f"{point.module}:{point.attr}" == value:
+            return point.name
+    raise InputError(f"{value} is registered under no name: add it to the entry-point group {PREDICTORS.group}")

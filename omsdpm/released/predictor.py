@@ -1,14 +1,18 @@
-"""Released predictor checkpoints as our ``lstm-paper`` predictor."""
+"""Released predictor checkpoints, read into weights, space and noise schedule.
+
+What a predictor is, this package does not know: the entry point ``predictor`` of the group
+``omsdpm.released`` makes one of what is read here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omsdpm.errors import InputError, unknown_name
 from omsdpm.noise import LinearVP
+from omsdpm.plugins import Registry
 from omsdpm.released._pickle import load_pth
 from omsdpm.released._states import PREDICTOR, state_of
 from omsdpm.solvers import DDIMSpace, DPMSolverSpace, make_space
@@ -19,7 +23,8 @@ if TYPE_CHECKING:
 LENGTHS = {DDIMSpace.solver: 100, DPMSolverSpace.solver: 90}
 """Slots of the release's CIFAR-10 schedules, which a checkpoint does not tell."""
 
-GROUP_NAME, ENTRY_NAME = "omsdpm.predictors", "lstm-paper"
+BUILDERS = Registry("builder of released", "omsdpm.released")
+"""Functions ``(state, space, noise)`` that make something of a checkpoint, by what it is a checkpoint of."""
 
 
 def load_predictor(
@@ -29,7 +34,7 @@ def load_predictor(
     solver: str | None = None,
     length: int | None = None,
 ) -> Any:
-    """A fitted ``lstm-paper`` predictor with a released checkpoint's weights.
+    """A fitted predictor with a released checkpoint's weights, as the registered builder makes it.
 
     Its predictions are the release's scores as they are: higher is worse, on no scale of
     FID. Sizes and the solver are read off the weights.
@@ -64,15 +69,7 @@ def load_predictor(
         raise InputError(f"{path} is a predictor for {found}, not {solver}: give the checkpoint trained for {solver}")
     noise = None if config is None else _agree(_read_config(config), facts, path)
     space = make_space(found, facts["model_embedder.model_zoo_size"], length or LENGTHS[found])
-    return _family().from_release(state, space, noise)
-
-
-def _family() -> Any:
-    """The class registered as ``lstm-paper``; by name, since this package may not import predictors."""
-    registered = {entry.name: entry for entry in entry_points(group=GROUP_NAME)}
-    if ENTRY_NAME not in registered:
-        raise unknown_name("predictor", ENTRY_NAME, registered)
-    return registered[ENTRY_NAME].load()
+    return BUILDERS.load("predictor")(state, space, noise)
 
 
 def _facts(state: Mapping[str, torch.Tensor], path: Path) -> dict[str, Any]:

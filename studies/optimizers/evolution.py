@@ -11,7 +11,7 @@ from omsdpm.solvers import ScheduleSpace
 from omsdpm.solvers.space import check_counts
 from studies.optimizers.base import Optimizer
 from studies.optimizers.ledger import Ledger
-from studies.optimizers.starts import fit, unit
+from studies.optimizers.starts import within_budget
 from studies.problem import SearchProblem
 
 Schedules = NDArray[np.int64]  # (n, L)
@@ -87,7 +87,7 @@ def mutate_slots(space: ScheduleSpace, X: Schedules, rng: np.random.Generator, m
     """
     X = X.copy()
     rows = np.arange(len(X))
-    width = unit(space)
+    width = space.group_size
     most = min(most, space.length)
     counts = rng.integers(1, most + 1, size=len(X))
     slots = np.argsort(rng.random(X.shape), axis=1)  # distinct slots, in random order
@@ -113,7 +113,7 @@ def first_schedule(problem: SearchProblem, rng: np.random.Generator) -> Schedule
     x = space.random(1, rng)
     if problem.budget is None:
         return x
-    best = fit(problem, x, rng)
+    best = within_budget(problem, x, rng)
     for _ in range(START_STEPS):
         cost = problem.cost(x)[0]
         if cost <= problem.budget and cost > problem.cost(best)[0]:

@@ -1,7 +1,7 @@
 """Small changes to schedules, for whole batches: mutation, and crossover of two parents.
 
-All of them treat members as names without order. They may leave a DPM-Solver group
-with a null before a model; the space's repair closes such gaps.
+All of them treat members as names without order. They may leave a group of slots with a
+null before a model; the space's repair closes such gaps.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omsdpm.solvers import ScheduleSpace
-from studies.optimizers.starts import unit
 
 Schedules = NDArray[np.int64]  # (n, L)
 
@@ -24,16 +23,16 @@ def mutate(space: ScheduleSpace, X: Schedules, rng: np.random.Generator) -> Sche
         for k, move in enumerate(MOVES):
             rows = np.flatnonzero(kind == k)
             if len(rows):
-                # Solvers of several slots move as a whole half of the time.
-                width = unit(space) if rng.random() < 0.5 else 1
+                # Groups of slots move as a whole half of the time.
+                width = space.group_size if rng.random() < 0.5 else 1
                 cells = X[rows].reshape(len(rows), -1, width)
                 X[rows] = move(cells, space.num_models, rng).reshape(len(rows), -1)
     return X
 
 
 def cross(space: ScheduleSpace, A: Schedules, B: Schedules, rng: np.random.Generator) -> tuple[Schedules, Schedules]:
-    """Exchanges a run of solvers between two parents, or, in one row of four, single solvers."""
-    n, width = len(A), unit(space)
+    """Exchanges a run of groups of slots between two parents, or, in one row of four, single groups."""
+    n, width = len(A), space.group_size
     count = space.length // width
     inside = _segment(n, count, rng)
     scattered = rng.random(n) < 0.25
@@ -42,7 +41,7 @@ def cross(space: ScheduleSpace, A: Schedules, B: Schedules, rng: np.random.Gener
     return np.where(taken, A, B), np.where(taken, B, A)
 
 
-# A move takes cells (n, U, w): U units of w slots; a unit is active if any slot in it is.
+# A move takes cells (n, G, w): G groups of w slots; a group is active if any slot in it is.
 
 
 def _redraw(C: Schedules, members: int, rng: np.random.Generator) -> Schedules:
@@ -56,49 +55,49 @@ def _redraw(C: Schedules, members: int, rng: np.random.Generator) -> Schedules:
 def _replace(C: Schedules, members: int, rng: np.random.Generator) -> Schedules:
     """An active slot gets another member."""
     flat = C.reshape(len(C), -1).copy()
-    slots, found = _pick(flat > 0, rng)
-    flat[found, slots[found]] = rng.integers(1, members + 1, size=len(found))
+    slots, rows = _pick(flat > 0, rng)
+    flat[rows, slots[rows]] = rng.integers(1, members + 1, size=len(rows))
     return flat.reshape(C.shape)
 
 
 def _add(C: Schedules, members: int, rng: np.random.Generator) -> Schedules:
     """A null slot gets a member."""
     flat = C.reshape(len(C), -1).copy()
-    slots, found = _pick(flat == 0, rng)
-    flat[found, slots[found]] = rng.integers(1, members + 1, size=len(found))
+    slots, rows = _pick(flat == 0, rng)
+    flat[rows, slots[rows]] = rng.integers(1, members + 1, size=len(rows))
     return flat.reshape(C.shape)
 
 
 def _remove(C: Schedules, members: int, rng: np.random.Generator) -> Schedules:
-    """An active unit becomes null."""
+    """An active group becomes null."""
     C = C.copy()
-    units, found = _pick(_active(C), rng)
-    C[found, units[found]] = 0
+    groups, rows = _pick(_active(C), rng)
+    C[rows, groups[rows]] = 0
     return C
 
 
 def _shift(C: Schedules, members: int, rng: np.random.Generator) -> Schedules:
-    """An active unit changes places with a neighbor."""
+    """An active group changes places with a neighbor."""
     C = C.copy()
-    here, found = _pick(_active(C), rng)
-    here = here[found]
-    there = np.clip(here + rng.choice((-1, 1), size=len(found)), 0, C.shape[1] - 1)
-    C[found, here], C[found, there] = C[found, there], C[found, here]
+    here, rows = _pick(_active(C), rng)
+    here = here[rows]
+    there = np.clip(here + rng.choice((-1, 1), size=len(rows)), 0, C.shape[1] - 1)
+    C[rows, here], C[rows, there] = C[rows, there], C[rows, here]
     return C
 
 
 def _swap(C: Schedules, members: int, rng: np.random.Generator) -> Schedules:
-    """An active unit changes places with any other."""
+    """An active group changes places with any other."""
     C = C.copy()
-    here, found = _pick(_active(C), rng)
-    here = here[found]
-    there = rng.integers(C.shape[1], size=len(found))
-    C[found, here], C[found, there] = C[found, there], C[found, here]
+    here, rows = _pick(_active(C), rng)
+    here = here[rows]
+    there = rng.integers(C.shape[1], size=len(rows))
+    C[rows, here], C[rows, there] = C[rows, there], C[rows, here]
     return C
 
 
 def _slide(C: Schedules, members: int, rng: np.random.Generator) -> Schedules:
-    """A run of units moves by one, its last unit going around."""
+    """A run of groups moves by one, its last group going around."""
     inside = _segment(len(C), C.shape[1], rng)
     first = inside.argmax(axis=1)
     size = np.maximum(inside.sum(axis=1), 1)
@@ -109,7 +108,7 @@ def _slide(C: Schedules, members: int, rng: np.random.Generator) -> Schedules:
 
 
 def _paint(C: Schedules, members: int, rng: np.random.Generator) -> Schedules:
-    """All models in a run of units become one member."""
+    """All models in a run of groups become one member."""
     inside = _segment(len(C), C.shape[1], rng)[:, :, None]
     color = rng.integers(1, members + 1, size=(len(C), 1, 1))
     return np.where(inside & (C > 0), color, C)
@@ -120,7 +119,7 @@ MOVES = (_redraw, _replace, _replace, _add, _remove, _shift, _shift, _swap, _sli
 
 
 def _active(C: Schedules) -> NDArray[np.bool_]:
-    """``(n, U, w) -> (n, U)``: units with a model."""
+    """``(n, G, w) -> (n, G)``: groups with a model."""
     active: NDArray[np.bool_] = C.max(axis=2) > 0
     return active
 

@@ -15,12 +15,12 @@ from pymoo.core.problem import Problem
 from pymoo.core.repair import Repair
 from pymoo.core.termination import NoTermination
 
-from benchmarks.baselines import single_member
+from benchmarks.strategies.single import single_member
 from omsdpm.solvers.space import check_counts
 from studies.optimizers.base import Optimizer
 from studies.optimizers.ledger import Ledger
 from studies.optimizers.moves import cross, mutate
-from studies.optimizers.starts import fit, stratified
+from studies.optimizers.starts import stratified, within_budget
 from studies.problem import SearchProblem
 
 Schedules = NDArray[np.int64]  # (n, L)
@@ -83,7 +83,7 @@ class NSGA2Optimizer(Optimizer):
 
 
 def uniform_schedules(problem: SearchProblem) -> Schedules:
-    """Every member at every number of uniform steps that fits (DPM-Solver: every order), ``(n, L)``."""
+    """Every member at every number of uniform steps that fits, in every order of the solver's steps, ``(n, L)``."""
     space = problem.space
     rows = [
         single_member(space, member, steps, order=order)
@@ -132,7 +132,7 @@ class _Repair(Repair):
         self._search_problem = problem
 
     def _do(self, problem: Problem, X: Schedules, *args: Any, random_state: Any = None, **kwargs: Any) -> Schedules:
-        return self._search_problem.space.canonical(fit(self._search_problem, X, random_state))
+        return self._search_problem.space.canonical(within_budget(self._search_problem, X, random_state))
 
 
 class _Unseen(DuplicateElimination):

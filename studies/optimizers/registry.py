@@ -1,39 +1,34 @@
-"""Optimizers by name, ours and other people's alike."""
+"""Optimizers by name, ours and any installed package's."""
 
 from __future__ import annotations
 
-import inspect
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from omsdpm.errors import unknown_name
+from omsdpm.plugins import Registry
 from studies.optimizers.base import Optimizer
 
-GROUP = "omsdpm.optimizers"
-
-
-def _registered() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=GROUP)}
+OPTIMIZERS = Registry("optimizer", "omsdpm.optimizers", needs=("run", "multi_objective"))
 
 
 def optimizer_names() -> list[str]:
     """The registered names, sorted; imports no optimizer."""
-    return sorted(_registered())
+    return OPTIMIZERS.names()
 
 
 def make_optimizer(name: str, **parameters: Any) -> Optimizer:
-    """The optimizer ``name`` with its own parameters; the rest keep their defaults.
+    """The optimizer that ``name`` or ``name[param=value,...]`` names; other parameters keep their defaults.
+
+    Args:
+        name: one of :func:`optimizer_names`, perhaps with parameters.
+        **parameters: of the optimizer too.
 
     Raises:
-        InputError: unknown name, or a parameter that this optimizer does not have.
+        InputError: unknown name, a plug-in that breaks the contract, or a parameter that the
+            optimizer does not have, or that is given twice.
+
+    Example:
+        >>> make_optimizer("nsga2[population=100]", seeded=False).population
+        100
     """
-    registered = _registered()
-    if name not in registered:
-        raise unknown_name("optimizer", name, registered)
-    make = registered[name].load()
-    known = list(inspect.signature(make).parameters)
-    for parameter in parameters:
-        if parameter not in known:
-            raise unknown_name(f"parameter of optimizer {name!r}", parameter, known)
-    optimizer: Optimizer = make(**parameters)
+    optimizer: Optimizer = OPTIMIZERS.make(name, parameters)
     return optimizer

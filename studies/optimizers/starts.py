@@ -1,11 +1,10 @@
-"""Random schedules that keep to a price: starting points, and repair to a budget."""
+"""Random schedules that cost what they may: starting points, and repair to a budget."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from omsdpm.solvers import ScheduleSpace
 from studies.problem import SearchProblem
 
 Schedules = NDArray[np.int64]  # (n, L)
@@ -17,19 +16,14 @@ ROUNDING = 1e-12
 """Sums in another order may differ by this much, relative."""
 
 
-def unit(space: ScheduleSpace) -> int:
-    """Slots that belong together: the group of a single-step DPM-Solver, else 1."""
-    return space.group_size
-
-
-def designs(problem: SearchProblem, caps: NDArray[np.float64], rng: np.random.Generator) -> Schedules:
+def starts(problem: SearchProblem, caps: NDArray[np.float64], rng: np.random.Generator) -> Schedules:
     """Random schedules that each cost as much as a cap allows.
 
     The paper's priors for the members (half uniform, half Dirichlet), but slots become
     null in random order until the schedule fits, where the paper uses one null
-    probability for all: so the draws spread over latency as the caps do. For DPM-Solver
-    the order is correlated within a group by a degree drawn for each schedule, which
-    gives solvers of all orders.
+    probability for all: so the draws spread over latency as the caps do. Where slots belong
+    together in groups, the order is correlated within a group by a degree drawn for each
+    schedule, which gives solver steps of all orders.
 
     Args:
         problem: space and latencies; its budget is not looked at.
@@ -41,7 +35,7 @@ def designs(problem: SearchProblem, caps: NDArray[np.float64], rng: np.random.Ge
     space, n = problem.space, len(caps)
     X = space.random(n, rng, null=0.0)
     X[::2] = space.random(len(X[::2]), rng, null=0.0, alpha=ALPHA)
-    width = unit(space)
+    width = space.group_size
     keys = rng.random((n, space.length))
     group_keys = np.repeat(rng.random((n, space.length // width)), width, axis=1)
     weight = rng.random((n, 1)) if width > 1 else 0.0
@@ -49,13 +43,13 @@ def designs(problem: SearchProblem, caps: NDArray[np.float64], rng: np.random.Ge
 
 
 def stratified(problem: SearchProblem, n: int, rng: np.random.Generator, *, lowest: float = 0.0) -> Schedules:
-    """:func:`designs` with caps spread evenly from ``lowest`` of the limit up to all of it, ``(n, L)``."""
+    """:func:`starts` with caps spread evenly from ``lowest`` of the limit up to all of it, ``(n, L)``."""
     low = max(problem.cheapest, lowest * problem.limit)
     caps = low + (problem.limit - low) * (np.arange(1, n + 1) - rng.random(n)) / n
-    return designs(problem, rng.permutation(caps), rng)
+    return starts(problem, rng.permutation(caps), rng)
 
 
-def fit(problem: SearchProblem, X: Schedules, rng: np.random.Generator) -> Schedules:
+def within_budget(problem: SearchProblem, X: Schedules, rng: np.random.Generator) -> Schedules:
     """``(n, L) -> (n, L)`` valid schedules within budget; those that are come back unchanged.
 
     What costs too much gets, by the toss of a coin, lighter members or nulls in random

@@ -16,25 +16,25 @@ from omsdpm.pareto import nondominated
 from omsdpm.solvers.space import check_counts
 from studies.optimizers.base import Optimizer
 from studies.optimizers.ledger import Ledger
-from studies.optimizers.starts import fit, stratified
+from studies.optimizers.starts import stratified, within_budget
 from studies.problem import SearchProblem
 
 Schedules = NDArray[np.int64]  # (n, L)
 
 
 class TPEOptimizer(Optimizer):
-    """Optuna's TPE, one categorical parameter a slot, asked and told in batches.
+    """Optuna's TPE, one categorical parameter a slot, asked for and scored in batches.
 
     With a budget it minimizes the predicted score; without, score and latency at once.
     Proposals that are malformed or cost too much are repaired before they are scored, and
-    the sampler is told of the schedule that was scored. Every batch is drawn from a study
+    the sampler learns of the schedule that was scored. Every batch is drawn from a study
     that holds the best schedules so far and the latest others: asking takes time in
     proportion to the study's size, so with all trials in it a run would take quadratic
     time. As it is, Optuna takes some 10 ms a schedule: give it a tenth of the evaluations
     of the others.
 
     Args:
-        batch: schedules asked for before they are scored and told.
+        batch: schedules asked for before they are scored.
         startup: random designs, spread over latency, before the first batch.
         memory: trials that the sampler sees; more is slower.
     """
@@ -53,7 +53,7 @@ class TPEOptimizer(Optimizer):
         with _quiet():
             while ledger.open:
                 X = self._ask(problem, ledger, rng)
-                X = fit(problem, X, rng)
+                X = within_budget(problem, X, rng)
                 known = np.flatnonzero(~ledger.unseen(X))
                 X[known] = _other(problem, X[known], rng)
                 ledger.score(X)
@@ -103,7 +103,7 @@ def _other(problem: SearchProblem, X: Schedules, rng: np.random.Generator) -> Sc
     X[np.arange(len(X)), rng.integers(X.shape[1], size=len(X))] = rng.integers(
         problem.space.num_models + 1, size=len(X)
     )
-    return fit(problem, X, rng)
+    return within_budget(problem, X, rng)
 
 
 @contextmanager

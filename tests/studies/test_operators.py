@@ -9,7 +9,7 @@ from omsdpm.solvers import DDIMSpace, DPMSolverSpace
 from studies import SearchProblem, make_optimizer
 from studies.optimizers.evolution import WINDOW, first_schedule, mutate_slots
 from studies.optimizers.moves import MOVES, cross, mutate
-from studies.optimizers.starts import fit, stratified
+from studies.optimizers.starts import stratified, within_budget
 
 LATENCY = (1.0, 2.5, 6.0)
 SPACES = [DDIMSpace(3, 8), DPMSolverSpace(3, 3)]
@@ -82,21 +82,21 @@ def test_evolution_keeps_its_population_size():
 @pytest.mark.parametrize("space", SPACES)
 @given(seed=st.integers(0, 1000), budget=st.floats(1.0, 60.0))
 @settings(max_examples=40, deadline=None)
-def test_fit_keeps_to_the_budget_and_leaves_the_rest(space, seed, budget):
+def test_repair_keeps_to_the_budget_and_leaves_the_rest(space, seed, budget):
     rng = np.random.default_rng(seed)
     X = space.random(40, rng, null=0.4)
     limited = problem(space, budget)
-    Y = fit(limited, X, rng)
+    Y = within_budget(limited, X, rng)
     space.check(Y)
     assert limited.fits(Y).all()
     within = limited.fits(X)
     np.testing.assert_array_equal(Y[within], X[within])
 
 
-def test_fit_may_spend_all_of_the_budget():
+def test_repair_may_spend_all_of_the_budget():
     space = DDIMSpace(1, 9)
     limited = SearchProblem(space=space, predictor=Nothing(), latency=[0.1], budget=0.1 * 3)
-    Y = fit(limited, np.ones((50, 9), dtype=np.int64), np.random.default_rng(0))
+    Y = within_budget(limited, np.ones((50, 9), dtype=np.int64), np.random.default_rng(0))
     assert (space.nfe(Y) == 3).all()
 
 

@@ -1,0 +1,1 @@
+"""Strategies: schedules that a user has without predictor or search, one strategy a file."""
