@@ -1,4 +1,4 @@
-"""Named problems with embedded data, the runner, and the command ``omsdpm-bench``."""
+"""Named problems and their embedded data: spaces, latencies, budgets, measured schedules, baselines."""
 
 from __future__ import annotations
 
@@ -26,3 +26,7 @@ def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
         return getattr(importlib.import_module(_PUBLIC[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from benchmarks import Baseline, Benchmark
 
 
+CARD_FILE = "CARD.md"
+VERSIONS = ("omsdpm", "torch", "diffusers", "numpy", "scikit-learn")
+"""Packages whose versions a card tells."""
+
+
 def card_table(benchmark: Benchmark) -> Table:
     """Facts of a benchmark, one a row."""
     table = Table(
@@ -30,12 +35,8 @@ def card_table(benchmark: Benchmark) -> Table:
     return table
 
 
-CARD_FILE = "CARD.md"
-VERSIONS = ("omsdpm", "torch", "diffusers", "numpy", "scikit-learn")
-
-
 def write_card(benchmark: Benchmark) -> Path:
-    """Writes ``CARD.md`` into the benchmark's folder: its facts, and how and with what it was made."""
+    """Writes ``CARD.md`` into the benchmark's folder: its facts, how they were measured, and with which versions."""
     lines = [f"# {benchmark.name}", "", benchmark.summary, ""]
     command = f"omsdpm-bench dataset build {benchmark.folder.name}"
     lines += [f"Data and card are made by `{command}` in the folder above, from `benchmark.toml`;"]
@@ -88,8 +89,7 @@ def _noise_facts(benchmark: Benchmark) -> Iterator[tuple[str, str]]:
     repeat = benchmark.repeat
     if repeat is None:
         return
-    score_of = {row.tobytes(): y for row, y in zip(benchmark.dataset.X, benchmark.dataset.y, strict=True)}
-    first = np.array([score_of[row.tobytes()] for row in repeat.X])
+    first = benchmark.stored_scores(repeat.X)
     tau, rho = kendalltau(first, repeat.y).statistic, spearmanr(first, repeat.y).statistic
     relative = np.log(repeat.y / first)
     yield "independent noise", f"{len(repeat)} schedules again: Kendall tau {tau:.3f}, Spearman {rho:.3f}"

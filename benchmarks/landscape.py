@@ -34,7 +34,7 @@ def write_landscape(benchmark: Benchmark, path: Path) -> None:
     latency = benchmark.space.latency(dataset.X, list(benchmark.latency))
     nfe = benchmark.space.nfe(dataset.X)
     front = nondominated(dataset.y, latency)
-    exhaustive = len(dataset) == benchmark.space.cardinality
+    exhaustive = benchmark.exhaustive
 
     figure = Figure(figsize=(9, 5.4), dpi=110, layout="constrained")
     axes = figure.add_subplot()

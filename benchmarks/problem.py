@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,10 +17,14 @@ from omsdpm.dataset import ScheduleDataset
 from omsdpm.dataset.recipe import DATASET_FILE, RECIPE_FILE, BenchmarkTable, measurement_of, parse_recipe, recipe_toml
 from omsdpm.errors import InputError
 from omsdpm.noise import Noise
+from omsdpm.plugins import Named, parameters_of
 from omsdpm.scoring.identity import check_measured, identity
-from omsdpm.scoring.measurement import Measurement
-from omsdpm.solvers import ScheduleSpace
+from omsdpm.scoring.measurement import BATCH_SIZE, Measurement
+from omsdpm.solvers import ScheduleSpace, SolverOptions
 from omsdpm.zoo import ModelZoo
+
+if TYPE_CHECKING:
+    from predictors import Predictor
 
 BASELINES_FILE = "baselines.parquet"
 REPEAT_FILE = "repeat.parquet"
@@ -33,7 +37,7 @@ class Baseline:
     """A schedule that a user has without any search, with its validated scores.
 
     Attributes:
-        kind: ``"single"`` (one member) or ``"stitch"`` (two).
+        kind: name of the strategy that proposed it: ``"single"`` (one member), ``"stitch"`` (two), ...
         name: in words.
         schedule: ``(L,)``.
         latency: frozen latency, ms.
@@ -150,9 +154,14 @@ class Benchmark:
         return self.measurement.noise
 
     @property
+    def options(self) -> SolverOptions:
+        """How the solver runs."""
+        return self.measurement.options
+
+    @property
     def spacing(self) -> str:
-        """DPM-Solver's spacing."""
-        return self.measurement.spacing
+        """How the solver spreads its steps, where it places them itself."""
+        return self.options.spacing
 
     @property
     def metric(self) -> str:
@@ -169,12 +178,63 @@ class Benchmark:
         """Frozen milliseconds a member, measured once and dated; what budgets refer to."""
         return self.measurement.latency
 
+    def predictor(self, text: str, random_state: int = 0, **parameters: Any) -> Predictor:
+        """An unfitted predictor that knows all of the problem but its scores.
+
+        Args:
+            text: ``name`` or ``name[param=value,...]``.
+            random_state: all of its randomness.
+            **parameters: more of the family's parameters.
+
+        Raises:
+            InputError: unknown name, a plug-in that breaks the contract, or a parameter that the
+                family does not have, that is given twice, or that the benchmark settles.
+
+        Example:
+            >>> train = benchmark.dataset.subset("train")
+            >>> benchmark.predictor("gbdt[trees=50]").fit(train.X, train.y)
+        """
+        from predictors.registry import PREDICTORS
+
+        known: dict[str, Any] = {
+            "space": self.space,
+            "noise": self.noise,
+            "options": self.options,
+            "latency": self.latency,
+            "random_state": random_state,
+        }
+        takes = parameters_of(PREDICTORS.load(Named.parse(text).name))
+        predictor: Predictor = PREDICTORS.make(
+            text, parameters, **{name: value for name, value in known.items() if name in takes}
+        )
+        return predictor
+
     # -- the data --------------------------------------------------------------------
 
     @cached_property
     def dataset(self) -> ScheduleDataset:
         """The measured schedules with their splits."""
         return ScheduleDataset.read(self.folder / DATASET_FILE)
+
+    @property
+    def exhaustive(self) -> bool:
+        """Every schedule of the space is measured."""
+        return len(self.dataset) == self.space.cardinality
+
+    def stored_scores(self, X: ArrayLike) -> NDArray[np.float64]:
+        """``(n, L) -> (n,)``: the dataset's scores of schedules, NaN for those that it does not hold.
+
+        Raises:
+            InputError: an invalid schedule.
+        """
+        scores = np.append(self.dataset.y, np.nan)
+        keys = (row.tobytes() for row in self.space.canonical(self.space.check(np.asarray(X))))
+        return scores[[self._row_of.get(key, -1) for key in keys]]
+
+    @cached_property
+    def _row_of(self) -> dict[bytes, int]:
+        """Rows of the dataset by canonical form."""
+        return {row.tobytes(): i for i, row in enumerate(self.space.canonical(self.dataset.X))}
 
     @cached_property
     def baselines(self) -> list[Baseline]:
@@ -237,7 +297,7 @@ class Benchmark:
             images: a seed; ``None`` as the baselines had.
             seeds: of the noise; ``None`` as the baselines had.
             device: where to sample.
-            progress: told ``(steps done, steps)``.
+            progress: called with ``(steps done, steps)``.
 
         Raises:
             InputError: an invalid schedule, the dataset's own seed, or baselines of other members.
@@ -250,16 +310,16 @@ class Benchmark:
         if self.measurement.seed in seeds:
             raise InputError(f"validation seed {self.measurement.seed} is the dataset's noise: use another")
         self._check_comparable()
-        meter = self.measurement.open(device)
+        loaded = self.measurement.open(device)
         scores = np.empty((len(batch), len(seeds)))
-        grids = np.zeros((len(batch), min(GRID, images), *meter.zoo.shape), dtype=np.float32)
-        parts = -(-images // 1000)
+        grids = np.zeros((len(batch), min(GRID, images), *loaded.zoo.shape), dtype=np.float32)
+        parts = -(-images // BATCH_SIZE)
 
         def keep(row: int, x_0: Any) -> None:
             grids[row, : len(x_0)] = x_0[: grids.shape[1]].float().cpu().numpy()
 
         for i, seed in enumerate(seeds):
-            meter.measurement = self.measurement.with_noise(images=images, seed=seed)
+            meter = loaded.with_noise(images=images, seed=seed)
 
             def step(done: int, before: int = i * len(batch) * parts) -> None:
                 if progress is not None:
@@ -267,7 +327,7 @@ class Benchmark:
 
             scores[:, i] = meter.measure(batch, progress=step, keep=keep if i == 0 else None)
         size = int(self.latency_card["batch_size"])
-        measured = measure_latency(meter.zoo, batch_size=size, repeats=5, warmup=2)
+        measured = measure_latency(loaded.zoo, batch_size=size, repeats=5, warmup=2)
         return Validation(scores, self.space.latency(batch, measured), grids)
 
     def _check_comparable(self) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from benchmarks.problem import Benchmark
 from omsdpm.dataset import ScheduleDataset
 from omsdpm.errors import InputError
+from omsdpm.pareto import nondominated
 
 
 class TabularBenchmark(Benchmark):
@@ -23,10 +24,6 @@ class TabularBenchmark(Benchmark):
         >>> benchmark.optimum(budget=150).y
     """
 
-    @cached_property
-    def _row_of(self) -> dict[bytes, int]:
-        return {row.tobytes(): i for i, row in enumerate(self.space.canonical(self.dataset.X))}
-
     def evaluate(
         self, X: ArrayLike, device: str = "cpu", progress: Callable[[int], object] | None = None
     ) -> NDArray[np.float64]:
@@ -35,15 +32,13 @@ class TabularBenchmark(Benchmark):
         Raises:
             InputError: an invalid schedule, or a table that is not complete.
         """
-        rows = self.space.canonical(self.space.check(np.asarray(X)))
-        try:
-            found = [self._row_of[row.tobytes()] for row in rows]
-        except KeyError as error:
+        scores = self.stored_scores(X)
+        if np.isnan(scores).any():
             raise InputError(
                 f"benchmark {self.name} holds {len(self.dataset)} of {self.space.cardinality} schedules: "
                 "finish it with `omsdpm-bench dataset build`"
-            ) from error
-        return self.dataset.y[found]
+            )
+        return scores
 
     @cached_property
     def _costs(self) -> NDArray[np.float64]:
@@ -51,9 +46,7 @@ class TabularBenchmark(Benchmark):
 
     def pareto_front(self) -> ScheduleDataset:
         """The schedules that no other beats in both score and latency, by rising latency."""
-        order = np.lexsort((self.dataset.y, self._costs))
-        best_before = np.concatenate([[np.inf], np.minimum.accumulate(self.dataset.y[order])[:-1]])
-        return self.dataset[order[self.dataset.y[order] < best_before]]
+        return self.dataset[nondominated(self.dataset.y, self._costs)]
 
     def optimum(self, budget: float | None = None) -> ScheduleDataset:
         """The best schedule within a latency budget (ms), as a dataset of one row.

@@ -149,7 +149,7 @@ class Registry:
                 f"{self.kind} {name!r} is registered as {point.value}, which cannot be imported ({reason}): "
                 "mend or uninstall its package"
             ) from error
-        abstract = getattr(thing, "__abstractmethods__", frozenset())
+        abstract: Iterable[str] = getattr(thing, "__abstractmethods__", ())
         lacking = [need for need in self.needs if not hasattr(thing, need)] + sorted(abstract)
         if lacking or not callable(thing):
             what = f"lacks {', '.join(lacking)}" if lacking else "cannot be called"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -194,6 +195,13 @@ class Meter:
     def reference(self) -> Statistics:
         """Statistics of the real images."""
         return load_reference(self.measurement.reference, self.network, self.zoo.shape)
+
+    def with_noise(self, *, images: int, seed: int) -> Meter:
+        """A meter that starts from other noise, with the same networks and reference."""
+        self.reference  # noqa: B018  # loaded once for both
+        other = copy(self)
+        other.measurement = self.measurement.with_noise(images=images, seed=seed)
+        return other
 
     def sample(
         self, X: ArrayLike, *, images: int | None = None, seed: int | None = None, count: Count | None = None

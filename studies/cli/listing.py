@@ -8,16 +8,19 @@ GROUPS = {
     "benchmarks": "omsdpm.benchmarks",
     "predictors": "omsdpm.predictors",
     "optimizers": "omsdpm.optimizers",
+    "strategies": "omsdpm.strategies",
     "solvers": "omsdpm.solvers",
     "noise schedules": "omsdpm.noise",
     "networks": "omsdpm.networks",
+    "metrics": "omsdpm.metrics",
+    "features": "omsdpm.features",
 }
 """What is listed, and the entry-point group where it is registered."""
 
 
 @click.command("list")
 def listing() -> None:
-    """List what is installed: benchmarks, predictors, optimizers, solvers, noise schedules and kinds of networks."""
+    """List what is installed, by kind: whatever a benchmark, a run or a zoo may name."""
     from studies.cli._describe import registered
 
     for number, (title, group) in enumerate(GROUPS.items()):

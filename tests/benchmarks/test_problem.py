@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
+import benchmarks
 from benchmarks import Baseline, Benchmark, load_benchmark
 from benchmarks.baselines import all_baselines
 from benchmarks.building import build_baselines
@@ -13,6 +14,7 @@ from benchmarks.problem import read_baselines, write_baselines
 from omsdpm import DDIMSpace, InputError, ModelZoo
 from omsdpm.dataset.build import Workers, build_dataset
 from omsdpm.dataset.recipe import Recipe
+from omsdpm.solvers import SolverOptions
 
 FILE = """
 name = "small"
@@ -181,6 +183,76 @@ def test_the_hash_tells_other_data_apart(folder, tmp_path, tiny_zoo):
     (copy / "benchmark.toml").write_text(text.replace(str(tiny_zoo), str(zoo)))
     hashes.add(Benchmark.read(copy).data_hash)
     assert len(hashes) == 5
+
+
+def test_a_predictor_knows_the_problem(benchmark):
+    predictor = benchmark.predictor("gbdt[trees=20]", random_state=3, threads=1)
+    assert (predictor.trees, predictor.threads, predictor.random_state) == (20, 1, 3)
+    assert (predictor.space, predictor.noise, predictor.latency) == (
+        benchmark.space,
+        benchmark.noise,
+        benchmark.latency,
+    )
+    assert getattr(predictor, "options", benchmark.options) == benchmark.options  # of families that take them
+    train = benchmark.dataset.subset("train")
+    assert np.isfinite(predictor.fit(train.X, train.y).predict(train.X)).all()
+
+
+def test_what_the_benchmark_settles_is_no_parameter(benchmark):
+    for text in ("gbdt[random_state=4]", "gbdt[latency=4]"):
+        with pytest.raises(InputError, match="unknown parameter of predictor 'gbdt'"):
+            benchmark.predictor(text)
+    with pytest.raises(InputError, match="parameter 'trees' is given twice"):
+        benchmark.predictor("gbdt[trees=20]", trees=30)
+    with pytest.raises(InputError, match="unknown parameter of predictor 'gbdt' 'tree'; choose one of: trees, "):
+        benchmark.predictor("gbdt[tree=20]")
+
+
+def test_the_solver_runs_as_the_measurement_says(folder, tmp_path, tiny_zoo):
+    assert Benchmark.read(folder).options == SolverOptions()
+    noisy = write(tmp_path / "b", tiny_zoo, FILE.replace("seed = 7", "seed = 7\neta = 0.5"))
+    assert Benchmark.read(noisy).options == SolverOptions(eta=0.5)
+
+
+def test_stored_scores_are_looked_up(benchmark):
+    dataset = benchmark.dataset
+    assert not benchmark.exhaustive
+    np.testing.assert_array_equal(benchmark.stored_scores(dataset.X[::-1]), dataset.y[::-1])
+    everything = benchmark.space.enumerate()
+    assert np.isfinite(benchmark.stored_scores(everything)).sum() == len(dataset)
+    with pytest.raises(InputError, match="all null"):
+        benchmark.stored_scores([[0, 0, 0, 0]])
+
+
+def test_only_parameters_of_the_metric_may_change(benchmark):
+    same = benchmark.with_metric("fd-digits")
+    assert same.measurement == benchmark.measurement
+    with pytest.raises(InputError, match="scores here are fd-digits, of which only parameters may change"):
+        benchmark.with_metric("fid")
+
+
+def test_validation_loads_the_networks_once(benchmark, monkeypatch):
+    """Every seed has a measurement of its own, and all of them one zoo."""
+    loaded = []
+    load = ModelZoo.load.__func__
+    monkeypatch.setattr(ModelZoo, "load", classmethod(lambda cls, *args: loaded.append(args) or load(cls, *args)))
+    X = np.array([[1, 0, 3, 0]])
+    two = benchmark.validate(X, images=5, seeds=[31, 32])
+    assert len(loaded) == 1
+    np.testing.assert_allclose(benchmark.validate(X, images=5, seeds=[32]).scores[:, 0], two.scores[:, 1], rtol=1e-6)
+
+
+def test_a_meter_keeps_its_noise(benchmark):
+    meter = benchmark.measurement.open()
+    other = meter.with_noise(images=5, seed=9)
+    assert (other.zoo, other.network, other.reference) == (meter.zoo, meter.network, meter.reference)
+    assert (meter.measurement.seed, meter.measurement.images) == (7, 6)
+    assert (other.measurement.seed, other.measurement.images) == (9, 5)
+
+
+def test_the_package_shows_its_public_names():
+    assert dir(benchmarks) == sorted(benchmarks.__all__)
+    assert all(getattr(benchmarks, name) is not None for name in dir(benchmarks))
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def built(tmp_path_factory, tiny_zoo):
 
 
 def test_every_schedule_is_a_lookup(built, monkeypatch):
-    assert isinstance(built, TabularBenchmark)
+    assert isinstance(built, TabularBenchmark) and built.exhaustive
     X = built.space.enumerate()
     assert len(built.dataset) == len(X) == 15
     sampled = built.measurement.open().measure(X[[3, 14]])

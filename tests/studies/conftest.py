@@ -50,6 +50,7 @@ class TinyBenchmark:
     measurement: Any = field(default_factory=lambda: SimpleNamespace(images=48, seed=7))
     data_hash: str = "0123abcd"
     repeat: None = None
+    exhaustive: bool = False
     latency_card: dict[str, Any] = field(
         default_factory=lambda: {"device": "imagined", "batch_size": 1, "date": "2026-01-01", "versions": {}}
     )
