@@ -1,16 +1,19 @@
-"""What every registered predictor must do; a plug-in that is installed is tested too."""
+"""The conformance kit on every registered predictor; a plug-in that is installed is tested too."""
 
 from __future__ import annotations
 
+import inspect
+import subprocess
+import sys
+from functools import partial
+
 import numpy as np
 import pytest
-from scipy import stats
-from sklearn.base import clone
-from sklearn.model_selection import cross_val_score
 
-from omsdpm.errors import InputError
-from omsdpm.solvers import DPMSolverSpace
-from predictors import Predictor, load_predictor, make_predictor, predictor_class, predictor_names
+from omsdpm.noise import CosineBetas
+from omsdpm.solvers import DDIMSpace
+from predictors import Predictor, make_predictor, predictor_class, predictor_names
+from predictors import testing as kit
 
 QUICK = {
     "updates": 60,
@@ -25,210 +28,134 @@ QUICK = {
 }
 """Smaller than the defaults, for the families that have such a parameter."""
 
+FLOORS = {"ridge": 0.5}
+"""A linear family is in the table as the floor."""
 
-def make(name, space, **parameters):
+
+def quick(name):
     known = predictor_class(name)._get_param_names()
-    quick = {key: value for key, value in QUICK.items() if key in known}
-    return make_predictor(name, space=space, **(quick | parameters))
+    return partial(make_predictor, name, **{key: value for key, value in QUICK.items() if key in known})
 
 
-def fit_few(name, landscape, n=40, **parameters):
-    return make(name, landscape.space, **parameters).fit(landscape.X[:n], landscape.y[:n])
+every_check = [
+    pytest.param(check, id=f"{name}: {what}")
+    for name in predictor_names()
+    for what, check in kit.predictor_checks(quick(name), floor=FLOORS.get(name, kit.FLOOR))
+]
 
 
-pytestmark = pytest.mark.parametrize("name", predictor_names())
+@pytest.mark.parametrize("check", every_check)
+def test_conformance(check):
+    check()
 
 
-def test_learns_a_landscape(name, landscape):
-    predictor = make(name, landscape.space).fit(landscape.X, landscape.y)
-    rho = stats.spearmanr(predictor.predict(landscape.X_test), landscape.y_test).statistic
-    floor = 0.5 if name == "ridge" else 0.6  # a linear family is in the table as the floor
-    assert rho > floor
-    assert predictor.score(landscape.X_test, landscape.y_test) > floor - 0.2
+CONSTANT = "ignore:An input array is constant"
 
 
-def test_predictions_are_finite_floats_one_a_schedule(name, landscape):
-    predictor = fit_few(name, landscape)
-    predicted = predictor.predict(landscape.X_test)
-    assert predicted.shape == (len(landscape.X_test),)
-    assert predicted.dtype == np.float64
-    assert np.isfinite(predicted).all()
-    assert predictor.predict(landscape.X_test[0]).shape == (1,)
-    assert predictor.predict(landscape.X_test[:0]).shape == (0,)
+# -- the kit itself ---------------------------------------------------------------------
 
 
-def test_equal_schedules_get_equal_predictions(name, landscape):
-    predictor = fit_few(name, landscape)
-    X = landscape.X_test[:30]
-    twice = predictor.predict(np.concatenate([X, X[::-1]]))
-    assert np.array_equal(twice[:30], twice[30:][::-1])
-    if isinstance(landscape.space, DPMSolverSpace):
-        rotated = np.roll(landscape.space.groups(X), 1, axis=1).reshape(X.shape)
-        same = (landscape.space.canonical(rotated) == X).all(axis=1)  # the last solver was skipped
-        assert same.any()
-        assert not same.all()
-        predicted = predictor.predict(np.concatenate([rotated, X]))
-        assert np.array_equal((predicted[:30] == predicted[30:]), same)
+def test_the_kit_needs_no_test_framework():
+    code = "import predictors.testing, sys; print('pytest' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split() == ["False"]
 
 
-def test_the_same_random_state_gives_the_same_predictions(name, ddim_landscape):
-    first, second = (
-        fit_few(name, ddim_landscape, random_state=np.random.RandomState(3)).predict(ddim_landscape.X_test)
-        for _ in range(2)
-    )
-    assert np.array_equal(first, second)
+def test_every_check_of_the_module_is_run():
+    checks = {thing for name, thing in vars(kit).items() if name.startswith("check_") and inspect.isfunction(thing)}
+    assert checks - {kit.check_predictor} == set(kit.PREDICTOR_CHECKS)
+    names = [name for name, _ in kit.predictor_checks(quick("ridge"))]
+    assert len(set(names)) == len(names) == len(kit.PREDICTOR_CHECKS) + 2 * len(kit.CHECKS_IN_EVERY_SPACE)
 
 
-def test_global_random_states_are_left_alone(name, ddim_landscape):
-    import torch
-
-    numpy_before, torch_before = np.random.get_state()[1].copy(), torch.random.get_rng_state()
-    fit_few(name, ddim_landscape)
-    assert np.array_equal(np.random.get_state()[1], numpy_before)
-    assert torch.equal(torch.random.get_rng_state(), torch_before)
+def test_landscapes_of_grouped_slots_have_schedules_that_sample_the_same():
+    space = kit.SPACES[1]
+    X = kit.make_landscape(space).X_test[:30]
+    same = (space.canonical(np.roll(X, space.group_size, axis=1)) == X).all(axis=1)
+    assert same.any() and not same.all()
 
 
-def test_clone_is_unfitted_with_equal_parameters(name, ddim_landscape):
-    predictor = fit_few(name, ddim_landscape, random_state=7)
-    copy = clone(predictor)
-    assert copy.get_params() == predictor.get_params()
-    assert copy.random_state == 7
-    assert not hasattr(copy, "target_")
-    fitted = copy.fit(ddim_landscape.X[:40], ddim_landscape.y[:40])
-    assert np.array_equal(fitted.predict(ddim_landscape.X_test), predictor.predict(ddim_landscape.X_test))
+def test_a_landscape_is_of_the_noise_that_is_given():
+    space = DDIMSpace(3, 10)
+    usual, cosine = kit.make_landscape(space), kit.make_landscape(space, CosineBetas(steps=1000))
+    assert np.array_equal(usual.X, cosine.X)
+    assert not np.allclose(usual.y, cosine.y, rtol=0.01)
 
 
-def test_cross_validation_scores_kendall_tau(name, ddim_landscape):
-    scores = cross_val_score(make(name, ddim_landscape.space), ddim_landscape.X[:80], ddim_landscape.y[:80], cv=2)
-    assert scores.shape == (2,)
-    assert (np.abs(scores) <= 1).all()
-    assert scores.mean() > 0.2
+class Mean(Predictor):
+    """Every schedule is predicted the mean, and everything else is as it should be."""
+
+    def _learn(self, X, z, validation):
+        self.mean_ = float(z.mean())
+
+    def _score(self, X):
+        return np.full(len(X), self.mean_)
+
+    def _state(self):
+        return {"mean": self.mean_}, {}
+
+    def _restore(self, values, arrays):
+        self.mean_ = values["mean"]
 
 
-def test_save_and_load_predict_equally(name, landscape, tmp_path):
-    predictor = fit_few(name, landscape, latency=(1.0, 2.0, 4.0), random_state=5)
-    folder = tmp_path / "deep" / "predictor"
-    predictor.save(folder)
-    predictor.save(folder)  # replaces what is there
-    for loaded in (load_predictor(folder), type(predictor).load(folder), Predictor.load(folder)):
-        assert type(loaded) is type(predictor)
-        assert np.array_equal(loaded.predict(landscape.X_test), predictor.predict(landscape.X_test))
-        assert loaded.space == landscape.space
-        assert loaded.random_state == 5
-        if loaded.has_std:
-            assert np.allclose(loaded.predict_std(landscape.X_test), predictor.predict_std(landscape.X_test))
-    assert [path.name for path in folder.parent.iterdir()] == ["predictor"]
-    assert not [path for path in folder.rglob("*") if path.suffix in (".pkl", ".pickle", ".pt", ".pth", ".joblib")]
+class Broken(Mean):
+    """What a subclass breaks is what the check of that name sees."""
 
 
-def test_damaged_and_missing_folders_are_input_errors(name, ddim_landscape, tmp_path):
-    predictor = fit_few(name, ddim_landscape)
-    predictor.save(tmp_path / "p")
-    arrays = tmp_path / "p" / "arrays.safetensors"
-    arrays.write_bytes(arrays.read_bytes()[:-8])
-    with pytest.raises(InputError, match="save the predictor again"):
-        load_predictor(tmp_path / "p")
-    (tmp_path / "p" / "predictor.json").write_text("{")
-    with pytest.raises(InputError, match="damaged"):
-        load_predictor(tmp_path / "p")
-    with pytest.raises(InputError, match="no predictor"):
-        load_predictor(tmp_path / "nothing")
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.txt").write_text("chapter 1")
-    with pytest.raises(InputError, match="not a saved predictor"):
-        predictor.save(tmp_path / "mine")
-    assert (tmp_path / "mine" / "thesis.txt").read_text() == "chapter 1"
+class ByRow(Broken):
+    def predict(self, X):
+        return super().predict(X) + 1e-3 * np.arange(len(np.atleast_2d(X)))
 
 
-def test_constant_targets_are_predicted(name, ddim_landscape):
-    for constant in (3.0, 0.0, -2.0):
-        predictor = make(name, ddim_landscape.space).fit(ddim_landscape.X[:20], np.full(20, constant))
-        assert np.allclose(predictor.predict(ddim_landscape.X_test), constant, atol=0.2)
-        assert predictor.score(ddim_landscape.X_test, np.full(len(ddim_landscape.X_test), constant)) == 0
+class Float32(Broken):
+    def predict(self, X):
+        return super().predict(X).astype(np.float32)
 
 
-def test_two_training_rows_are_enough_and_one_is_not(name, landscape):
-    predictor = make(name, landscape.space).fit(landscape.X[:2], landscape.y[:2])
-    assert np.isfinite(predictor.predict(landscape.X_test)).all()
-    with pytest.raises(InputError, match="at least 2"):
-        make(name, landscape.space).fit(landscape.X[:1], landscape.y[:1])
+class GlobalDraw(Broken):
+    def _learn(self, X, z, validation):
+        self.mean_ = float(z.mean()) + 1e-3 * np.random.random()
 
 
-def test_duplicate_rows_with_different_scores(name, ddim_landscape):
-    X = np.repeat(ddim_landscape.X[:15], 3, axis=0)
-    y = np.repeat(ddim_landscape.y[:15], 3) * np.tile([0.9, 1.0, 1.1], 15)
-    predicted = make(name, ddim_landscape.space).fit(X, y).predict(ddim_landscape.X_test)
-    assert np.isfinite(predicted).all()
+class Sorts(Broken):
+    def fit(self, X, y, *validation, **more):
+        super().fit(X, y, *validation, **more)
+        if isinstance(X, np.ndarray) and X.flags.writeable:
+            X.sort(axis=0)
+        return self
 
 
-def test_members_unseen_in_training_are_scored(name, landscape):
-    seen = np.minimum(landscape.X[:40], 2)
-    predictor = make(name, landscape.space).fit(seen, landscape.y[:40])
-    unseen = np.where(landscape.X_test > 0, 3, 0)
-    assert np.isfinite(predictor.predict(unseen)).all()
+class Accepts(Broken):
+    def fit(self, X, y, *validation, **more):
+        return super().fit(X, np.nan_to_num(np.asarray(y, dtype=float), posinf=1.0), *validation, **more)
 
 
-def test_scores_of_any_sign_and_size(name, ddim_landscape):
-    X = ddim_landscape.X[:40]
-    for y in (np.linspace(-5, 5, 40), np.geomspace(1e-9, 1e9, 40), np.linspace(1e6, 1e6 + 1, 40)):
-        predictor = make(name, ddim_landscape.space).fit(X, y)
-        assert np.isfinite(predictor.predict(ddim_landscape.X_test)).all()
+class SetsUp(Broken):
+    def __init__(self, space=None, noise=None, latency=None, random_state=0):
+        super().__init__(space, noise, latency, 0)
 
 
-def test_validation_schedules_may_be_given(name, ddim_landscape):
-    held_out = ddim_landscape.X_test[:50], ddim_landscape.y_test[:50]
-    predictor = make(name, ddim_landscape.space).fit(ddim_landscape.X[:80], ddim_landscape.y[:80], *held_out)
-    assert predictor.score(ddim_landscape.X_test[50:], ddim_landscape.y_test[50:]) > 0.2
-    with pytest.raises(InputError, match="both or neither"):
-        make(name, ddim_landscape.space).fit(ddim_landscape.X, ddim_landscape.y, X_validation=ddim_landscape.X_test)
+@pytest.mark.filterwarnings(CONSTANT)
+@pytest.mark.parametrize(
+    ("family", "check"),
+    [
+        (Mean, kit.check_learns_a_landscape),
+        (ByRow, kit.check_equal_schedules_get_equal_predictions),
+        (Float32, kit.check_predictions_are_finite_floats_one_a_schedule),
+        (GlobalDraw, kit.check_global_random_states_are_left_alone),
+        (GlobalDraw, kit.check_the_same_random_state_gives_the_same_predictions),
+        (Sorts, kit.check_input_is_not_changed),
+        (Accepts, kit.check_scores_that_are_not_finite_are_refused),
+        (SetsUp, kit.check_clone_is_unfitted_with_equal_parameters),
+    ],
+)
+def test_a_predictor_that_breaks_the_contract_fails(family, check, ddim_landscape):
+    with pytest.raises(AssertionError):
+        check(family, ddim_landscape)
+    if family is not Mean:
+        check(Mean, ddim_landscape)  # which keeps to it there
 
 
-def test_input_is_not_changed(name, ddim_landscape):
-    X, y, X_test = ddim_landscape.X[:40].copy(), ddim_landscape.y[:40].copy(), ddim_landscape.X_test.copy()
-    for array in (X, y, X_test):
-        array.setflags(write=False)
-    make(name, ddim_landscape.space).fit(X, y).predict(X_test)
-    assert np.array_equal(X, ddim_landscape.X[:40])
-    assert np.array_equal(X_test, ddim_landscape.X_test)
-
-
-def test_uncertainty_covers_what_it_says(name, ddim_landscape):
-    predictor = make(name, ddim_landscape.space).fit(ddim_landscape.X, ddim_landscape.y)
-    if not predictor.has_std:
-        with pytest.raises(InputError, match="no uncertainty"):
-            predictor.predict_std(ddim_landscape.X_test)
-        return
-    std = predictor.predict_std(ddim_landscape.X_test)
-    assert std.shape == (len(ddim_landscape.X_test),)
-    assert (np.isfinite(std) & (std > 0)).all()
-    low, high = predictor.predict_interval(ddim_landscape.X_test, 0.9)
-    assert 0.75 <= np.mean((low <= ddim_landscape.y_test) & (ddim_landscape.y_test <= high)) <= 1
-    with pytest.raises(InputError, match="level"):
-        predictor.predict_interval(ddim_landscape.X_test, 1.5)
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_scores_that_are_not_finite_are_input_errors(name, bad, ddim_landscape):
-    y = ddim_landscape.y[:20].copy()
-    y[3] = bad
-    with pytest.raises(InputError, match="score 3 is"):
-        make(name, ddim_landscape.space).fit(ddim_landscape.X[:20], y)
-
-
-def test_bad_schedules_and_shapes_are_input_errors(name, ddim_landscape):
-    X, y = ddim_landscape.X[:20], ddim_landscape.y[:20]
-    predictor = make(name, ddim_landscape.space).fit(X, y)
-    with pytest.raises(InputError, match="length 9"):
-        predictor.predict(X[:, :9])
-    with pytest.raises(InputError, match="names member 4"):
-        predictor.predict(np.full_like(X, 4))
-    with pytest.raises(InputError, match="all null"):
-        predictor.fit(np.zeros_like(X), y)
-    with pytest.raises(InputError, match="one a schedule"):
-        predictor.fit(X, y[:10])
-    with pytest.raises(InputError, match="not numbers"):
-        predictor.fit(X, ["good"] * 20)
-    with pytest.raises(InputError, match="give the space"):
-        make(name, None).fit(X, y)
-    with pytest.raises(InputError, match="latency table"):
-        make(name, ddim_landscape.space, latency=(1.0, 2.0)).fit(X, y)
+@pytest.mark.filterwarnings(CONSTANT)
+def test_all_checks_at_once_say_which_one_failed():
+    with pytest.raises(AssertionError, match=r"^learns a landscape, ddim: AssertionError: Spearman's rho "):
+        kit.check_predictor(Mean, spaces=kit.SPACES[:1])

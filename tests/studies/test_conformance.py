@@ -1,45 +1,22 @@
-"""What every registered optimizer must do, a third party's included."""
+"""The conformance kit on every registered optimizer, a third party's included; and what only ours promise."""
 
+import inspect
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
 
 from omsdpm.errors import InputError
 from omsdpm.solvers import DDIMSpace, DPMSolverSpace
-from studies import SearchProblem, make_optimizer, optimizer_names
+from studies import Optimizer, make_optimizer, optimizer_names
+from studies import testing as kit
 
-LATENCY = (1.0, 2.5, 6.0)
-SPACES = [DDIMSpace(3, 8), DPMSolverSpace(3, 3)]
-BUDGETS = [None, 9.0]
-EVALUATIONS = 200
-
-
-class Additive:
-    """A score for each (slot, member), better with heavier members; null is worst."""
-
-    def __init__(self, length: int, members: int) -> None:
-        rng = np.random.default_rng(7)
-        self.table = rng.random((length, members + 1)) + np.linspace(2.0, 0.0, members + 1)
-        self.rows: list[np.ndarray] = []
-
-    def predict(self, X):
-        self.rows.extend(X.copy())
-        return np.take_along_axis(self.table[None], X[:, :, None], axis=2)[:, :, 0].sum(axis=1)
-
-
-def problem(space, budget=None, latency=LATENCY):
-    return SearchProblem(
-        space=space, predictor=Additive(space.length, space.num_models), latency=latency, budget=budget
-    )
-
-
-every_search = [
-    pytest.param(name, space, budget, id=f"{name}-{space.solver}-{'free' if budget is None else 'budget'}")
+every_check = [
+    pytest.param(check, id=f"{name}: {what}")
     for name in optimizer_names()
-    for space in SPACES
-    for budget in BUDGETS
+    for what, check in kit.optimizer_checks(partial(make_optimizer, name))
 ]
 
 
@@ -47,96 +24,106 @@ def test_ours_are_registered():
     assert {"nsga2", "tpe", "evolution", "random"} <= set(optimizer_names())
 
 
-@pytest.mark.parametrize(("name", "space", "budget"), every_search)
-def test_search(name, space, budget):
-    searched = problem(space, budget)
-    reports = []
-    result = make_optimizer(name).run(
-        searched, evaluations=EVALUATIONS, seed=3, progress=lambda done, total: reports.append((done, total))
-    )
-    # what comes back is valid, within budget, unique and sorted out correctly
-    space.check(result.X)
-    np.testing.assert_array_equal(result.latency, space.latency(result.X, LATENCY))
-    assert budget is None or (result.latency <= budget).all()
-    assert len(np.unique(space.canonical(result.X), axis=0)) == len(result)
-    np.testing.assert_allclose(result.scores, Additive(space.length, space.num_models).predict(result.X))
-    # what was paid for
-    rows = np.array(searched.predictor.rows)
-    assert result.evaluations == searched.scored == len(rows) <= EVALUATIONS
-    assert len(np.unique(space.canonical(rows), axis=0)) == len(rows)
-    assert budget is None or (space.latency(rows, LATENCY) <= budget).all()
-    assert result.evaluations > EVALUATIONS // 2  # an allowance is there to be used
-    # front, best and history speak of everything seen
-    front = result.front()
-    assert (np.diff(front.latency) > 0).all() and (np.diff(front.scores) < 0).all()
-    assert result.scores[result.best_index()] == result.history.scores.min() == result.history.best[-1]
-    assert result.history.evaluations[-1] == result.evaluations == len(result.history.scores)
-    assert reports[-1] == (result.evaluations, EVALUATIONS)
-    assert [done for done, _ in reports] == sorted(done for done, _ in reports)
-    # better than what chance gives
-    chance = space.random(1000, np.random.default_rng(0))
-    chance = space.canonical(chance[searched.fits(chance)])
-    assert result.scores.min() < np.median(Additive(space.length, space.num_models).predict(chance))
+@pytest.mark.parametrize("check", every_check)
+def test_conformance(check):
+    check()
 
 
-@pytest.mark.parametrize(("name", "space", "budget"), every_search)
-def test_same_seed_same_result(name, space, budget):
-    one, two, other = (
-        make_optimizer(name).run(problem(space, budget), evaluations=160, seed=seed) for seed in (5, 5, 6)
-    )
-    np.testing.assert_array_equal(one.X, two.X)
-    np.testing.assert_array_equal(one.history.scores, two.history.scores)
-    assert not np.array_equal(one.history.scores, other.history.scores)
+# -- the kit itself ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", optimizer_names())
-@pytest.mark.parametrize("evaluations", [1, 7])
-def test_small_allowance(name, evaluations):
-    result = make_optimizer(name).run(problem(SPACES[0], 9.0), evaluations=evaluations, seed=0)
-    assert 1 <= result.evaluations <= evaluations
-    assert len(result) >= 1
+def test_the_kit_needs_no_test_framework():
+    code = "import studies.testing, sys; print('pytest' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split() == ["False"]
 
 
-@pytest.mark.parametrize("name", optimizer_names())
-def test_ends_when_the_space_is_exhausted(name):
-    space = DDIMSpace(2, 2)
-    result = make_optimizer(name).run(problem(space, latency=(1.0, 2.0)), evaluations=1000, seed=0)
-    assert result.evaluations <= space.cardinality
-    assert result.evaluations == len(result.history.scores)
+def test_every_check_of_the_module_is_run():
+    checks = {thing for name, thing in vars(kit).items() if name.startswith("check_") and inspect.isfunction(thing)}
+    assert checks - {kit.check_optimizer} == set(kit.OPTIMIZER_CHECKS)
+    names = [name for name, _ in kit.optimizer_checks(partial(make_optimizer, "random"))]
+    assert len(set(names)) == len(names) == 2 * (len(kit.OPTIMIZER_CHECKS) + len(kit.CHECKS_UNDER_EVERY_BUDGET))
 
 
-@pytest.mark.parametrize("name", optimizer_names())
-def test_budget_of_exactly_the_cheapest_schedule(name):
-    result = make_optimizer(name).run(problem(SPACES[1], 1.0), evaluations=50, seed=0)
-    assert (result.latency == 1.0).all()
+class Plain(Optimizer):
+    """Random designs that keep to the contract."""
+
+    multi_objective = False
+
+    def _search(self, problem, ledger, rng):
+        while ledger.open:
+            ledger.score(problem.space.random(50, rng, null=0.7))
 
 
-@pytest.mark.parametrize("name", optimizer_names())
-def test_global_randomness_is_left_alone(name):
-    np.random.seed(1)
-    before = np.random.get_state()[1].copy()
-    make_optimizer(name).run(problem(SPACES[0]), evaluations=150, seed=0)
-    np.testing.assert_array_equal(before, np.random.get_state()[1])
+class Lazy(Plain):
+    def _search(self, problem, ledger, rng):
+        ledger.score(problem.space.random(1, rng))
+
+
+class OwnRandomness(Plain):
+    def _search(self, problem, ledger, rng):
+        super()._search(problem, ledger, np.random.default_rng())
+
+
+class GlobalRandomness(Plain):
+    def _search(self, problem, ledger, rng):
+        np.random.random()
+        super()._search(problem, ledger, rng)
+
+
+class Deaf(Plain):
+    def run(self, problem, *, evaluations, seed, progress=None):
+        return super().run(problem, evaluations=int(max(evaluations, 1)), seed=abs(seed), progress=progress)
+
+
+class Overspends(Plain):
+    def run(self, problem, *, evaluations, seed, progress=None):
+        return super().run(problem, evaluations=evaluations + 5, seed=seed, progress=progress)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "check"),
+    [
+        (Lazy, partial(kit.check_search, budget=None)),
+        (Overspends, partial(kit.check_search, budget=9.0)),
+        (OwnRandomness, partial(kit.check_equal_seeds_give_equal_results, budget=None)),
+        (GlobalRandomness, kit.check_global_random_states_are_left_alone),
+        (Deaf, kit.check_wrong_arguments_are_refused),
+        (Overspends, kit.check_a_small_allowance_is_kept),
+    ],
+)
+def test_an_optimizer_that_breaks_the_contract_fails(optimizer, check):
+    with pytest.raises(AssertionError):
+        check(optimizer, kit.SPACES[0])
+    check(Plain, kit.SPACES[0])
+
+
+def test_all_checks_at_once_say_which_one_failed():
+    kit.check_optimizer(Plain, spaces=kit.SPACES[:1], budgets=[None])
+    with pytest.raises(AssertionError, match=r"^wrong arguments are refused, ddim: AssertionError: was accepted"):
+        kit.check_optimizer(Deaf, spaces=kit.SPACES[:1])
+
+
+# -- what ours promise ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("space", [DDIMSpace(3, 7), DPMSolverSpace(3, 3)])
 @pytest.mark.parametrize("budget", [10.0, 16.0])
 def test_nsga2_finds_the_optimum(space, budget):
     everything = space.enumerate()
-    everything = everything[space.latency(everything, LATENCY) <= budget]
+    everything = everything[space.latency(everything, kit.LATENCY) <= budget]
     everything = np.unique(space.canonical(everything), axis=0)
-    optimum = Additive(space.length, space.num_models).predict(everything).min()
-    evaluations = len(everything) // 2
-    result = make_optimizer("nsga2").run(problem(space, budget), evaluations=min(evaluations, 2000), seed=0)
+    optimum = kit.AdditiveScore(space.length, space.num_models).predict(everything).min()
+    evaluations = min(len(everything) // 2, 2000)
+    result = make_optimizer("nsga2").run(kit.additive_problem(space, budget), evaluations=evaluations, seed=0)
     assert result.scores.min() == pytest.approx(optimum)
 
 
 def test_one_nsga2_run_finds_the_front():
     space = DDIMSpace(3, 6)
     everything = space.enumerate()
-    cost = space.latency(everything, LATENCY)
-    scores = Additive(6, 3).predict(everything)
-    result = make_optimizer("nsga2").run(problem(space), evaluations=2500, seed=0)
+    cost = space.latency(everything, kit.LATENCY)
+    scores = kit.AdditiveScore(6, 3).predict(everything)
+    result = make_optimizer("nsga2").run(kit.additive_problem(space), evaluations=2500, seed=0)
     for budget in (3.0, 9.0, 15.0, 36.0):
         assert result.scores[result.best_index(budget)] == pytest.approx(scores[cost <= budget].min())
 
@@ -146,15 +133,24 @@ def test_unknown_optimizer_names_the_nearest_first():
         make_optimizer("nsga3")
 
 
-def test_unknown_parameter_names_the_nearest_first():
-    with pytest.raises(InputError, match="'populatoin'; choose one of: population, "):
-        make_optimizer("nsga2", populatoin=3)
+@pytest.mark.parametrize(
+    "call", [lambda: make_optimizer("nsga2", populatoin=3), lambda: make_optimizer("nsga2[populatoin=3]")]
+)
+def test_unknown_parameter_names_the_nearest_first(call):
+    with pytest.raises(
+        InputError, match="unknown parameter of optimizer 'nsga2' 'populatoin'; choose one of: population, "
+    ):
+        call()
 
 
-@pytest.mark.parametrize("wrong", [{"evaluations": 0}, {"evaluations": 2.5}, {"seed": -1}])
-def test_wrong_arguments(wrong):
-    with pytest.raises(InputError, match=next(iter(wrong))):
-        make_optimizer("random").run(problem(SPACES[0]), **({"evaluations": 10, "seed": 0} | wrong))
+def test_parameters_come_in_brackets_and_by_keyword():
+    optimizer = make_optimizer("nsga2[population=100]", seeded=False)
+    assert (optimizer.population, optimizer.seeded) == (100, False)
+    assert make_optimizer("evolution[rounds=3,slots=2]").slots == 2
+    with pytest.raises(InputError, match=r"'nsga2\[population=100\]': parameter 'population' is given twice"):
+        make_optimizer("nsga2[population=100]", population=3)
+    with pytest.raises(InputError, match="population='many': expected a positive integer"):
+        make_optimizer("nsga2[population=many]")
 
 
 def test_importing_studies_imports_no_optimization_library():
