@@ -181,6 +181,8 @@ class Registry:
         """Raises :class:`InputError` for a parameter that ``thing`` does not take, or that the caller settles."""
         known = [name for name in parameters_of(thing) if name not in set(reserved)]
         for parameter in named.parameters:
+            if parameter not in known and not known:
+                raise InputError(f"{self.kind} {named.name!r} takes no parameters: leave out {parameter!r}")
             if parameter not in known:
                 raise unknown_name(f"parameter of {self.kind} {named.name!r}", parameter, known)
 

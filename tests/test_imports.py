@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import distribution
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,21 @@ HEAVY = ("torch", "diffusers", "sklearn", "pandas", "pymoo", "optuna", "matplotl
 
 DOTTED = re.compile(rf"({'|'.join(PACKAGES)})(\.\w+)+(:\w+)?")
 """A module named in a string, as ``importlib.import_module`` and lazy tables take it."""
+
+OURS = tuple(distribution("omsdpm").entry_points)
+
+INVERTED = "omsdpm.released"
+"""The group by which the domain has built what it may not know: its name is the domain's own."""
+
+OWNERS = {point.group: point.value.split(".")[0] for point in OURS if point.group != INVERTED}
+"""The package of each kind of plug-in, by entry-point group."""
+
+REGISTERED = {
+    point.name: OWNERS[point.group]
+    for point in OURS
+    if OWNERS.get(point.group) in PACKAGES and point.name not in ("random", "single", "stitch", "evolution")
+}
+"""The package of what is registered, by name; without words that mean other things too."""
 
 
 def modules(package: str) -> Iterator[tuple[str, Path]]:
@@ -45,9 +61,19 @@ def imported(source: str, module: str) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             prefix = ".".join(module.split(".")[: -node.level]) if node.level else ""
             found.add(".".join(filter(None, (prefix, node.module))))
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and DOTTED.fullmatch(node.value):
-            found.add(node.value.partition(":")[0])
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.update(named(node.value))
     return found
+
+
+def named(text: str) -> set[str]:
+    """What a string names: a module, or the package of an entry-point group or of what is registered under a name."""
+    if text in OWNERS:
+        return {OWNERS[text]}
+    if DOTTED.fullmatch(text):
+        return {text.partition(":")[0]}
+    name = text.partition("[")[0]
+    return {REGISTERED[name]} if name in REGISTERED else set()
 
 
 def backward(source: str, module: str) -> set[str]:
@@ -78,11 +104,36 @@ def test_no_module_imports_from_the_tests(package):
         "if True:\n    import benchmarks.problem as b",
         "importlib.import_module('studies.optimizers.nsga2')",
         "LAZY = {'run': 'studies.cli.run:run'}",
+        "entry_points(group='omsdpm.optimizers')",
+        "make('nsga2[population=100]')",
+        "benchmark = 'digits-tab'",
     ],
 )
 def test_the_check_sees_what_it_should(source):
     assert backward(source, "predictors.neural.lstm")
     assert not backward(source, "studies.jobs.run.job")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "GROUP_NAME, ENTRY_NAME = 'omsdpm.predictors', 'other'",
+        "registered['lstm-paper'].load()",
+        "Registry('strategy', 'omsdpm.strategies')",
+    ],
+)
+def test_the_domain_names_no_predictor_in_strings(source):
+    assert backward(source, "omsdpm.released.predictor")
+    assert not backward(source, "benchmarks.problem")
+
+
+def test_the_domain_has_built_what_it_does_not_know_by_a_group_of_its_own():
+    assert not backward(f"Registry('builder', {INVERTED!r})", "omsdpm.released.predictor")
+    assert [point.value.split(".")[0] for point in OURS if point.group == INVERTED] == ["predictors"]
+
+
+def test_each_kind_of_plug_in_is_of_one_package():
+    assert all(point.value.split(".")[0] == OWNERS[point.group] for point in OURS if point.group in OWNERS)
 
 
 def test_the_check_follows_relative_imports():

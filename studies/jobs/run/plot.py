@@ -12,6 +12,7 @@ from benchmarks.ticks import plain_log_ticks
 from omsdpm.dataset import ScheduleDataset
 from omsdpm.files import replacing
 from studies.jobs.run.result import RunResult
+from studies.jobs.run.winners import kinds_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
 
 Color = tuple[float, float, float]
 
-GRAY, ORANGE, BLUE, RED = "#b8bcc2", "#e08a1e", "#2b6cb0", "#c0182b"
+GRAY, ORANGE, BLUE, RED, GREEN = "#b8bcc2", "#e08a1e", "#2b6cb0", "#c0182b", "#2f855a"
+MARKS = {"single": ("o", ORANGE, "single members"), "stitch": ("s", BLUE, "two-member stitches")}
+"""Marker, color and words of the strategies that every benchmark has; others share a color."""
+
+OTHER_MARKERS = "^vD<>P"
 LATENCY_LABEL = "frozen latency (ms)"
 DESIGNS = "random designs"
 NUMBERED_SLOTS = 50
@@ -60,10 +65,9 @@ def _measured(axes: Axes, result: RunResult, benchmark: Benchmark, designs: Sche
     axes.scatter(latency, designs.y, s=9, color=GRAY, linewidths=0, label=label)
     stored_images, stored_seeds = benchmark.validation
     shown = [(latency, designs.y)]
-    for kind, marker, color, what in (
-        ("single", "o", ORANGE, "single members"),
-        ("stitch", "s", BLUE, "two-member stitches"),
-    ):
+    kinds = kinds_of(baseline.kind for baseline in benchmark.baselines)
+    for number, kind in enumerate(kinds):
+        marker, color, what = MARKS.get(kind, (OTHER_MARKERS[number % len(OTHER_MARKERS)], GREEN, kind))
         of_kind = [baseline for baseline in benchmark.baselines if baseline.kind == kind]
         if of_kind:
             x = np.array([baseline.latency for baseline in of_kind])

@@ -15,7 +15,7 @@ from omsdpm.plugins import Named
 from studies.jobs.naming import text_of
 from studies.jobs.run.search import SearchOutcome
 from studies.jobs.run.settings import RunSettings
-from studies.jobs.run.winners import KINDS, Scored, ValidationPlan, Winner
+from studies.jobs.run.winners import Scored, ValidationPlan, Winner, kinds_of
 from studies.ranking import Correlations, Ranking
 from studies.records.leaderboard import Entry
 from studies.records.result import damaged, read_table
@@ -227,14 +227,15 @@ def write_winners(result: RunResult, path: Path) -> None:
     metric = result.metric_name
     header = ["budget_ms", "latency_frozen_ms", "latency_measured_ms", "nfe", "predicted_score"]
     header += [f"{metric}_mean", f"{metric}_std"]
-    for kind in KINDS:
+    kinds = kinds_of(kind for winner in result.winners for kind in winner.baselines)
+    for kind in kinds:
         header += [f"{kind}_baseline", f"{kind}_latency_frozen_ms", f"{kind}_{metric}_mean", f"{kind}_{metric}_std"]
     header += ["gain_percent", "schedule"]
     rows = []
     for winner in result.winners:
         row = [_text(winner.budget), _text(winner.latency), _text(winner.measured_latency), winner.nfe]
         row += [_text(winner.predicted), *_mean_std(winner.measured)]
-        for kind in KINDS:
+        for kind in kinds:
             scored = winner.baselines.get(kind)
             named = ["", ""] if scored is None else [scored.name, _text(scored.latency)]
             row += [*named, *_mean_std(scored)]

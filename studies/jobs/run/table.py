@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from studies.jobs.run.result import RunResult
-from studies.jobs.run.winners import Scored, Winner
+from studies.jobs.run.winners import Scored, Winner, kinds_of
 
 
 def tables(result: RunResult) -> list[Table]:
@@ -43,8 +43,9 @@ def _scores(result: RunResult) -> Table:
     table.add_column("predicted\nscore", justify="right")
     if settings.validated:
         table.add_column(f"winner\n{metric}", justify="right")
-    table.add_column(f"best single member\n{metric}", justify="right")
-    table.add_column(f"best stitch\n{metric}", justify="right")
+    kinds = kinds_of(kind for winner in result.winners for kind in winner.baselines)
+    for kind in kinds:
+        table.add_column(f"best {'single member' if kind == 'single' else kind}\n{metric}", justify="right")
     if settings.validated:
         table.add_column("gain\n(%)", justify="right")
     for winner in result.winners:
@@ -54,7 +55,7 @@ def _scores(result: RunResult) -> Table:
         cells += [str(winner.nfe), f"{winner.predicted:.3f}"]
         if settings.validated:
             cells.append(Text(_mean_std(winner.measured), style="bold"))
-        cells += [_baseline(winner, "single"), _baseline(winner, "stitch")]
+        cells += [_baseline(winner, kind) for kind in kinds]
         if settings.validated:
             cells.append(_gain(winner.gain))
         table.add_row(*cells)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from benchmarks import Baseline, Benchmark
 
 KINDS = ("single", "stitch")
-"""The baselines that a user has without any search: one member, or two in a row."""
+"""The baselines that every table shows: one member, or two in a row; other strategies' come after them."""
 
 
 class Scored(Record):
@@ -52,7 +52,7 @@ class Winner(Record):
         predicted: the predictor's score, which is no measurement.
         measured: its scores, ``None`` if nothing was sampled.
         measured_latency: ms on this device, with ``measured``.
-        baselines: the best of each of :data:`KINDS` within the budget, where there is one.
+        baselines: the best of each kind within the budget, where there is one.
     """
 
     budget: float
@@ -97,6 +97,11 @@ class SampledWinners:
 
     winners: list[Winner]
     images: list[NDArray[np.float32]]
+
+
+def kinds_of(present: Iterable[str]) -> tuple[str, ...]:
+    """:data:`KINDS`, and which others are present, sorted."""
+    return (*KINDS, *sorted(set(present) - set(KINDS)))
 
 
 def validation_plan(benchmark: Benchmark, images: int | None, seeds: int) -> ValidationPlan:
@@ -191,7 +196,7 @@ def _best_baselines(benchmark: Benchmark, budgets: Sequence[float]) -> list[dict
     for budget in budgets:
         within = [baseline for baseline in benchmark.baselines if baseline.latency <= budget]
         best = {}
-        for kind in KINDS:
+        for kind in kinds_of(baseline.kind for baseline in within):
             of_kind = [baseline for baseline in within if baseline.kind == kind]
             if of_kind:
                 best[kind] = min(of_kind, key=lambda baseline: baseline.mean)
