@@ -81,9 +81,11 @@ def split_list(text: str) -> list[str]:
     Raises:
         InputError: an empty part, or brackets or quotes that do not close.
     """
-    parts, depth, quoted, start = [], 0, False, 0
+    parts, depth, quoted, escaped, start = [], 0, False, False, 0
     for at, letter in enumerate(text):
-        if letter == '"':
+        if quoted and (escaped or letter == "\\"):  # of a JSON string: what follows a backslash ends nothing
+            escaped = not escaped
+        elif letter == '"':
             quoted = not quoted
         elif not quoted and letter in OPENING:
             depth += 1

@@ -7,6 +7,7 @@ import inspect
 import re
 import sys
 import tomllib
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from scipy import stats
 from sklearn.base import clone
 
 from predictors import load_predictor, make_predictor, predictor_class, predictor_names
+from predictors.testing import predictor_checks
 from studies.cli import main
 
 PAGE = Path(__file__).parents[2] / "docs" / "predictor.md"
@@ -70,6 +72,11 @@ def test_it_ranks_held_out_schedules(landscape):
     # What the conformance suite wants of every family, as the page says.
     assert stats.spearmanr(predicted, landscape.y_test).statistic > 0.6
     assert predictor.score(landscape.X_test, landscape.y_test) > 0.4
+
+
+def test_it_conforms():
+    for _, check in predictor_checks(partial(make_predictor, "knn")):
+        check()
 
 
 def test_it_is_saved_and_cloned(ddim_landscape, tmp_path):
