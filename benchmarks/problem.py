@@ -194,7 +194,7 @@ class Benchmark:
             >>> train = benchmark.dataset.subset("train")
             >>> benchmark.predictor("gbdt[trees=50]").fit(train.X, train.y)
         """
-        from predictors.registry import PREDICTORS
+        from predictors.registry import PREDICTORS, predictor_class
 
         known: dict[str, Any] = {
             "space": self.space,
@@ -203,7 +203,7 @@ class Benchmark:
             "latency": self.latency,
             "random_state": random_state,
         }
-        takes = parameters_of(PREDICTORS.load(Named.parse(text).name))
+        takes = parameters_of(predictor_class(Named.parse(text).name))
         predictor: Predictor = PREDICTORS.make(
             text, parameters, **{name: value for name, value in known.items() if name in takes}
         )

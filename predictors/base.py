@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -27,7 +27,7 @@ Array = NDArray[np.float64]
 Schedules = NDArray[np.int64]
 
 
-class Predictor(RegressorMixin, BaseEstimator, ABC):
+class Predictor(RegressorMixin, BaseEstimator):
     """Learns schedule -> score from measured pairs; lower is better.
 
     The life of a call: :meth:`fit` checks schedules and scores, puts the scores on a

@@ -7,13 +7,17 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from omsdpm.errors import InputError
-from omsdpm.plugins import Registry
+from omsdpm.plugins import Named, Registry
 
 if TYPE_CHECKING:
     from omsdpm.solvers import ScheduleSpace
     from predictors.base import Predictor
 
 PREDICTORS = Registry("predictor", "omsdpm.predictors", needs=("fit", "predict", "save", "load", "get_params"))
+
+
+PARTS = {"fit": "_learn", "predict": "_score"}
+"""What the base class's own methods ask a family for."""
 
 
 def predictor_names() -> list[str]:
@@ -28,6 +32,16 @@ def predictor_class(name: str) -> type[Predictor]:
         InputError: nobody registered the name, or a plug-in that breaks the contract.
     """
     family: type[Predictor] = PREDICTORS.load(name)
+    # A family may write `fit` or `predict` itself; then it needs no part for it.
+    lacking = [
+        part
+        for method, part in PARTS.items()
+        if getattr(getattr(family, part, None), "__isabstractmethod__", False)
+        and getattr(family, method).__module__ == "predictors.base"
+    ]
+    if lacking:
+        value = PREDICTORS.point(name).value
+        raise InputError(f"predictor {name!r} ({value}) is no predictor: it lacks {', '.join(lacking)}")
     return family
 
 
@@ -43,6 +57,7 @@ def make_predictor(name: str, *, space: ScheduleSpace, **parameters: Any) -> Pre
         InputError: unknown name, a plug-in that breaks the contract, or a parameter that the
             family does not have, or that is given twice.
     """
+    predictor_class(Named.parse(name).name)
     predictor: Predictor = PREDICTORS.make(name, parameters, space=space)
     return predictor
 

@@ -131,7 +131,7 @@ def test_one_that_cannot_be_called(kind, site):
 @pytest.mark.parametrize(
     ("kind", "base", "body", "lacks"),
     [
-        ("predictor", "predictors:Predictor", "_learn = None", "_restore, _score, _state"),
+        ("predictor", "predictors:Predictor", "_learn = None", "_score"),
         ("optimizer", "studies:Optimizer", "multi_objective = True", "_search"),
         ("strategy", "benchmarks.strategies.base:Strategy", "name = 'partial'", "schedules"),
         ("noise schedule", "omsdpm.noise:Noise", "kind = 'partial'", "alpha, inverse_lambda, sigma, time, timestep"),
