@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omsdpm.errors import InputError
-from omsdpm.noise import Noise, lambda_of
+from omsdpm.noise import Noise
 from omsdpm.solvers import DPMSolverSpace, ScheduleSpace, SlotSpace
 from omsdpm.solvers.dpm_solver import GROUP, time_end
 
@@ -96,7 +96,7 @@ def _solver_positions(X: Ints, space: DPMSolverSpace, noise: Noise) -> tuple[Arr
     stage = orders[:, :, None] - 1 - np.arange(GROUP)  # the later slot is evaluated first
     position = start[:, :, None] + stage / np.maximum(orders, 1)[:, :, None] / active[:, :, None]
     # With few evaluations sampling stops earlier, which shortens the axis for all of them.
-    start_lambda, *ends = lambda_of(noise.log_alpha([1.0, time_end(0), time_end(10**6)]))
+    start_lambda, *ends = noise.lam([noise.t_start, time_end(0), time_end(10**6)])
     shorter = np.where(space.nfe(X) >= 15, 1.0, (ends[0] - start_lambda) / (ends[1] - start_lambda))
     position = position * shorter[:, None, None]
     return position.reshape(X.shape), np.repeat(orders, GROUP, axis=1)

@@ -55,8 +55,8 @@ def gaussian_flow(X: Ints, space: ScheduleSpace, noise: Noise, variances: Array)
         return _solver_flow(X, space, noise, variances)
     if has_closed_form(space, noise):
         return _slot_flow(X, space, noise, variances)
-    scale, *evaluations = plan_flow(compile_plans(X, space, noise, USUAL), noise, variances)
-    return GaussianFlow(log_ratio(scale, variances), *evaluations)
+    scale, member, timestep, effect = plan_flow(compile_plans(X, space, noise, USUAL), noise, variances)
+    return GaussianFlow(log_ratio(scale, variances), member, timestep, effect)
 
 
 def has_closed_form(space: ScheduleSpace, noise: Noise) -> bool:
@@ -167,8 +167,9 @@ def _solver_maps(
     plan = DPMSolverSpace(1, number).plan(schedule, noise, SolverOptions(t_end=t_end))
     inputs = [*(stage.input for stage in plan.stages), plan.closing]
     timestep = np.array([stage.timestep for stage in plan.stages]).reshape(number, order)
-    alpha_bar = noise.alpha_bar(timestep)[:, :, None]
-    slope = np.sqrt(1 - alpha_bar) / (alpha_bar * np.array(variances) + 1 - alpha_bar)  # (number, order, V)
+    time = noise.time(timestep)
+    alpha, sigma = noise.alpha(time)[:, :, None], noise.sigma(time)[:, :, None]
+    slope = sigma / (alpha**2 * np.array(variances) + sigma**2)  # (number, order, V)
     unit = np.eye(1 + GROUP)[:, :, None]
     maps = np.zeros((number, 1 + GROUP, len(variances)))
     for solver in range(number):

@@ -32,7 +32,7 @@ DIGITS = "digits"
 DIGITS_SHAPE = (1, 8, 8)
 """Of the digits' images."""
 
-_KINDS = {
+_KINDS: dict[str, type | tuple[type, ...]] = {
     "zoo": str,
     "solver": str,
     "length": int,

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from omsdpm.errors import InputError
 from omsdpm.noise import Noise
-from omsdpm.solvers.space import Schedules, ScheduleSpace, check_counts
+from omsdpm.solvers.space import Schedule, Schedules, ScheduleSpace, check_counts
 
 TRAIN_STEPS = 1000
 """Timesteps that networks are usually trained on."""
@@ -145,7 +145,7 @@ def _levels(space: SlotSpace, noise: Noise) -> Levels:
     return Levels([*noise.alpha(t).tolist(), 1.0], [*noise.sigma(t).tolist(), 0.0], [*noise.lam(t).tolist(), math.inf])
 
 
-def active_slots(schedule: Sequence[int]) -> list[int]:
+def active_slots(schedule: Schedule) -> list[int]:
     """The slots that name a member, in the order of sampling."""
     return [slot for slot in range(len(schedule) - 1, -1, -1) if schedule[slot]]
 

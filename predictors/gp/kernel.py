@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from omsdpm.noise import Noise, lambda_of
+from omsdpm.noise import Noise
 from omsdpm.solvers import DPMSolverSpace, ScheduleSpace
 from omsdpm.solvers.dpm_solver import GROUP, time_end
 from predictors.axis import Ints, steps_of
@@ -138,11 +138,11 @@ def _solver_table(X: Ints, space: DPMSolverSpace, noise: Noise) -> StepTable:
     groups, orders = space.groups(X), space.orders_of(X)  # (n, K, 3), (n, K)
     active, count = orders > 0, (orders > 0).sum(axis=1)
     nfe = space.nfe(X)
-    start_lambda, *ends = lambda_of(noise.log_alpha([1.0, time_end(0), time_end(10**6)]))
+    start_lambda, *ends = noise.lam([noise.t_start, time_end(0), time_end(10**6)])
     to_image = np.where(nfe >= 15, ends[1], ends[0])[:, None] - start_lambda
 
     def time(position: Array) -> Array:
-        return 1 - noise.inverse_lambda(start_lambda + position * to_image) / 1.0
+        return 1 - noise.inverse_lambda(start_lambda + position * to_image) / noise.t_start
 
     start = np.maximum(1 - np.arange(1, space.num_solvers + 1) / count[:, None], 0.0)
     width = np.broadcast_to(1 / count[:, None], start.shape)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from omsdpm.noise import Noise, lambda_of
+from omsdpm.noise import Noise
 from omsdpm.solvers import DPMSolverSpace, ScheduleSpace
 from omsdpm.solvers.dpm_solver import time_end
 from predictors.axis import slot_timesteps
@@ -57,7 +57,7 @@ def solver_timesteps(X: Ints, space: DPMSolverSpace, noise: Noise) -> NDArray[np
     ends = np.array([time_end(nfe) for nfe in space.nfe(X)])
     timesteps = np.full((len(X), space.num_solvers), np.nan)
     for a, t_0 in {(int(a), float(t)) for a, t in zip(active, ends, strict=True)}:
-        image, start = lambda_of(noise.log_alpha([t_0, 1.0]))
+        image, start = noise.lam([t_0, noise.t_start])
         lambdas = np.linspace(image, start, a + 1)
         rows = np.flatnonzero((active == a) & (ends == t_0))
         timesteps[rows[:, None], np.arange(a)] = noise.timestep(noise.inverse_lambda(lambdas[:-1]))

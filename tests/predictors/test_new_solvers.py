@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from omsdpm.noise import DiscreteVP, Flow
-from omsdpm.solvers import DDIMSpace, UniPCSpace
+from omsdpm.solvers import DDIMSpace, DPMSolverSpace, UniPCSpace
 from predictors import load_predictor, make_predictor
 
 CASES = {
     "unipc": (UniPCSpace(3, 8), DiscreteVP.linear()),
     "own times": (DDIMSpace(3, 6, (999.0, 700.5, 430.0, 200.25, 30.0, 3.0)), DiscreteVP.cosine()),
+    "dpm-solver on flow": (DPMSolverSpace(2, 3), Flow()),
+    "dpm-solver on zero SNR": (DPMSolverSpace(2, 3), DiscreteVP.cosine().rescaled()),
     "flow": (DDIMSpace(3, 5, Flow(shift=3.0).slots(5)), Flow(shift=3.0)),
 }
 FEW = {"lstm": {"updates": 30}, "deepsets": {"updates": 30}, "lstm-paper": {"epochs": 20}, "gbdt": {"trees": 60}}
