@@ -51,8 +51,9 @@ def build_baselines(
                     progress(f"baselines, seed {seed}", done, len(X))
 
             try:
-                measured = measure_sharded(measurement, X, work / str(seed), pool, shard_size, tell)
+                measured = measure_sharded(measurement, X, work / str(seed), pool, shard_size, tell, path.exists)
             except MergedElsewhereError:
+                put_away(work)
                 return read_baselines(path, benchmark.space, benchmark.latency)
             scores[:, i] = scores_of(measured)
     ms = benchmark.space.latency(X, benchmark.latency)
@@ -96,8 +97,9 @@ def build_repeat(
 
     with workers.open() as pool:
         try:
-            measured = measure_sharded(measurement, sample.X, work, pool, shard_size, tell)
+            measured = measure_sharded(measurement, sample.X, work, pool, shard_size, tell, path.exists)
         except MergedElsewhereError:
+            put_away(work)
             return ScheduleDataset.read(path)
     extra = {"images": measurement.images, "seed": measurement.seed}
     repeat = ScheduleDataset(

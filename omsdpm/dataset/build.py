@@ -160,10 +160,12 @@ def build_dataset(
                 if progress is not None:
                     progress(name, done, n)
 
-            if entry.name not in _existing(recipe, facts).design:  # merged since we looked
-                with suppress(MergedElsewhereError):
-                    measured = measure_sharded(recipe.measurement, X, work, pool, shard_size, tell)
-                    _merge(recipe, entry, X, measured, work, facts)
+            def merged(name: str = entry.name) -> bool:
+                return name in _existing(recipe, facts).design
+
+            with suppress(MergedElsewhereError):
+                measured = measure_sharded(recipe.measurement, X, work, pool, shard_size, tell, merged)
+                _merge(recipe, entry, X, measured, work, facts)
             put_away(work)
             if entry.name not in _existing(recipe, facts).design:
                 raise InputError(f"{work} vanished during the build: build again, and leave that folder alone")
@@ -234,6 +236,7 @@ def measure_sharded(
     pool: Pool,
     shard_size: int = 50,
     progress: Callable[[int], None] = lambda done: None,
+    merged: Callable[[], bool] = lambda: False,
 ) -> list[Measured]:
     """Measures ``X`` in shards whose files are kept in ``folder``; returns when all are there.
 
@@ -247,14 +250,19 @@ def measure_sharded(
         pool: open workers.
         shard_size: schedules a shard; shards that are there already keep the size they were cut to.
         progress: told the number of schedules measured.
+        merged: whether what these shards are for is there already; asked once the folder is.
 
     Raises:
         BrokenExecutor: the local pool lost its workers ``RESTARTS`` times without end.
         InputError: the folder holds shards of other schedules or of another measurement.
-        MergedElsewhereError: the folder is gone.
+        MergedElsewhereError: the folder is gone, or nothing has to be measured.
     """
     shards = cut(X, measurement, shard_size)
     folder.mkdir(parents=True, exist_ok=True)
+    # Another process that merged before now has put its folder away, and this one is new and empty;
+    # one that merges from now on takes this one along, which is noticed.
+    if merged():
+        raise MergedElsewhereError
     kept = _kept_size(measurement, X, folder, shard_size)
     if kept != shard_size:
         shards = cut(X, measurement, kept)

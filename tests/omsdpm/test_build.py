@@ -87,6 +87,29 @@ def test_building_again_measures_nothing(built, monkeypatch):
     assert rows(build(folder)) == rows(dataset)
 
 
+def test_a_round_that_is_merged_between_two_looks_is_not_measured_again(built, tmp_path, tiny_zoo, monkeypatch):
+    """Another process finishes the whole build after this one has drawn its round and before it cuts shards."""
+    from omsdpm.dataset import build as module
+
+    folder = write_recipe(tmp_path / "b", tiny_zoo)
+    real_cut, real_measure, measured = module.cut, module.measure_shard, []
+
+    def cut(*args):
+        monkeypatch.setattr(module, "cut", real_cut)
+        build(folder)
+        return real_cut(*args)
+
+    def measure(measurement, shard, *args):
+        measured.append(shard.X.tolist())
+        return real_measure(measurement, shard, *args)
+
+    monkeypatch.setattr(module, "cut", cut)
+    monkeypatch.setattr(module, "measure_shard", measure)
+    assert rows(build(folder)) == rows(built[1])
+    assert sum(map(len, measured)) == 22
+    assert not list(folder.glob("build/0*"))
+
+
 def test_dpm_solver_builds_too(tmp_path, tiny_zoo):
     dataset = build(write_recipe(tmp_path / "b", tiny_zoo, "dpm-solver", 9))
     assert len(dataset) == 22
