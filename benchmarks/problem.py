@@ -309,7 +309,7 @@ class Benchmark:
         seeds = self.validation_seeds if seeds is None else tuple(seeds)
         if self.measurement.seed in seeds:
             raise InputError(f"validation seed {self.measurement.seed} is the dataset's noise: use another")
-        self._check_comparable()
+        self.check_comparable()
         loaded = self.measurement.open(device)
         scores = np.empty((len(batch), len(seeds)))
         grids = np.zeros((len(batch), min(GRID, images), *loaded.zoo.shape), dtype=np.float32)
@@ -330,8 +330,11 @@ class Benchmark:
         measured = measure_latency(loaded.zoo, batch_size=size, repeats=5, warmup=2)
         return Validation(scores, self.space.latency(batch, measured), grids)
 
-    def _check_comparable(self) -> None:
-        """Fresh scores stand beside the stored baselines', which other members would make stale."""
+    def check_comparable(self) -> None:
+        """Raises :class:`InputError` if fresh scores could not stand beside those of the stored baselines.
+
+        They were measured with other members, solver or reference, or do not say with which.
+        """
         if (self.folder / BASELINES_FILE).exists():
             stored = Path(BASELINES_FILE).stem
             check_measured(self.folder, stored, identity(self.measurement), noise=False)

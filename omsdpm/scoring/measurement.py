@@ -87,7 +87,10 @@ class Measurement:
     def __post_init__(self) -> None:
         if self.images < 2:
             raise InputError(f"images={self.images}: a score needs at least 2")
-        solver_class(self.solver).check_options(self.options)
+        solver = solver_class(self.solver)
+        solver.check_options(self.options)
+        if self.timesteps is not None:
+            solver.make(1, self.length, timesteps=self.timesteps)  # refuses those that are none, before a zoo is read
 
     @property
     def options(self) -> SolverOptions:

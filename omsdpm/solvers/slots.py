@@ -55,9 +55,9 @@ class SlotSpace(ScheduleSpace):
             raise InputError(f"length={self.length}: at most {self.train_steps} slots, one a training timestep")
 
     def __repr__(self) -> str:
-        facts = {"num_models": self.num_models, "length": self.length}
+        facts: dict[str, Any] = {"num_models": self.num_models, "length": self.length}
         if self.grid is not None:
-            facts["grid"] = f"({_number(self.grid[0])}, ..., {_number(self.grid[-1])})"  # type: ignore[assignment]
+            facts["grid"] = f"({_number(self.grid[0])}, ..., {_number(self.grid[-1])})"
         if self.train_steps != TRAIN_STEPS:
             facts["train_steps"] = self.train_steps
         return f"{type(self).__name__}({', '.join(f'{key}={value}' for key, value in facts.items())})"

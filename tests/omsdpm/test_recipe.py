@@ -165,3 +165,17 @@ def test_a_mistake_is_one_line_and_nothing_is_measured(write, monkeypatch, old, 
         build(BuildSettings(folder=folder, device="cpu", jobs=1))
     assert str(error.value).startswith(str(folder / "benchmark.toml")) and "\n" not in str(error.value)
     assert [path.name for path in folder.iterdir()] == ["benchmark.toml"]
+
+
+@pytest.mark.parametrize(
+    ("timesteps", "message"),
+    [
+        ("[10, 20, 30, 40, 50, 60]", r"benchmark.toml: timesteps fall .* but 20 follows 10"),
+        ("[60, 50]", r"benchmark.toml: 2 timesteps for 6 slots"),
+        ("60", r"benchmark.toml: .*timesteps = 60"),
+    ],
+)
+def test_times_of_slots_that_are_none_name_the_file(write, timesteps, message):
+    folder = write(FILE.replace("length = 6\n", f"length = 6\ntimesteps = {timesteps}\n"))
+    with pytest.raises(InputError, match=message):
+        Recipe.read(folder)

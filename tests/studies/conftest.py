@@ -91,6 +91,9 @@ class TinyBenchmark:
     def evaluate(self, X: np.ndarray, device: str = "cpu") -> np.ndarray:
         return self._scores(X, self.measurement.images, self.measurement.seed)[0]
 
+    def check_comparable(self) -> None:
+        """Its baselines are made by the code that validates."""
+
     def validate(
         self, X: np.ndarray, *, images: int, seeds: tuple[int, ...], device: str = "cpu", progress: Any = None
     ) -> Validation:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shlex
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -278,3 +279,18 @@ def test_a_run_that_fails_late_leaves_no_result(tiny, here, monkeypatch):
     assert outcome.exit_code == 1
     assert list((here / "out").iterdir()) == []
     assert not (here / "leaderboard.csv").exists()
+
+
+def test_baselines_of_another_zoo_are_told_before_anything_is_fitted(here):
+    """A benchmark's files beside a zoo whose members were trained on other noise."""
+    from benchmarks.digits import DATA
+
+    for name in ("digits-zoo", "digits-ddim"):
+        shutil.copytree(DATA / name, here / name)
+    toml = here / "digits-zoo" / "zoo.toml"
+    toml.write_text(toml.read_text().replace("beta_end = 0.02", "beta_end = 0.03"))
+    outcome = run("--benchmark", "digits-ddim/", "--predictor", "ridge", "--output", "out", "--leaderboard", "l.csv")
+    assert outcome.exit_code == 2
+    assert "baselines.parquet was measured with" in outcome.stderr and "noise" in outcome.stderr
+    assert "held-out" not in outcome.output  # nothing was fitted
+    assert not (here / "out").exists() and not (here / "l.csv").exists()

@@ -72,6 +72,7 @@ def _on_benchmark(settings: RunSettings, reporter: Reporter) -> RunResult:
     board = Leaderboard(settings.leaderboard) if settings.validated else None
     if board is not None:
         board.check()
+        benchmark.check_comparable()  # told before a predictor is fitted for nothing
     names = (benchmark.name, short_name(settings.optimizer), short_name(settings.predictor))
     folder = claim_folder(settings.output, "-".join(names), when)
 
