@@ -17,7 +17,6 @@ from omsdpm.dataset import ScheduleDataset
 from omsdpm.dataset.recipe import DATASET_FILE, RECIPE_FILE, BenchmarkTable, measurement_of, parse_recipe, recipe_toml
 from omsdpm.errors import InputError
 from omsdpm.noise import Noise
-from omsdpm.plugins import Named, parameters_of
 from omsdpm.scoring.identity import check_measured, identity
 from omsdpm.scoring.measurement import BATCH_SIZE, Measurement
 from omsdpm.solvers import ScheduleSpace, SolverOptions
@@ -194,20 +193,9 @@ class Benchmark:
             >>> train = benchmark.dataset.subset("train")
             >>> benchmark.predictor("gbdt[trees=50]").fit(train.X, train.y)
         """
-        from predictors.registry import PREDICTORS, predictor_class
+        from predictors.registry import predictor_for
 
-        known: dict[str, Any] = {
-            "space": self.space,
-            "noise": self.noise,
-            "options": self.options,
-            "latency": self.latency,
-            "random_state": random_state,
-        }
-        takes = parameters_of(predictor_class(Named.parse(text).name))
-        predictor: Predictor = PREDICTORS.make(
-            text, parameters, **{name: value for name, value in known.items() if name in takes}
-        )
-        return predictor
+        return predictor_for(self, text, random_state, **parameters)
 
     # -- the data --------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from omsdpm.errors import InputError
 from omsdpm.noise import DiscreteVP, Noise
-from omsdpm.solvers import ScheduleSpace, space_from_table
+from omsdpm.solvers import USUAL, BatchPlan, ScheduleSpace, SolverOptions, space_from_table
 from predictors import folder as _folder
 from predictors.registry import registered_name
 from predictors.targets import TargetScale
@@ -47,6 +47,7 @@ class Predictor(RegressorMixin, BaseEstimator):
             space's solver: linear betas for one step a slot, ``LinearVP`` for DPM-Solver.
         latency: ``(M,)`` ms a member, for families that use it; ``None`` if unknown.
         random_state: the only source of randomness, an int or a NumPy ``RandomState``.
+        options: that the solver ran with (spacing, eta, the last time); ``None`` is the usual.
     """
 
     has_std: ClassVar[bool] = False
@@ -58,11 +59,13 @@ class Predictor(RegressorMixin, BaseEstimator):
         noise: Noise | None = None,
         latency: Sequence[float] | None = None,
         random_state: int | np.random.RandomState | None = 0,
+        options: SolverOptions | None = None,
     ) -> None:
         self.space = space
         self.noise = noise
         self.latency = latency
         self.random_state = random_state
+        self.options = options
 
     # -- what a family implements ----------------------------------------------------
 
@@ -104,8 +107,8 @@ class Predictor(RegressorMixin, BaseEstimator):
                 may stop or choose by them.
 
         Raises:
-            InputError: no space, schedules that are not valid in it, or scores that are not
-                one finite number a schedule.
+            InputError: no space, schedules that are not valid in it, scores that are not
+                one finite number a schedule, or an option that the space's solver does not have.
         """
         schedules, scores = self._check_pairs(X, y, "")
         if len(schedules) < 2:
@@ -113,6 +116,8 @@ class Predictor(RegressorMixin, BaseEstimator):
         if (X_validation is None) != (y_validation is None):
             raise InputError("validation schedules and scores come together: give both or neither")
         self._check_latency()
+        if self.options is not None:
+            self._space.check_options(self.options)
         self._begin(TargetScale.of(scores))
         validation = None
         if X_validation is not None and y_validation is not None:
@@ -167,7 +172,7 @@ class Predictor(RegressorMixin, BaseEstimator):
         check_is_fitted(self, "target_")
         values, arrays = self._state()
         parameters = self.get_params(deep=False)
-        space, noise = parameters.pop("space"), parameters.pop("noise")
+        space, noise, options = parameters.pop("space"), parameters.pop("noise"), parameters.pop("options", None)
         if not isinstance(parameters["random_state"], int):
             parameters["random_state"] = None
         with _folder.replacing_folder(folder) as new:
@@ -178,6 +183,7 @@ class Predictor(RegressorMixin, BaseEstimator):
                     "predictor": registered_name(type(self)),
                     "space": space.table(),
                     "noise": None if noise is None else noise.table(),
+                    "options": None if options is None else asdict(options),
                     "parameters": parameters,
                     "target": asdict(self.target_),
                     "learned": values,
@@ -200,11 +206,13 @@ class Predictor(RegressorMixin, BaseEstimator):
             raise InputError(f"{folder} holds the predictor {header['predictor']!r}, not {name!r}")
         arrays = _folder.read_arrays(folder)
         try:
-            predictor = cls(
-                space=space_from_table(header["space"]),
-                noise=_folder.noise_from_json(header["noise"]),
-                **header["parameters"],
-            )
+            known: dict[str, Any] = {
+                "space": space_from_table(header["space"]),
+                "noise": _folder.noise_from_json(header["noise"]),
+            }
+            if header.get("options") is not None:  # folders of the first format do not say
+                known["options"] = SolverOptions(**header["options"])
+            predictor = cls(**known, **header["parameters"])
             predictor._begin(TargetScale(**header["target"]))
             predictor._restore(header["learned"], arrays)
         except (KeyError, TypeError, ValueError) as error:
@@ -231,6 +239,10 @@ class Predictor(RegressorMixin, BaseEstimator):
         if self.noise is not None:
             return self.noise
         return self._space.solver_noise(DiscreteVP.linear())
+
+    def _batch_plan(self, X: Schedules) -> BatchPlan:
+        """Where the evaluations of canonical schedules ``(n, L)`` stand, and what their errors do."""
+        return self._space.batch_plan(X, self._noise, self.options or USUAL)
 
     def _seed(self) -> int:
         """A seed drawn from ``random_state``, for libraries that take an integer."""

@@ -13,7 +13,7 @@ from scipy.optimize import nnls
 
 from omsdpm.errors import InputError, unknown_name
 from omsdpm.noise import Noise
-from omsdpm.solvers import ScheduleSpace
+from omsdpm.solvers import ScheduleSpace, SolverOptions
 from predictors.base import Array, Predictor, Schedules
 from predictors.registry import make_predictor
 from predictors.targets import TargetScale
@@ -68,7 +68,7 @@ class EnsemblePredictor(Predictor):
     deviation is a rough guess.
 
     Args:
-        space, noise, latency, random_state: see :class:`predictors.Predictor`; the members get
+        space, noise, latency, random_state, options: see :class:`predictors.Predictor`; the members get
             them too, each with a seed of its own.
         members: registered families (:func:`predictors.predictor_names`); one may stand twice.
         parameters: a family's name -> parameters for its members, for those that differ from
@@ -90,8 +90,9 @@ class EnsemblePredictor(Predictor):
         parameters: Mapping[str, Mapping[str, Any]] | None = None,
         held_out: float = 0.2,
         refit: bool = True,
+        options: SolverOptions | None = None,
     ) -> None:
-        super().__init__(space, noise, latency, random_state)
+        super().__init__(space, noise, latency, random_state, options)
         self.members = members
         self.parameters = parameters
         self.held_out = held_out
@@ -171,7 +172,7 @@ class EnsemblePredictor(Predictor):
         return np.column_stack([np.log(member.predict(X)) for member in self.members_])
 
     def _member(self, name: str, seed: int) -> Predictor:
-        known = {"noise": self.noise, "latency": self.latency, "random_state": seed}
+        known = {"noise": self.noise, "latency": self.latency, "random_state": seed, "options": self.options}
         own, given = OWN_PARAMETERS.get(name, {}), (self.parameters or {}).get(name, {})
         return make_predictor(name, space=self._space, **(known | {**own} | {**given}))
 

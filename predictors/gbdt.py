@@ -13,7 +13,7 @@ from scipy.stats import kendalltau, rankdata
 
 from omsdpm.errors import unknown_name
 from omsdpm.noise import Noise
-from omsdpm.solvers import ScheduleSpace
+from omsdpm.solvers import ScheduleSpace, SolverOptions
 from predictors.base import Array, Predictor, Schedules
 from predictors.calibration import RisingCurve
 from predictors.features import structural_features
@@ -52,7 +52,7 @@ class GBDTPredictor(Predictor):
     moves while the others stay, which steps on an axis cannot do.
 
     Args:
-        space, noise, latency, random_state: see :class:`predictors.Predictor`.
+        space, noise, latency, random_state, options: see :class:`predictors.Predictor`.
         trees: number of trees; fewer if validation schedules stop training early.
         depth: of a tree.
         learning_rate: weight of a tree.
@@ -78,8 +78,9 @@ class GBDTPredictor(Predictor):
         objective: Literal["regression", "ranking"] = "regression",
         monotone: bool = True,
         threads: int | None = None,
+        options: SolverOptions | None = None,
     ) -> None:
-        super().__init__(space, noise, latency, random_state)
+        super().__init__(space, noise, latency, random_state, options)
         self.trees = trees
         self.depth = depth
         self.learning_rate = learning_rate
@@ -130,7 +131,7 @@ class GBDTPredictor(Predictor):
         return self.booster_.predict(self._matrix(X)).astype(float)
 
     def _matrix(self, X: Schedules, z: Array | None = None) -> xgboost.DMatrix:
-        features, names = structural_features(X, self._space, self._noise, self.latency)
+        features, names = structural_features(self._batch_plan(X), self.latency)
         matrix = xgboost.DMatrix(features, label=z, feature_names=names, nthread=self._threads)
         if z is not None and self.objective == "ranking":
             # Ranks from 0 to 1: xgboost orders by relevance, of which a higher score gets more here.

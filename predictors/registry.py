@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from omsdpm.errors import InputError
-from omsdpm.plugins import Named, Registry
+from omsdpm.plugins import Named, Registry, parameters_of
 
 if TYPE_CHECKING:
+    from omsdpm.noise import Noise
     from omsdpm.solvers import ScheduleSpace
     from predictors.base import Predictor
 
@@ -59,6 +61,53 @@ def make_predictor(name: str, *, space: ScheduleSpace, **parameters: Any) -> Pre
     """
     predictor_class(Named.parse(name).name)
     predictor: Predictor = PREDICTORS.make(name, parameters, space=space)
+    return predictor
+
+
+class Problem(Protocol):
+    """What a predictor may know before it is fitted; a benchmark has it, and perhaps solver ``options``."""
+
+    @property
+    def space(self) -> ScheduleSpace:
+        """The schedules."""
+
+    @property
+    def noise(self) -> Noise | None:
+        """The solver's noise schedule, ``None`` for the usual one."""
+
+    @property
+    def latency(self) -> Sequence[float] | None:
+        """Milliseconds a member, ``None`` if unknown."""
+
+
+def known_of(problem: Problem, family: type, random_state: int) -> dict[str, Any]:
+    """What a problem settles of a family's parameters: all but its scores, as far as the family takes it."""
+    known: dict[str, Any] = {
+        "space": problem.space,
+        "noise": problem.noise,
+        "options": getattr(problem, "options", None),
+        "latency": None if problem.latency is None else list(problem.latency),
+        "random_state": random_state,
+    }
+    takes = parameters_of(family)
+    return {name: value for name, value in known.items() if name in takes}
+
+
+def predictor_for(problem: Problem, text: str, random_state: int = 0, **parameters: Any) -> Predictor:
+    """An unfitted predictor that knows all of a problem but its scores.
+
+    Args:
+        problem: has space, noise schedule, latencies and perhaps solver options.
+        text: ``name`` or ``name[param=value,...]``.
+        random_state: all of its randomness.
+        **parameters: more of the family's parameters.
+
+    Raises:
+        InputError: unknown name, a plug-in that breaks the contract, or a parameter that the
+            family does not have, that is given twice, or that the problem settles.
+    """
+    known = known_of(problem, predictor_class(Named.parse(text).name), random_state)
+    predictor: Predictor = PREDICTORS.make(text, parameters, **known)
     return predictor
 
 

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from sklearn.linear_model import BayesianRidge
 
 from omsdpm.noise import Noise
-from omsdpm.solvers import ScheduleSpace
+from omsdpm.solvers import ScheduleSpace, SolverOptions
 from predictors.base import Array, Predictor, Schedules
 from predictors.features import structural_features
 
 ABSENT = 0.5
 """Where a member that takes no step is said to be: in the middle of the axis."""
 
-FAR = 4.0
+CLIP = 4.0
 """Standardized features are clipped here; a line, and a square more so, must not run away beyond the data."""
 
 SQUARE = 0.3
@@ -35,7 +35,7 @@ class RidgePredictor(Predictor):
     posterior's. Features are those of ``gbdt``, standardized on the training schedules.
 
     Args:
-        space, noise, latency, random_state: see :class:`predictors.Predictor`; nothing is random.
+        space, noise, latency, random_state, options: see :class:`predictors.Predictor`; nothing is random.
         squares: whether the square of each standardized feature is a feature too.
     """
 
@@ -48,8 +48,9 @@ class RidgePredictor(Predictor):
         latency: Sequence[float] | None = None,
         random_state: int | np.random.RandomState | None = 0,
         squares: bool = True,
+        options: SolverOptions | None = None,
     ) -> None:
-        super().__init__(space, noise, latency, random_state)
+        super().__init__(space, noise, latency, random_state, options)
         self.squares = squares
 
     def _learn(self, X: Schedules, z: Array, validation: tuple[Schedules, Array] | None) -> None:
@@ -72,12 +73,12 @@ class RidgePredictor(Predictor):
 
     def _features(self, X: Schedules) -> Array:
         """``(n, F)``, finite."""
-        features, _ = structural_features(X, self._space, self._noise, self.latency)
+        features, _ = structural_features(self._batch_plan(X), self.latency)
         return np.where(np.isfinite(features), features, ABSENT)
 
     def _design(self, X: Schedules) -> Array:
         """``(n, F)``, or ``(n, 2 F)`` with squares; standardized."""
-        standard = np.clip((self._features(X) - self.center_) / self.scale_, -FAR, FAR)
+        standard = np.clip((self._features(X) - self.center_) / self.scale_, -CLIP, CLIP)
         return np.hstack([standard, SQUARE * (standard**2 - 1)]) if self.squares else standard
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

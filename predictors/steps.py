@@ -7,21 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from omsdpm.noise import Noise
-from omsdpm.solvers import DDIMSpace, DPMSolverSpace, ScheduleSpace
-from omsdpm.solvers.dpm_solver import GROUP, time_end
-from predictors.axis import Ints, slot_lambdas, slot_timesteps
-from predictors.gaussian import VARIANCES, ddim_gains, gaussian_flow, has_closed_form, log_ratio, solver_gains
-from predictors.paper.tokens import solver_timesteps
+from omsdpm.solvers import BatchPlan
+from predictors.axis import Ints
+from predictors.gaussian import VARIANCES, log_ratio
 
 Array = NDArray[np.float64]
 
 WAVES = 4
 """Half waves that a place on an axis is described by: what a step contributes changes slowly along it."""
 
-ORDERS = 3
-
-LOUD = 3.0
+MEMBER_SCALE = 3.0
 """Size of indicators of a solver's members: a network starts from how their combinations differ."""
 
 
@@ -50,35 +45,27 @@ class StepTokens:
     ratio: Array
 
 
-def step_tokens(X: Ints, space: ScheduleSpace, noise: Noise) -> StepTokens:
-    """Step tokens of canonical schedules ``(n, L)``; their features do not depend on the rest of the batch."""
-    return _solver_steps(X, space, noise) if isinstance(space, DPMSolverSpace) else _slot_steps(X, space, noise)
+def step_tokens(batch: BatchPlan) -> StepTokens:
+    """Step tokens of a batch plan's schedules; their features do not depend on the rest of the batch."""
+    return _grouped_steps(batch) if batch.space.group_size > 1 else _single_steps(batch)
 
 
-def _slot_steps(X: Ints, space: ScheduleSpace, noise: Noise) -> StepTokens:
-    """A step from a slot to the next active one towards the image, or to the image itself."""
-    slots = space.length
-    lengths = (X > 0).sum(axis=1)
-    row, slot = X.nonzero()
-    walk = np.zeros((len(X), int(lengths.max())), dtype=np.int64)  # active slots, image end first
-    walk[row, np.arange(len(row)) - (lengths.cumsum() - lengths)[row]] = slot
-    active = np.arange(walk.shape[1]) < lengths[:, None]
-    # Slot s is place s + 1 and the image place 0; a step goes to the place of the one before it in the walk.
-    start = walk + 1
-    end = np.concatenate([np.zeros((len(X), 1), dtype=np.int64), start[:, :-1]], axis=1)
-    code = (np.take_along_axis(X, walk, axis=1) * (slots + 1) + start) * (slots + 1) + end
+def _single_steps(batch: BatchPlan) -> StepTokens:
+    """A step of one evaluation goes from its place to the next one's towards the image, or to the image itself."""
+    places, lengths = batch.places, batch.count
+    number = len(places.position)
+    active = batch.active
+    start, end = batch.jumps
+    code = (np.take_along_axis(batch.member, batch.image_first, axis=1) * number + start) * number + end
     known, what_of = _distinct(code, active)
-    member, place = np.divmod(known, (slots + 1) ** 2)
-    start, end = np.divmod(place, slots + 1)
+    member, place = np.divmod(known, number**2)
+    start, end = np.divmod(place, number)
 
-    lambdas = slot_lambdas(space, noise)
-    span = max(lambdas[0] - lambdas[-1], 1e-9)
-    # The image lies beyond every slot; it gets one slot's room on either axis.
-    axis = np.concatenate([[1.0], (lambdas - lambdas[-1]) / span * (1 - 1 / slots)])
-    at, gap = axis[start], axis[end] - axis[start]
-    even, even_gap = 1 - start / slots, (start - end) / slots
+    at, gap = places.position[start], places.position[end] - places.position[start]
+    clock, span = places.clock, places.span
+    even, even_gap = 1 - clock[start] / span, (clock[start] - clock[end]) / span
     features = [
-        np.eye(space.num_models)[member - 1],
+        np.eye(batch.space.num_models)[member - 1],
         _waves(at),
         _waves(even),
         np.column_stack([np.log(np.maximum(gap, 1e-3)) + 3, 4 * gap, np.log(even_gap) + 2, 4 * even_gap]),
@@ -86,52 +73,34 @@ def _slot_steps(X: Ints, space: ScheduleSpace, noise: Noise) -> StepTokens:
         4 * even_gap[:, None] * _waves(even),
     ]
     nowhere, nowhere_of = np.zeros((1, 0)), np.zeros_like(what_of)
-    if isinstance(space, DDIMSpace) and has_closed_form(space, noise):  # else a step depends on the one before it
-        time = noise.time(slot_timesteps(space))
-        alpha = np.concatenate([[1.0], noise.alpha(time)])
-        sigma = np.concatenate([[0.0], noise.sigma(time)])
-        gains = ddim_gains((alpha[start], sigma[start]), (alpha[end], sigma[end]), VARIANCES)[what_of]  # (n, S, V)
-        ratio = log_ratio(gains.prod(axis=1, where=active[:, :, None]), VARIANCES)
-    else:
-        ratio = gaussian_flow(X, space, noise, VARIANCES).log_ratio
+    ratio = log_ratio(batch.scale(VARIANCES))
     return StepTokens(np.concatenate(features, axis=1), nowhere, what_of, nowhere_of, lengths, ratio)
 
 
-def _solver_steps(X: Ints, space: DPMSolverSpace, noise: Noise) -> StepTokens:
+def _grouped_steps(batch: BatchPlan) -> StepTokens:
     """A step is a solver: the members of its stages and its order, and its part of the lambda axis."""
-    groups, orders = space.groups(X), space.orders_of(X)  # (n, K, 3), (n, K), active first
+    space, steps = batch.space, batch.steps
+    lengths = (steps.order > 0).sum(axis=1)
+    longest = int(lengths.max())
+    groups, orders, place = steps.members[:, :longest], steps.order[:, :longest], steps.place[:, :longest]
     active = orders > 0
-    lengths = active.sum(axis=1)
-    steps = int(lengths.max())
-    groups, orders, active = groups[:, :steps], orders[:, :steps], active[:, :steps]
     base = space.num_models + 1
-    code = groups @ base ** np.arange(GROUP)
-    known, what_of = _distinct(code, active)
-    members = known[:, None] // base ** np.arange(GROUP) % base  # (U, 3)
+    powers = base ** np.arange(space.group_size)
+    known, what_of = _distinct(groups @ powers, active)
+    members = known[:, None] // powers % base  # (U, G)
     order = (members > 0).sum(axis=1)
-    what = LOUD * np.concatenate([np.eye(base)[members].reshape(len(members), -1), np.eye(ORDERS)[order - 1]], axis=1)
+    of_members = np.eye(base)[members].reshape(len(members), -1)
+    what = MEMBER_SCALE * np.concatenate([of_members, np.eye(space.group_size)[order - 1]], axis=1)
 
-    # Solvers divide the axis evenly, so place follows from how many there are, which of them
-    # this is, and where sampling ends: earlier with fewer than 15 evaluations.
-    early = space.nfe(X) < 15
-    index = np.arange(steps)
-    code = (lengths[:, None] * 2 + early[:, None]) * steps + index
-    known_places, where_of = _distinct(np.where(active, code, 0), active)
-    rows, columns = np.unravel_index(_first_of(np.where(active, code, 0), known_places), code.shape)
-    count = lengths[rows]
-    start = 1 - (columns + 1) / count
-    timestep = np.nan_to_num(solver_timesteps(X, space, noise))[rows, columns] / 1000
+    known_places, where_of = _distinct(place, active)
+    rows, columns = np.unravel_index(_first_of(np.where(active, place, -1), known_places), place.shape)
+    parts = steps.parts[rows, columns]
     where = [
-        _waves(start),
-        _waves(1 - timestep),
-        np.column_stack([np.log(count / 6), 4 / count, ~early[rows]]),
+        _waves(steps.start[rows, columns]),
+        _waves(1 - steps.timestep[rows, columns] / batch.noise.steps),
+        np.column_stack([np.log(parts / 6), 4 / parts, batch.late[rows]]),
     ]
-    ends = np.where(early, time_end(0), time_end(10**6))[rows]
-    maps = {key: solver_gains(*key, noise, VARIANCES) for key in {*zip(count.tolist(), ends.tolist(), strict=True)}}
-    from_noise = count - 1 - columns
-    places = np.stack([maps[k, end][at] for k, end, at in zip(count.tolist(), ends.tolist(), from_noise, strict=True)])
-    gains = places[where_of, order[what_of] - 1]  # (n, S, V)
-    ratio = log_ratio(gains.prod(axis=1, where=active[:, :, None]), VARIANCES)
+    ratio = log_ratio(batch.scale(VARIANCES))
     return StepTokens(what, np.concatenate(where, axis=1).astype(float), what_of, where_of, lengths, ratio)
 
 

@@ -34,16 +34,15 @@ from torch.nn import functional as F
 from benchmarks import Benchmark, load_benchmark
 from omsdpm.errors import InputError
 from omsdpm.noise import Noise
-from omsdpm.solvers import DPMSolverSpace, Schedules, ScheduleSpace
-from predictors.axis import slot_timesteps
+from omsdpm.solvers import Schedules, ScheduleSpace
 from predictors.gaussian import VARIANCES
-from predictors.neural.base import QUIET, StepBatch, Weights, pairwise_logistic
+from predictors.neural.base import RATIO_SCALE, StepBatch, Weights, pairwise_logistic
 from predictors.neural.lstm import CODE, HEAD, HIDDEN, USUAL_STEPS, LSTMPredictor, LSTMWeights
 from predictors.neural.recurrence import sigmoids_first
 from predictors.paper.lstm_paper import PAIRS, LSTMPaperPredictor
 from predictors.paper.network import ScheduleNetwork, TokenBatch, sinusoids
 from predictors.paper.ranking import ranking_loss
-from predictors.paper.tokens import solver_timesteps, tokenize
+from predictors.paper.tokens import slot_timesteps, tokenize
 from predictors.steps import step_tokens
 from studies.jobs.naming import predictor_of
 
@@ -83,7 +82,7 @@ class PaddedSteps:
     @classmethod
     def of(cls, X: Schedules, space: ScheduleSpace, noise: Noise, steps: int | None) -> PaddedSteps:
         """Of canonical schedules ``(n, L)``, padded to ``steps``, or to the longest."""
-        tokens = step_tokens(X, space, noise)
+        tokens = step_tokens(space.batch_plan(X, noise))
         extra = 0 if steps is None else steps - tokens.what_of.shape[1]
         what_of, where_of = (np.pad(of, ((0, 0), (0, extra))) for of in (tokens.what_of, tokens.where_of))
         what, where = tokens.what.astype(np.float32)[what_of], tokens.where.astype(np.float32)[where_of]
@@ -145,7 +144,7 @@ class PlainLSTM(nn.Module):
         counts = torch.arange(outputs.shape[1]) < steps.lengths[:, None]
         pooled = (outputs * counts[:, :, None]).sum(dim=1) / USUAL_STEPS
         count = steps.lengths.float().log()[:, None] - 2
-        return self.head(torch.cat([pooled, count, QUIET * steps.ratio], dim=1)).squeeze(1)
+        return self.head(torch.cat([pooled, count, RATIO_SCALE * steps.ratio], dim=1)).squeeze(1)
 
 
 @dataclass(frozen=True)
@@ -158,8 +157,9 @@ class PaddedSlots:
     @classmethod
     def of(cls, X: Schedules, space: ScheduleSpace, noise: Noise) -> PaddedSlots:
         """Of canonical schedules ``(n, L)``."""
-        if isinstance(space, DPMSolverSpace):
-            members, timesteps = space.groups(X), solver_timesteps(X, space, noise)
+        if space.group_size > 1:
+            steps = space.batch_plan(X, noise).steps
+            members, timesteps = steps.members, np.where(steps.order > 0, steps.timestep, np.nan)
         else:
             members, timesteps = X[:, :, None], np.tile(slot_timesteps(space), (len(X), 1))
         return cls(torch.as_tensor(members), torch.as_tensor(timesteps, dtype=torch.float32))
@@ -193,7 +193,7 @@ class PlainPaper(nn.Module):
 
 def all_steps(space: ScheduleSpace) -> int:
     """Steps of the longest schedule of a space."""
-    return space.num_solvers if isinstance(space, DPMSolverSpace) else space.length
+    return space.length // space.group_size
 
 
 # -- score ---------------------------------------------------------------------------
@@ -315,7 +315,7 @@ class Learner:
 def lstm_learners(space: ScheduleSpace, noise: Noise, X: Schedules, y: Array) -> dict[str, Learner]:
     """An update of ``lstm``: all pairs of a batch, in every network."""
     defaults = LSTMPredictor()
-    tokens = step_tokens(X, space, noise)
+    tokens = step_tokens(space.batch_plan(X, noise))
     torch.manual_seed(0)
     weights = LSTMWeights(defaults.networks, tokens.what.shape[1], tokens.where.shape[1])
     targets = torch.as_tensor((y - y.mean()) / y.std(), dtype=torch.float32)
@@ -351,9 +351,9 @@ def paper_learners(space: ScheduleSpace, noise: Noise, X: Schedules, y: Array) -
     defaults = LSTMPaperPredictor()
     threshold, most = defaults.threshold, PAIRS * defaults.batch_size
     torch.manual_seed(0)
-    network = ScheduleNetwork(space.num_models, isinstance(space, DPMSolverSpace))
+    network = ScheduleNetwork(space.num_models, space.group_size > 1)
     targets = torch.as_tensor((y - y.mean()) / y.std())
-    batch = TokenBatch(tokenize(X, space, noise), "cpu")
+    batch = TokenBatch(tokenize(space.batch_plan(X, noise)), "cpu")
     slots = PaddedSlots.of(X, space, noise)
 
     def learner(parameters: nn.Module, loss: Callable[[torch.Tensor, torch.Generator], torch.Tensor]) -> Learner:

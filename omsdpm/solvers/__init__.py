@@ -7,6 +7,7 @@ its schedules, and its plan. Solvers are found by name through the entry-point g
 ``omsdpm.solvers``.
 """
 
+from omsdpm.solvers.batch import BatchPlan
 from omsdpm.solvers.compile import compile_plan, compile_plans
 from omsdpm.solvers.ddim import DDIMSpace
 from omsdpm.solvers.dpm_solver import DPMSolverSpace
@@ -20,6 +21,7 @@ from omsdpm.solvers.unipc import UniPCSpace
 
 __all__ = [
     "USUAL",
+    "BatchPlan",
     "Combination",
     "DDIMSpace",
     "DPMSolverSpace",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from omsdpm.noise import Noise
-from omsdpm.solvers.plan import START, Combination, Plan, Stage
-from omsdpm.solvers.slots import NO_SIGNAL, SlotSpace, active_slots
+from omsdpm.solvers.plan import NO_SIGNAL, START, Combination, Plan, Stage
+from omsdpm.solvers.slots import SlotSpace, active_slots
 from omsdpm.solvers.space import Schedule
 
 

@@ -9,10 +9,12 @@ import math
 from typing import ClassVar
 
 from omsdpm.noise import Noise
+from omsdpm.solvers.batch import BatchPlan
 from omsdpm.solvers.options import USUAL, SolverOptions
-from omsdpm.solvers.plan import START, Combination, Plan, Stage
-from omsdpm.solvers.slots import NO_SIGNAL, SlotSpace, active_slots
-from omsdpm.solvers.space import Schedule
+from omsdpm.solvers.plan import NO_SIGNAL, START, Combination, Plan, Stage
+from omsdpm.solvers.slot_batch import DDIMBatch
+from omsdpm.solvers.slots import SlotSpace, active_slots
+from omsdpm.solvers.space import Schedule, Schedules
 
 
 class DDIMSpace(SlotSpace):
@@ -52,3 +54,9 @@ class DDIMSpace(SlotSpace):
                 noise=(float(timesteps[slot]), spread) if spread else None,
             )
         return Plan(tuple(stages), closing=entering)
+
+    def batch_plan(self, X: Schedules, noise: Noise, options: SolverOptions = USUAL) -> BatchPlan:
+        if type(self).plan is not DDIMSpace.plan:  # a solver of its own on these slots
+            return super().batch_plan(X, noise, options)
+        self.check_options(options)
+        return DDIMBatch(X, self, noise, options)

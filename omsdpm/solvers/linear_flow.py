@@ -21,7 +21,8 @@ def plan_flow(plans: Sequence[Plan], noise: Noise, variances: Array) -> tuple[Ar
     """The flow of ``n`` plans of at most ``E`` evaluations, for data of ``variances`` ``(V,)``.
 
     Returns:
-        ``(n, V)`` derivative of the image by its starting noise; ``(n, E)`` members, 0 where there is no
+        ``(n, V)`` standard deviation of the image, from starting noise of 1 and what a plan adds to it, with
+        the sign of the starting noise in it; ``(n, E)`` members, 0 where there is no
         evaluation; ``(n, E)`` timesteps; ``(n, E, V)`` derivative of the image by what each
         evaluation predicts, the noise or, where there is hardly any signal, the image.
     """
@@ -41,7 +42,21 @@ def plan_flow(plans: Sequence[Plan], noise: Noise, variances: Array) -> tuple[Ar
             by_state[number] += by_output[number] * slope[number - 1]
             _take_back(plan.stages[number - 1].input, by_state[number], by_state, by_output)
         scale[row], effect[row, : plan.nfe] = by_state[0], by_output[1:]
+        fresh = _fresh_variance(plan, by_state)
+        if fresh.any():
+            scale[row] = np.copysign(np.sqrt(scale[row] ** 2 + fresh), scale[row])
     return scale, member, timestep, effect
+
+
+def _fresh_variance(plan: Plan, by_state: Array) -> Array:
+    """``(V,)``: variance that the noise added on the way has in the image, from the derivatives by states."""
+    fresh = np.zeros(by_state.shape[1])
+    for number, stage in enumerate(plan.stages, start=1):
+        if stage.input.noise is not None:
+            fresh += (stage.input.noise[1] * by_state[number]) ** 2
+    if plan.closing.noise is not None:
+        fresh += plan.closing.noise[1] ** 2
+    return fresh
 
 
 def _take_back(combination: Combination, by_sum: Array, by_state: Array, by_output: Array) -> None:

@@ -11,11 +11,13 @@ import math
 from typing import ClassVar
 
 from omsdpm.noise import Noise
+from omsdpm.solvers.batch import BatchPlan
 from omsdpm.solvers.data_steps import DataSteps
 from omsdpm.solvers.options import USUAL, SolverOptions
 from omsdpm.solvers.plan import Plan
+from omsdpm.solvers.slot_batch import MultistepBatch
 from omsdpm.solvers.slots import SlotSpace
-from omsdpm.solvers.space import Schedule
+from omsdpm.solvers.space import Schedule, Schedules
 
 
 class MultistepSpace(SlotSpace):
@@ -33,3 +35,9 @@ class MultistepSpace(SlotSpace):
                 half_inverse_r = 0.5 * steps.h(i) / steps.h(i - 1)
                 steps.go(i, {i: data * (1 + half_inverse_r), i - 1: -data * half_inverse_r})
         return steps.end()
+
+    def batch_plan(self, X: Schedules, noise: Noise, options: SolverOptions = USUAL) -> BatchPlan:
+        if type(self).plan is not MultistepSpace.plan:  # a solver of its own on these slots
+            return super().batch_plan(X, noise, options)
+        self.check_options(options)
+        return MultistepBatch(X, self, noise, options)

@@ -8,6 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+NO_SIGNAL = 1e-3
+"""``alpha`` below which a network's prediction of the noise says too little of the image, in float32 at the latest."""
+
 Terms = tuple[tuple[int, float], ...]
 """``(index, weight)`` pairs."""
 

@@ -14,13 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from omsdpm.errors import InputError
 from omsdpm.noise import Noise
+from omsdpm.solvers.batch import BatchPlan
+from omsdpm.solvers.options import USUAL, SolverOptions
+from omsdpm.solvers.slot_batch import SlotBatch
 from omsdpm.solvers.space import Schedule, Schedules, ScheduleSpace, check_counts
 
 TRAIN_STEPS = 1000
 """Timesteps that networks are usually trained on."""
-
-NO_SIGNAL = 1e-3
-"""``alpha`` below which a network's prediction of the noise says too little of the image, in float32 at the latest."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -83,6 +83,17 @@ class SlotSpace(ScheduleSpace):
         if self.grid is None:
             return np.arange(self.length) * (self.train_steps // self.length)
         return np.array(self.grid[::-1])
+
+    @property
+    def room(self) -> float:
+        """Timesteps between two slots, on the average of a grid of one's own."""
+        if self.grid is None or self.length == 1:
+            return self.train_steps // self.length
+        return (self.grid[0] - self.grid[-1]) / (self.length - 1)
+
+    def batch_plan(self, X: Schedules, noise: Noise, options: SolverOptions = USUAL) -> BatchPlan:
+        self.check_options(options)
+        return SlotBatch(X, self, noise, options)
 
     def solver_noise(self, noise: Noise) -> Noise:
         noise.time(self.timesteps)  # refuses slots outside the schedule

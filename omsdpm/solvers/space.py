@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from omsdpm.errors import InputError
 from omsdpm.noise import Noise
+from omsdpm.solvers.batch import BatchPlan
 from omsdpm.solvers.options import USUAL, SolverOptions
 from omsdpm.solvers.plan import Plan
 
@@ -87,6 +88,17 @@ class ScheduleSpace(ABC):
     @abstractmethod
     def plan(self, schedule: Schedule, noise: Noise, options: SolverOptions = USUAL) -> Plan:
         """The plan of one valid schedule ``(L,)`` on the solver's noise schedule (:meth:`solver_noise`)."""
+
+    def batch_plan(self, X: Schedules, noise: Noise, options: SolverOptions = USUAL) -> BatchPlan:
+        """The evaluations of valid, canonical schedules ``(n, L)`` at once: what predictors see of a solver.
+
+        This one reads them off the plans; a solver that knows them for a whole batch overrides it.
+
+        Raises:
+            InputError: an option is not the solver's.
+        """
+        self.check_options(options)
+        return BatchPlan(X, self, noise, options)
 
     @property
     @abstractmethod

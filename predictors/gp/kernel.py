@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from omsdpm.noise import Noise
-from omsdpm.solvers import DPMSolverSpace, ScheduleSpace
-from omsdpm.solvers.dpm_solver import GROUP, time_end
-from predictors.axis import Ints, steps_of
-from predictors.gaussian import VARIANCES, GaussianFlow, gaussian_flow
+from omsdpm.solvers import BatchPlan
+from omsdpm.solvers.batch import Flow
+from predictors.axis import Ints
+from predictors.gaussian import VARIANCES, log_ratio
 
 Array = NDArray[np.float64]
 
@@ -52,8 +51,8 @@ class StepTable:
     whole_factors: list[str]
 
 
-def kernel_coordinates(X: Ints, space: ScheduleSpace, noise: Noise) -> tuple[Array, list[tuple[str, ...]]]:
-    """Canonical schedules ``(n, L)`` as coordinates ``(n, F)`` and the ``F`` coordinates' factors.
+def kernel_coordinates(batch: BatchPlan) -> tuple[Array, list[tuple[str, ...]]]:
+    """The ``n`` schedules of a batch plan as coordinates ``(n, F)`` and the ``F`` coordinates' factors.
 
     A coordinate is the sum over steps of (kind) x (gap) x (place), each one of its few
     features, as in a product kernel on steps; so linear functions of the coordinates are
@@ -62,20 +61,21 @@ def kernel_coordinates(X: Ints, space: ScheduleSpace, noise: Noise) -> tuple[Arr
     errors on it. Coordinates of equal factors belong together; their weight is the product of the
     factors' weights.
     """
-    table = _solver_table(X, space, noise) if isinstance(space, DPMSolverSpace) else _slot_table(X, space, noise)
+    space = batch.space
+    table = _grouped_table(batch) if space.group_size > 1 else _slot_table(batch)
     place = np.concatenate([_waves(table.place[:, :, axis], HALF_WAVES)[:, :, axis > 0 :] for axis in range(2)], axis=2)
     place_factors = ["anywhere", *(f"wave {k} of axis {axis}" for axis in range(2) for k in _twice(HALF_WAVES))]
     gap = np.concatenate([np.ones_like(table.gap[:, :, :1]), table.gap / TYPICAL_GAP], axis=2)
     gap_factors = ["any gap", "gap of axis 0", "gap of axis 1"]
     kind_and_gap = (table.kind[:, :, :, None] * gap[:, :, None, :]).reshape(*table.kind.shape[:2], -1)  # (n, S, C * 3)
-    sums = np.matmul(kind_and_gap.swapaxes(1, 2), place).reshape(len(X), -1)
+    sums = np.matmul(kind_and_gap.swapaxes(1, 2), place).reshape(len(batch.X), -1)
     factors: list[tuple[str, ...]] = [(k, g, p) for k in table.kind_factors for g in gap_factors for p in place_factors]
     factors += [(w,) for w in table.whole_factors]
-    flow, flow_factors = _flow_coordinates(gaussian_flow(X, space, noise, VARIANCES), space.num_models, noise.steps)
+    flow, flow_factors = _flow_coordinates(batch.flow(VARIANCES), space.num_models, batch.noise.steps)
     return np.concatenate([sums, table.whole, flow], axis=1), factors + flow_factors
 
 
-def _flow_coordinates(flow: GaussianFlow, num_models: int, steps: int) -> tuple[Array, list[tuple[str, ...]]]:
+def _flow_coordinates(flow: Flow, num_models: int, steps: int) -> tuple[Array, list[tuple[str, ...]]]:
     """``(n, G)``: (member) x (effect, or its square) x (time), summed over evaluations, and the solver's ratios."""
     member = _one_hot(flow.member, num_models)  # (n, E, M)
     effect = np.concatenate([flow.effect, flow.effect**2], axis=2)
@@ -87,7 +87,9 @@ def _flow_coordinates(flow: GaussianFlow, num_models: int, steps: int) -> tuple[
     factors: list[tuple[str, ...]] = [
         (f"member {k}", e, t) for k in range(1, num_models + 1) for e in effects for t in times
     ]
-    return np.concatenate([sums, flow.log_ratio], axis=1), factors + [(f"ratio of variance {v}",) for v in VARIANCES]
+    return np.concatenate([sums, log_ratio(flow.scale)], axis=1), factors + [
+        (f"ratio of variance {v}",) for v in VARIANCES
+    ]
 
 
 def _waves(place: Array, half_waves: int) -> Array:
@@ -102,71 +104,64 @@ def _twice(half_waves: int) -> list[int]:
     return [k for k in range(1, half_waves + 1) for _ in range(2)]
 
 
-def _slot_table(X: Ints, space: ScheduleSpace, noise: Noise) -> StepTable:
-    """Steps of spaces with one step a slot; the second axis counts slots, evenly spaced in time."""
-    steps = steps_of(X, space, noise)
-    active, count = steps.active, steps.active.sum(axis=1)
-    slot = np.argsort(X[:, ::-1] == 0, axis=1, kind="stable")[:, : active.shape[1]]  # from the noise end
-    time = np.where(active, slot / space.length, 1.0)
+def _slot_table(batch: BatchPlan) -> StepTable:
+    """Steps of one evaluation; the second axis counts time steps evenly."""
+    active, count, num_models = batch.active, batch.count, batch.space.num_models
+    time = np.where(active, (batch.places.span - batch.places.clock[batch.places.of]) / batch.places.span, 1.0)
     time_gap = np.where(active, np.diff(time, axis=1, append=1.0), 0.0)
-    member = _one_hot(steps.member, space.num_models)  # (n, S, M)
-    rows, last = np.arange(len(X)), count - 1
+    gap = batch.width
+    member = _one_hot(batch.member, num_models)  # (n, S, M)
+    rows, last = np.arange(len(count)), count - 1
     ends = [
         count[:, None],
-        steps.position[:, :1] + 0.05,
+        batch.position[:, :1] + 0.05,
         time[:, :1] + 0.05,
-        np.maximum(steps.gaps[rows, last], SMALLEST_GAP)[:, None],
+        np.maximum(gap[rows, last], SMALLEST_GAP)[:, None],
         time_gap[rows, last][:, None] + SMALLEST_GAP,
     ]
     names = ["count", "first place", "first time", "last gap", "last time gap"]
     return StepTable(
         np.concatenate([active[:, :, None], member], axis=2).astype(float),
-        ["step", *(f"member {k}" for k in range(1, space.num_models + 1))],
-        np.stack([steps.position, time], axis=2),
-        np.stack([steps.gaps, time_gap], axis=2),
+        ["step", *(f"member {k}" for k in range(1, num_models + 1))],
+        np.stack([batch.position, time], axis=2),
+        np.stack([gap, time_gap], axis=2),
         np.concatenate([np.log(np.concatenate(ends, axis=1)), member[:, 0], member[rows, last]], axis=1),
-        [*names, *["first member"] * space.num_models, *["last member"] * space.num_models],
+        [*names, *["first member"] * num_models, *["last member"] * num_models],
     )
 
 
-def _solver_table(X: Ints, space: DPMSolverSpace, noise: Noise) -> StepTable:
+def _grouped_table(batch: BatchPlan) -> StepTable:
     """Solvers at their middles, then evaluations each at its own place; gaps are the whole solver's.
 
     The first gap measures what a solver of its order leaves: the time it spans, times
     its width in lambda to the power of its order. The second is that time alone.
     """
-    groups, orders = space.groups(X), space.orders_of(X)  # (n, K, 3), (n, K)
+    steps, time = batch.steps, batch.time_at
+    num_models, group = batch.space.num_models, batch.space.group_size
+    orders, start, width = steps.order, steps.start, 1 / steps.parts  # (n, K)
     active, count = orders > 0, (orders > 0).sum(axis=1)
-    nfe = space.nfe(X)
-    start_lambda, *ends = noise.lam([noise.t_start, time_end(0), time_end(10**6)])
-    to_image = np.where(nfe >= 15, ends[1], ends[0])[:, None] - start_lambda
-
-    def time(position: Array) -> Array:
-        return 1 - noise.inverse_lambda(start_lambda + position * to_image) / noise.t_start
-
-    start = np.maximum(1 - np.arange(1, space.num_solvers + 1) / count[:, None], 0.0)
-    width = np.broadcast_to(1 / count[:, None], start.shape)
     span = time(np.minimum(start + width, 1.0)) - time(start)
     gap = np.stack([span * (width / TYPICAL_GAP) ** orders, span], axis=2)
-    order, stages = _one_hot(orders, GROUP), range(GROUP)
+    order, stages = _one_hot(orders, group), range(group)
     # The later stage is evaluated first; where an order has no such stage, its kind is zero.
-    evaluated = [start + width * np.maximum(1 - (s + 1) / np.maximum(orders, 1), 0.0) for s in stages]
-    members = [_one_hot(groups[:, :, s], space.num_models) for s in stages]  # (n, K, M) each
+    evaluated = [start + width * steps.fraction[:, :, s] for s in stages]
+    members = [_one_hot(steps.members[:, :, s], num_models) for s in stages]  # (n, K, M) each
     of_solver = np.concatenate([active[:, :, None], order], axis=2)
     none = np.zeros_like(members[0])
-    kinds = [np.concatenate([of_solver, *[none] * (GROUP + 1)], axis=2)]
+    kinds = [np.concatenate([of_solver, *[none] * (group + 1)], axis=2)]
     for s in stages:  # each in columns of its own, and in those of evaluations at any stage
         own = [members[s] if s == other else none for other in stages]
         kinds.append(np.concatenate([np.zeros_like(of_solver), *own, members[s]], axis=2))
     places = [start + width / 2, *evaluated]
-    numbers = range(1, space.num_models + 1)
-    kind_factors = ["step", *["order"] * GROUP]
+    numbers = range(1, num_models + 1)
+    kind_factors = ["step", *["order"] * group]
     kind_factors += [f"member {k} ends" for k in numbers]  # the last evaluated stage, which alone every order has
     kind_factors += [f"stage {s}" for s in stages[1:] for _ in numbers] + [f"member {k}" for k in numbers]
-    rows, first = np.arange(len(X)), count - 1
+    rows, first = np.arange(len(orders)), count - 1
     each = np.concatenate([*members, orders[:, :, None]], axis=2)
-    whole = [np.log(np.column_stack([count, nfe])), (nfe >= 15)[:, None], order.sum(axis=1) / count[:, None]]
-    whole_factors = ["count", "nfe", "end", *["orders"] * GROUP]
+    sizes = np.log(np.column_stack([count, batch.count]))
+    whole = [sizes, batch.late[:, None], order.sum(axis=1) / count[:, None]]
+    whole_factors = ["count", "nfe", "end", *["orders"] * group]
     whole_factors += [*["last solver"] * each.shape[2], *["first solver"] * each.shape[2]]
     return StepTable(
         np.concatenate(kinds, axis=1),

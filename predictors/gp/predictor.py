@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 from scipy.stats import norm
 
 from omsdpm.noise import Noise
-from omsdpm.solvers import ScheduleSpace
+from omsdpm.solvers import ScheduleSpace, SolverOptions
 from predictors.base import Array, Predictor, Schedules
 from predictors.gp.kernel import StepKernel, kernel_coordinates
 
@@ -53,7 +53,7 @@ class GPPredictor(Predictor):
     deviations are then widened until intervals hold left-out labels as often as they say.
 
     Args:
-        space, noise, latency, random_state: see :class:`predictors.Predictor`; latency is not used.
+        space, noise, latency, random_state, options: see :class:`predictors.Predictor`; latency is not used.
         tune_size: most labels that hyperparameters are found on.
     """
 
@@ -66,13 +66,14 @@ class GPPredictor(Predictor):
         latency: Sequence[float] | None = None,
         random_state: int | np.random.RandomState | None = 0,
         tune_size: int = 1000,
+        options: SolverOptions | None = None,
     ) -> None:
-        super().__init__(space, noise, latency, random_state)
+        super().__init__(space, noise, latency, random_state, options)
         self.tune_size = tune_size
 
     def _learn(self, X: Schedules, z: Array, validation: tuple[Schedules, Array] | None) -> None:
         rows = np.random.default_rng(self._seed()).permutation(len(X))[: self.tune_size]
-        coordinates, factors = kernel_coordinates(X, self._space, self._noise)
+        coordinates, factors = kernel_coordinates(self._batch_plan(X))
         kernel = StepKernel(coordinates, factors)
         few = rows[:COARSE_SIZE]
         theta = _tuned(kernel, coordinates[few], z[few], kernel.start, SEARCH_STEPS)
@@ -83,7 +84,7 @@ class GPPredictor(Predictor):
     def _condition(self, X: Schedules, z: Array, theta: Array) -> None:
         """The exact posterior given all labels, with known hyperparameters."""
         self.X_, self.z_, self.theta_ = X, z, theta
-        coordinates, factors = kernel_coordinates(X, self._space, self._noise)
+        coordinates, factors = kernel_coordinates(self._batch_plan(X))
         low, high = coordinates.min(axis=0), coordinates.max(axis=0)
         self.low_, self.high_ = low - BEYOND * (high - low), high + BEYOND * (high - low)
         self.kernel_ = StepKernel(coordinates, factors)
@@ -112,7 +113,7 @@ class GPPredictor(Predictor):
         The kernel's linear part would go on far beyond it, and a search would find where that leads.
         """
         chunks = (X[i : i + CHUNK] for i in range(0, len(X), CHUNK))
-        coordinates = (kernel_coordinates(chunk, self._space, self._noise)[0] for chunk in chunks)
+        coordinates = (kernel_coordinates(self._batch_plan(chunk))[0] for chunk in chunks)
         return [self.kernel_.embed(np.clip(c, self.low_, self.high_), self.theta_) for c in coordinates]
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from omsdpm.errors import InputError
 from omsdpm.noise import Noise
-from omsdpm.solvers import ScheduleSpace
+from omsdpm.solvers import ScheduleSpace, SolverOptions
 from predictors.base import Array, Predictor, Schedules
 from predictors.calibration import RisingCurve, normal_scale
 from predictors.gaussian import VARIANCES
@@ -32,7 +32,7 @@ FOLDS = 5
 FEWEST = 24
 """Labels from which on some are held back."""
 
-QUIET = 0.25
+RATIO_SCALE = 0.25
 """Of the ratios on Gaussian data beside the steps: from few labels, louder ones were trusted too much."""
 
 CLOSE = 0.02
@@ -103,7 +103,7 @@ class Head:
     def __call__(self, pooled: torch.Tensor, batch: StepBatch, rows: torch.Tensor) -> torch.Tensor:
         """``(K, m, inputs), (m,) -> (K, m)``."""
         count = batch.lengths[rows].float().log() - 2
-        ratio = QUIET * batch.ratio[rows.to(pooled.device)]
+        ratio = RATIO_SCALE * batch.ratio[rows.to(pooled.device)]
         whole = torch.cat([count[:, None].to(pooled.device), ratio], dim=1)
         x = torch.cat([pooled, whole.expand(len(pooled), *whole.shape)], dim=-1)
         for layer in range(self.depth):
@@ -136,8 +136,9 @@ class NeuralPredictor(Predictor):
         learning_rate: float = 1e-2,
         weight_decay: float = 1e-2,
         device: str = "cpu",
+        options: SolverOptions | None = None,
     ) -> None:
-        super().__init__(space, noise, latency, random_state)
+        super().__init__(space, noise, latency, random_state, options)
         self.networks = networks
         self.updates = updates
         self.batch_size = batch_size
@@ -154,7 +155,7 @@ class NeuralPredictor(Predictor):
     def _learn(self, X: Schedules, z: Array, validation: tuple[Schedules, Array] | None) -> None:
         seed = self._seed()
         rng = np.random.default_rng(seed)
-        tokens = step_tokens(X, self._space, self._noise)
+        tokens = step_tokens(self._batch_plan(X))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.weights_ = self._new_weights(tokens).to(self.device)
@@ -220,7 +221,7 @@ class NeuralPredictor(Predictor):
         chunks = []
         with torch.no_grad():
             for start in range(0, len(X), CHUNK):
-                batch = StepBatch(step_tokens(X[start : start + CHUNK], self._space, self._noise), self.device)
+                batch = StepBatch(step_tokens(self._batch_plan(X[start : start + CHUNK])), self.device)
                 chunks.append(self.weights_(batch, torch.arange(len(batch))))
         return torch.cat(chunks, dim=1).cpu().numpy().astype(float) - self.centers_[:, None]
 
@@ -239,7 +240,7 @@ class NeuralPredictor(Predictor):
     def _restore(self, values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
         one = np.ones((1, self._space.length), dtype=np.int64)
         with torch.random.fork_rng(devices=[]):
-            self.weights_ = self._new_weights(step_tokens(self._space.canonical(one), self._space, self._noise))
+            self.weights_ = self._new_weights(step_tokens(self._batch_plan(self._space.canonical(one))))
         try:
             self.weights_.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in arrays.items()})
         except RuntimeError as error:

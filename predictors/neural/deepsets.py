@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from omsdpm.noise import Noise
-from omsdpm.solvers import ScheduleSpace
+from omsdpm.solvers import ScheduleSpace, SolverOptions
 from predictors.neural.base import Head, NeuralPredictor, StepBatch, Weights
 from predictors.steps import StepTokens
 
@@ -65,7 +65,7 @@ class DeepSetsPredictor(NeuralPredictor):
     from few labels.
 
     Args:
-        space, noise, latency, random_state: see :class:`predictors.Predictor`; latency is not used.
+        space, noise, latency, random_state, options: see :class:`predictors.Predictor`; latency is not used.
         networks: trained as one; the prediction is their mean.
         updates: of AdamW.
         batch_size: schedules an update, of which all pairs are compared.
@@ -87,10 +87,11 @@ class DeepSetsPredictor(NeuralPredictor):
         learning_rate: float = 2e-2,
         weight_decay: float = 1e-2,
         device: str = "cpu",
+        options: SolverOptions | None = None,
     ) -> None:
         super().__init__(
             space, noise, latency, random_state,
-            networks, updates, batch_size, learning_rate, weight_decay, device,
+            networks, updates, batch_size, learning_rate, weight_decay, device, options,
         )  # fmt: skip
 
     def _new_weights(self, tokens: StepTokens) -> DeepSetsWeights:

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from omsdpm.noise import Noise
-from omsdpm.solvers import ScheduleSpace
+from omsdpm.solvers import ScheduleSpace, SolverOptions
 from predictors.neural.base import Head, NeuralPredictor, StepBatch, Weights
 from predictors.neural.prefixes import sums_by_prefixes
 from predictors.neural.recurrence import recurrence
@@ -116,7 +116,7 @@ class LSTMPredictor(NeuralPredictor):
     other labels of the same noise better and measurements from fresh noise worse, and so choose worse winners.
 
     Args:
-        space, noise, latency, random_state: see :class:`predictors.Predictor`; latency is not used.
+        space, noise, latency, random_state, options: see :class:`predictors.Predictor`; latency is not used.
         networks: trained as one; the prediction is their mean.
         updates: of AdamW.
         batch_size: schedules an update, of which all pairs are compared.
@@ -138,10 +138,11 @@ class LSTMPredictor(NeuralPredictor):
         learning_rate: float = 1e-2,
         weight_decay: float = 1e-2,
         device: str = "cpu",
+        options: SolverOptions | None = None,
     ) -> None:
         super().__init__(
             space, noise, latency, random_state,
-            networks, updates, batch_size, learning_rate, weight_decay, device,
+            networks, updates, batch_size, learning_rate, weight_decay, device, options,
         )  # fmt: skip
 
     def _new_weights(self, tokens: StepTokens) -> LSTMWeights:

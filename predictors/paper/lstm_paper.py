@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from omsdpm.errors import InputError
 from omsdpm.noise import Noise
-from omsdpm.solvers import DPMSolverSpace, ScheduleSpace
+from omsdpm.solvers import ScheduleSpace, SolverOptions
 from predictors.base import Array, Predictor, Schedules
 from predictors.calibration import RisingCurve
 from predictors.paper.network import PAPER, ScheduleNetwork, Sizes, TokenBatch, release_weights
@@ -41,7 +41,7 @@ class LSTMPaperPredictor(Predictor):
     scores on a rising curve through the training scores, which changes no rank.
 
     Args:
-        space, noise, latency, random_state: see :class:`predictors.Predictor`; latency is not used.
+        space, noise, latency, random_state, options: see :class:`predictors.Predictor`; latency is not used.
         epochs: passes over the training schedules.
         batch_size: schedules an update.
         learning_rate: Adam's.
@@ -62,8 +62,9 @@ class LSTMPaperPredictor(Predictor):
         learning_rate: float = 1e-3,
         threshold: float = 0.005,
         device: str = "cpu",
+        options: SolverOptions | None = None,
     ) -> None:
-        super().__init__(space, noise, latency, random_state)
+        super().__init__(space, noise, latency, random_state, options)
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -134,11 +135,11 @@ class LSTMPaperPredictor(Predictor):
         self.curve_ = RisingCurve(np.array(values["raw"], dtype=float), np.array(values["z"], dtype=float))
 
     def _batch(self, X: Schedules) -> TokenBatch:
-        return TokenBatch(tokenize(X, self._space, self._noise), self.device)
+        return TokenBatch(tokenize(self._batch_plan(X)), self.device)
 
     def _new_network(self, sizes: Sizes = PAPER) -> ScheduleNetwork:
         space = self._space
-        return ScheduleNetwork(space.num_models, isinstance(space, DPMSolverSpace), sizes).to(self.device)
+        return ScheduleNetwork(space.num_models, space.group_size > 1, sizes).to(self.device)
 
     def _set_network(self, state: Mapping[str, torch.Tensor]) -> None:
         """A network with these weights, and so of their sizes."""

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from omsdpm.noise import Noise
-from omsdpm.solvers import DPMSolverSpace, ScheduleSpace
-from omsdpm.solvers.dpm_solver import time_end
-from predictors.axis import slot_timesteps
+from omsdpm.errors import InputError
+from omsdpm.solvers import BatchPlan, ScheduleSpace
 
 Ints = NDArray[np.int64]
 
@@ -35,12 +33,20 @@ class Tokens:
     time: Ints
 
 
-def tokenize(X: Ints, space: ScheduleSpace, noise: Noise) -> Tokens:
-    """Tokens of canonical schedules ``(n, L)``: a slot each, or for DPM-Solvers a group of three; null ones too."""
-    if isinstance(space, DPMSolverSpace):
-        groups, timesteps = space.groups(X), solver_timesteps(X, space, noise)
+def tokenize(batch: BatchPlan) -> Tokens:
+    """Tokens of a batch plan's schedules: a slot each, or for DPM-Solvers a group of three; null ones too.
+
+    Raises:
+        InputError: a solver whose slots have no timesteps of their own and do not come in groups.
+    """
+    X, space = batch.X, batch.space
+    if space.group_size > 1:
+        steps = batch.steps
+        groups = steps.members
+        # The ends of a schedule's active solvers; what is skipped has no time.
+        timesteps = np.where(steps.order > 0, steps.timestep, np.nan)
     else:
-        groups, timesteps = X[:, :, None], np.broadcast_to(slot_timesteps(space), X.shape).astype(float)
+        groups, timesteps = X[:, :, None], np.broadcast_to(slot_timesteps(space), X.shape)
     vocabulary, token = np.unique(groups.reshape(-1, groups.shape[2]), axis=0, return_inverse=True)
     values, time = np.unique(timesteps, return_inverse=True)
     time = time.reshape(timesteps.shape)
@@ -48,17 +54,9 @@ def tokenize(X: Ints, space: ScheduleSpace, noise: Noise) -> Tokens:
     return Tokens(vocabulary, token.reshape(timesteps.shape), values[:known], time)
 
 
-def solver_timesteps(X: Ints, space: DPMSolverSpace, noise: Noise) -> NDArray[np.float64]:
-    """``(n, L) -> (n, K)``: the timestep of each solver's image-end side, NaN for skipped ones.
-
-    The ends of a schedule's A active solvers are uniform in lambda, as in sampling.
-    """
-    active = (space.orders_of(X) > 0).sum(axis=1)
-    ends = np.array([time_end(nfe) for nfe in space.nfe(X)])
-    timesteps = np.full((len(X), space.num_solvers), np.nan)
-    for a, t_0 in {(int(a), float(t)) for a, t in zip(active, ends, strict=True)}:
-        image, start = noise.lam([t_0, noise.t_start])
-        lambdas = np.linspace(image, start, a + 1)
-        rows = np.flatnonzero((active == a) & (ends == t_0))
-        timesteps[rows[:, None], np.arange(a)] = noise.timestep(noise.inverse_lambda(lambdas[:-1]))
-    return timesteps
+def slot_timesteps(space: ScheduleSpace) -> NDArray[np.float64]:
+    """``(L,)``: the model-input timesteps of the slots."""
+    timesteps = getattr(space, "timesteps", None)
+    if timesteps is None:
+        raise InputError(f"lstm-paper on {space}: it needs slots with timesteps of their own, or groups of slots")
+    return np.asarray(timesteps, dtype=float)

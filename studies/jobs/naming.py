@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from omsdpm.errors import InputError, unknown_name
 from omsdpm.plugins import Named
 
 if TYPE_CHECKING:
     from benchmarks import Benchmark
-    from omsdpm.noise import Noise
-    from omsdpm.solvers import ScheduleSpace
     from predictors import Predictor
+    from predictors.registry import Problem
     from studies import Optimizer
 
 SETTLED = ("space", "noise", "latency", "options", "random_state")
@@ -86,50 +84,27 @@ def check_predictor(text: str) -> None:
             raise unknown_name(f"parameter of predictor {named.name!r}", parameter, known)
 
 
-class Problem(Protocol):
-    """What a predictor may know before it is fitted; a benchmark has it."""
-
-    @property
-    def space(self) -> ScheduleSpace:
-        """The schedules."""
-
-    @property
-    def noise(self) -> Noise | None:
-        """The solver's noise schedule, ``None`` for the usual one."""
-
-    @property
-    def latency(self) -> Sequence[float] | None:
-        """Milliseconds a member, ``None`` if unknown."""
-
-
 def predictor_of(thing: Any, problem: Problem, seed: int) -> Predictor:
     """An unfitted predictor that knows all of a problem but its scores.
 
     Args:
         thing: ``name[param=value,...]``, or a predictor, of which a copy is made.
-        problem: has space, noise schedule and latencies.
+        problem: has space, noise schedule, latencies and perhaps solver options.
         seed: all of the predictor's randomness.
 
     Raises:
         InputError: unknown name, or a parameter that the predictor does not have.
     """
-    known: dict[str, Any] = {
-        "space": problem.space,
-        "noise": problem.noise,
-        "latency": None if problem.latency is None else list(problem.latency),
-        "random_state": seed,
-    }
-    if isinstance(thing, str):
-        from predictors import make_predictor
+    from predictors.registry import known_of, predictor_for
 
+    if isinstance(thing, str):
         check_predictor(thing)
-        named = Named.parse(thing)
-        return make_predictor(named.name, **known, **named.parameters)
+        return predictor_for(problem, thing, seed)
     from sklearn.base import clone
 
     if not hasattr(thing, "get_params"):
         raise InputError(f"predictor {thing!r}: expected name[param=value,...] or a predictors.Predictor")
-    predictor: Predictor = clone(thing).set_params(**known)
+    predictor: Predictor = clone(thing).set_params(**known_of(problem, type(thing), seed))
     return predictor
 
 

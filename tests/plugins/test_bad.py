@@ -185,7 +185,8 @@ def test_one_that_calls_itself_otherwise(kind, parent, says, rest, site):
         (
             "predictor",
             "ridge[alpha=3]",
-            "unknown parameter of predictor 'ridge' 'alpha'; choose one of: random_state, latency, squares, noise",
+            "unknown parameter of predictor 'ridge' 'alpha'; "
+            "choose one of: random_state, latency, options, squares, noise",
         ),
         (
             "optimizer",

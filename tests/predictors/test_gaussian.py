@@ -8,7 +8,7 @@ import pytest
 from omsdpm.noise import DiscreteVP, Flow, LinearVP
 from omsdpm.solvers import DDIMSpace, DPMSolverSpace, MultistepSpace, UniPCSpace, compile_plan
 from predictors import gaussian as _gaussian
-from predictors.gaussian import SMALLEST_RATIO, gaussian_flow
+from predictors.gaussian import SMALLEST_RATIO, log_ratio
 from predictors.steps import step_tokens
 
 VARIANCES = np.array([1e-3, 0.1, 4.0])
@@ -46,7 +46,7 @@ def sampled(plan, noise, errors):
 @pytest.mark.parametrize(("space", "noise"), SPACES, ids=str)
 def test_ratios_and_effects_are_those_of_the_plans(space, noise):
     X = space.canonical(space.random(40, np.random.default_rng(0)))
-    flow = gaussian_flow(X, space, noise, VARIANCES)
+    flow = space.batch_plan(X, noise).flow(VARIANCES)
     for row, x in enumerate(X):
         plan = compile_plan(x, space, noise)
         there = flow.member[row] > 0
@@ -54,7 +54,7 @@ def test_ratios_and_effects_are_those_of_the_plans(space, noise):
         assert flow.timestep[row][there] == pytest.approx([stage.timestep for stage in plan.stages])
         image = sampled(plan, noise, np.zeros(plan.nfe))
         expected = np.log(np.maximum(np.abs(image) / np.sqrt(VARIANCES), SMALLEST_RATIO))
-        assert flow.log_ratio[row] == pytest.approx(expected, rel=1e-9, abs=1e-9)
+        assert log_ratio(flow.scale, VARIANCES)[row] == pytest.approx(expected, rel=1e-9, abs=1e-9)
         # Sampling is linear in the errors, so a difference is the derivative.
         effects = [sampled(plan, noise, error) - image for error in np.eye(plan.nfe)]
         assert flow.effect[row][there] == pytest.approx(np.array(effects), rel=1e-9, abs=1e-12)
@@ -64,23 +64,24 @@ def test_ratios_and_effects_are_those_of_the_plans(space, noise):
 @pytest.mark.parametrize(("space", "noise"), SPACES, ids=str)
 def test_a_schedule_gives_the_same_whatever_its_batch(space, noise):
     X = space.canonical(space.random(30, np.random.default_rng(1)))
-    together = gaussian_flow(X, space, noise, VARIANCES)
+    together = space.batch_plan(X, noise).flow(VARIANCES)
     for row in range(len(X)):
-        alone = gaussian_flow(X[row : row + 1], space, noise, VARIANCES)
-        assert np.array_equal(alone.log_ratio[0], together.log_ratio[row])
+        alone = space.batch_plan(X[row : row + 1], noise).flow(VARIANCES)
+        assert np.array_equal(alone.scale[0], together.scale[row])
 
 
 @pytest.mark.parametrize(("space", "noise"), SPACES, ids=str)
 def test_networks_are_told_the_same_ratios(space, noise):
     X = space.canonical(space.random(40, np.random.default_rng(2)))
-    expected = gaussian_flow(X, space, noise, _gaussian.VARIANCES).log_ratio
-    assert step_tokens(X, space, noise).ratio == pytest.approx(expected, rel=1e-9, abs=1e-9)
+    batch = space.batch_plan(X, noise)
+    expected = log_ratio(batch.flow(_gaussian.VARIANCES).scale)
+    assert step_tokens(batch).ratio == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
 def test_with_more_steps_gaussian_data_comes_out_right():
     noise, errors = DiscreteVP.linear(), []
     for length in (10, 100, 1000):
-        flow = gaussian_flow(np.ones((1, length), dtype=np.int64), DDIMSpace(1, length), noise, VARIANCES[1:])
-        errors.append(np.abs(flow.log_ratio).max())
+        flow = DDIMSpace(1, length).batch_plan(np.ones((1, length), dtype=np.int64), noise).flow(VARIANCES[1:])
+        errors.append(np.abs(log_ratio(flow.scale, VARIANCES[1:])).max())
     assert errors[1] < errors[0] / 4 and errors[2] < errors[1] / 4  # of first order
     assert errors[2] < 0.01

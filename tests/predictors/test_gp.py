@@ -63,7 +63,7 @@ def test_hyperparameters_are_refined_on_more_labels(monkeypatch):
     likelihoods = []
     for tune_size in (25, 100):
         fitted = GPPredictor(SPACE, tune_size=tune_size).fit(X, y)
-        coordinates, _ = kernel_coordinates(fitted.X_, SPACE, fitted._noise)
+        coordinates, _ = kernel_coordinates(SPACE.batch_plan(fitted.X_, fitted._noise))
         likelihoods.append(-gp.negative_log_likelihood(fitted.kernel_, coordinates, fitted.z_, fitted.theta_)[0])
     assert likelihoods[1] > likelihoods[0]
 

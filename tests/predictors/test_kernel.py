@@ -24,7 +24,7 @@ def designs(space, n):
 
 def sums(X, space, noise, *wanted):
     """``(n,)``: the one coordinate of the given factors."""
-    coordinates, factors = kernel_coordinates(X, space, noise)
+    coordinates, factors = kernel_coordinates(space.batch_plan(X, noise))
     (column,) = [c for c, factor in enumerate(factors) if factor == wanted]
     return coordinates[:, column]
 
@@ -32,11 +32,11 @@ def sums(X, space, noise, *wanted):
 @pytest.mark.parametrize(("space", "noise"), SPACES)
 def test_coordinates_of_a_schedule_do_not_depend_on_the_others(space, noise):
     X = designs(space, 30)
-    coordinates, factors = kernel_coordinates(X, space, noise)
+    coordinates, factors = kernel_coordinates(space.batch_plan(X, noise))
     assert coordinates.shape == (30, len(factors))
     assert np.isfinite(coordinates).all()
     for row in range(30):
-        alone, same = kernel_coordinates(X[row : row + 1], space, noise)
+        alone, same = kernel_coordinates(space.batch_plan(X[row : row + 1], noise))
         assert np.allclose(alone[0], coordinates[row])
         assert same == factors
 
@@ -74,7 +74,7 @@ def test_evaluations_of_a_solver_stand_at_their_own_places():
     X = np.zeros((2, space.length), dtype=np.int64)
     X[0, :3] = 1, 2, 3  # evaluated from the last to the first
     X[1, [0, 1, 3]] = 1, 2, 3  # two solvers
-    coordinates, factors = kernel_coordinates(X, space, noise)
+    coordinates, factors = kernel_coordinates(space.batch_plan(X, noise))
     for k, places in ((1, [2 / 3, 3 / 4]), (2, [1 / 3, 1 / 2]), (3, [0, 0])):
         waves = [c for c, factor in enumerate(factors) if factor == (f"member {k}", "any gap", "wave 1 of axis 0")]
         angles = np.pi * np.array(places)
@@ -84,7 +84,7 @@ def test_evaluations_of_a_solver_stand_at_their_own_places():
 @pytest.mark.parametrize(("space", "noise"), SPACES)
 def test_the_gradient_is_that_of_the_likelihood(space, noise):
     rng = np.random.default_rng(0)
-    coordinates, factors = kernel_coordinates(designs(space, 15), space, noise)
+    coordinates, factors = kernel_coordinates(space.batch_plan(designs(space, 15), noise))
     kernel, z = StepKernel(coordinates, factors), rng.normal(size=15)
     theta = kernel.start + 0.3 * rng.normal(size=len(kernel.start))
     gradient = negative_log_likelihood(kernel, coordinates, z, theta)[1]
@@ -97,7 +97,7 @@ def test_the_gradient_is_that_of_the_likelihood(space, noise):
 
 def test_the_kernel_is_a_covariance():
     space, noise = SPACES[0]
-    coordinates, factors = kernel_coordinates(np.unique(designs(space, 20), axis=0), space, noise)
+    coordinates, factors = kernel_coordinates(space.batch_plan(np.unique(designs(space, 20), axis=0), noise))
     kernel = StepKernel(coordinates, factors)
     f = kernel.embed(coordinates, kernel.start)
     K = kernel(f, f, kernel.start)

@@ -26,7 +26,7 @@ SPACES = [DDIMSpace(3, 10), DPMSolverSpace(3, 4)]
 def plainly(network, X, predictor):
     """The network slot by slot with ``nn.LSTM``, as the release describes it."""
     space = predictor.space
-    tokens = tokenize(space.canonical(X), space, predictor._noise)
+    tokens = tokenize(space.batch_plan(space.canonical(X), predictor._noise))
     rnn = network.ms_encoder["rnn"]
     scores = []
     for row in range(len(X)):
@@ -83,7 +83,7 @@ def test_without_gradients_scores_are_the_same(space):
     torch.manual_seed(1)
     network = ScheduleNetwork(3, isinstance(space, DPMSolverSpace))
     X = space.canonical(space.random(60, np.random.default_rng(2), null=0.6))
-    batch = TokenBatch(tokenize(X, space, LSTMPaperPredictor(space=space)._noise), "cpu")
+    batch = TokenBatch(tokenize(space.batch_plan(X, LSTMPaperPredictor(space=space)._noise)), "cpu")
     with_gradients = network(batch).detach()
     with torch.no_grad():
         torch.testing.assert_close(network(batch), with_gradients, rtol=0, atol=1e-6)

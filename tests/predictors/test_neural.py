@@ -24,10 +24,10 @@ SPACES = [
 @pytest.mark.parametrize(("space", "noise"), SPACES)
 def test_features_of_a_step_do_not_depend_on_the_other_schedules(space, noise):
     X = space.canonical(space.random(60, np.random.default_rng(0), null=0.7))
-    together = step_tokens(X, space, noise)
+    together = step_tokens(space.batch_plan(X, noise))
     assert np.isfinite(together.what).all() and np.isfinite(together.where).all()
     for row in range(0, 60, 7):
-        alone = step_tokens(X[row : row + 1], space, noise)
+        alone = step_tokens(space.batch_plan(X[row : row + 1], noise))
         steps = int(together.lengths[row])
         assert alone.lengths.tolist() == [steps]
         for part in ("what", "where"):
@@ -38,7 +38,7 @@ def test_features_of_a_step_do_not_depend_on_the_other_schedules(space, noise):
 
 def test_a_step_knows_its_member_and_how_far_it_goes():
     space, noise = DDIMSpace(3, 4), DiscreteVP.linear()
-    tokens = step_tokens(np.array([[0, 2, 0, 3], [1, 1, 0, 0]]), space, noise)
+    tokens = step_tokens(space.batch_plan(np.array([[0, 2, 0, 3], [1, 1, 0, 0]]), noise))
     assert tokens.lengths.tolist() == [2, 2]
     first, second = tokens.what[tokens.what_of[0, :2]]  # image end first
     assert first[:3].tolist() == [0, 1, 0] and second[:3].tolist() == [0, 0, 1]
@@ -51,7 +51,7 @@ def test_a_step_knows_its_member_and_how_far_it_goes():
 def test_dpm_solver_steps_tell_stages_order_and_number():
     space, noise = DPMSolverSpace(3, 4), LinearVP()
     X = space.canonical(np.array([[1, 2, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0]]))
-    tokens = step_tokens(X, space, noise)
+    tokens = step_tokens(space.batch_plan(X, noise))
     assert tokens.lengths.tolist() == [2]
     indicator = tokens.what[tokens.what_of[0]] > 0
     # Stages as one of null and three members each, then the order.

@@ -15,6 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from omsdpm.errors import InputError
 from omsdpm.noise import Noise
+from omsdpm.solvers.batch import BatchPlan
+from omsdpm.solvers.dpm_solver.batch import SolverBatch, UniformTimeBatch
 from omsdpm.solvers.dpm_solver.steps import GROUP, Step, stage_times, time_end
 from omsdpm.solvers.options import USUAL, SolverOptions
 from omsdpm.solvers.plan import START, Plan, Stage
@@ -121,6 +123,12 @@ class DPMSolverSpace(ScheduleSpace):
                 stages.append(Stage(member, float(noise.timestep(t[i])), step.input(i) if i else entering))
             entering = step.result()
         return Plan(tuple(stages), closing=entering)
+
+    def batch_plan(self, X: Schedules, noise: Noise, options: SolverOptions = USUAL) -> BatchPlan:
+        self.check_options(options)
+        if type(self).plan is not DPMSolverSpace.plan:  # a solver of its own that has these slots
+            return BatchPlan(X, self, noise, options)
+        return (UniformTimeBatch if options.spacing == "time_uniform" else SolverBatch)(X, self, noise, options)
 
     def _even_slots(self, steps: int, order: int, placing: str) -> NDArray[np.int64]:
         rest = steps % order
