@@ -20,11 +20,16 @@ from omsdpm.errors import InputError
 from omsdpm.noise import DiscreteVP, Noise
 from omsdpm.solvers import USUAL, BatchPlan, ScheduleSpace, SolverOptions, space_from_table
 from predictors import folder as _folder
+from predictors.coverage import Coverage
 from predictors.registry import registered_name
 from predictors.targets import TargetScale
 
 Array = NDArray[np.float64]
 Schedules = NDArray[np.int64]
+
+
+COVERAGE = "coverage/"
+"""Arrays of a saved predictor that are the labels' outlines."""
 
 
 class Predictor(RegressorMixin, BaseEstimator):
@@ -81,6 +86,10 @@ class Predictor(RegressorMixin, BaseEstimator):
         """``(n, L) -> (n,)``: standard deviations on the standardized scale."""
         raise NotImplementedError
 
+    def _score_and_std(self, X: Schedules) -> tuple[Array, Array]:
+        """Both at once, for families that need the same for either."""
+        return self._score(X), self._score_std(X)
+
     @abstractmethod
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """What was learned, as JSON values and arrays."""
@@ -123,17 +132,38 @@ class Predictor(RegressorMixin, BaseEstimator):
         if X_validation is not None and y_validation is not None:
             held_out, held_out_scores = self._check_pairs(X_validation, y_validation, "validation ")
             validation = (held_out, self.target_.forward(held_out_scores))
-        self._learn(schedules, self.target_.forward(scores), validation)
+        z = self.target_.forward(scores)
+        self._learn(schedules, z, validation)
+        self.coverage_: Coverage | None = Coverage.of(schedules, z, self._space)
         return self
 
     def predict(self, X: ArrayLike) -> Array:
         """``(n, L) -> (n,)``: predicted scores, finite, lower is better.
 
+        A schedule that looks like no label, by its evaluations and its longest stretch without any, is
+        not predicted better than the best label; see :class:`predictors.coverage.Coverage`.
+
         Raises:
             InputError: schedules that are not valid in the space.
         """
         distinct, back = self._distinct(X)
-        return self.target_.inverse(self._score(distinct))[back] if len(distinct) else np.zeros(0)
+        if not len(distinct):
+            return np.zeros(0)
+        return self.target_.inverse(self._covered(distinct, self._score(distinct))[0])[back]
+
+    def predict_bound(self, X: ArrayLike, kappa: float) -> Array:
+        """``(n, L) -> (n,)``: predicted scores plus ``kappa`` standard deviations, on the standardized scale.
+
+        What a pessimist searches by; a negative ``kappa`` is an optimist's. A family that does not know its
+        uncertainty gives :meth:`predict`.
+
+        Raises:
+            InputError: schedules that are not valid in the space.
+        """
+        if not self.has_std or kappa == 0:
+            return self.predict(X)
+        z, std = self._predict_learned(X)
+        return self.target_.inverse(z + kappa * std)
 
     def predict_std(self, X: ArrayLike) -> Array:
         """``(n, L) -> (n,)``: standard deviation of the prediction, in units of the score.
@@ -176,6 +206,9 @@ class Predictor(RegressorMixin, BaseEstimator):
         if not isinstance(parameters["random_state"], int):
             parameters["random_state"] = None
         with _folder.replacing_folder(folder) as new:
+            coverage: Coverage | None = getattr(self, "coverage_", None)
+            if coverage is not None:
+                arrays = arrays | {COVERAGE + key: array for key, array in coverage.arrays().items()}
             _folder.write_arrays(new, arrays)
             _folder.write_header(
                 new,
@@ -214,7 +247,10 @@ class Predictor(RegressorMixin, BaseEstimator):
                 known["options"] = SolverOptions(**header["options"])
             predictor = cls(**known, **header["parameters"])
             predictor._begin(TargetScale(**header["target"]))
+            labels = {key.removeprefix(COVERAGE): arrays.pop(key) for key in list(arrays) if key.startswith(COVERAGE)}
             predictor._restore(header["learned"], arrays)
+            if labels:  # folders of older versions have none
+                predictor.coverage_ = Coverage.from_arrays(predictor._space, labels)
         except (KeyError, TypeError, ValueError) as error:
             damage = f"{Path(folder) / _folder.HEADER} does not describe a {cls.__name__}: {error}"
             raise InputError(f"{damage}; save the predictor again") from error
@@ -288,4 +324,16 @@ class Predictor(RegressorMixin, BaseEstimator):
         if not self.has_std:
             raise InputError(f"{type(self).__name__} has no uncertainty; use a predictor with has_std")
         distinct, back = self._distinct(X)
-        return self._score(distinct)[back], self._score_std(distinct)[back]
+        if not len(distinct):
+            return np.zeros(0), np.zeros(0)
+        z, std = self._score_and_std(distinct)
+        z, away = self._covered(distinct, z)
+        return z[back], np.hypot(std, away)[back]
+
+    def _covered(self, X: Schedules, z: Array) -> tuple[Array, Array]:
+        """Standardized scores ``(n,)`` as far as labels let them be believed, and distances from the labels."""
+        coverage: Coverage | None = getattr(self, "coverage_", None)
+        if coverage is None:  # weights of the release, which come without labels
+            return z, np.zeros(len(z))
+        floor, away = coverage.floor(X)
+        return np.maximum(z, floor), away

@@ -125,6 +125,8 @@ class EnsemblePredictor(Predictor):
             self._member(name, seed).fit(X, np.exp(z), *held_out)
             for name, seed in zip(self.members, seeds, strict=True)
         ]
+        for member in self.members_:
+            member.coverage_ = None  # what labels cover is held against the average
 
     def _trust_nothing(self) -> None:
         """Weights and variances before any error was measured."""
@@ -152,6 +154,10 @@ class EnsemblePredictor(Predictor):
 
     def _score_std(self, X: Schedules) -> Array:
         return np.sqrt(self.factor_ * self._variance(*self._opinions(X)))
+
+    def _score_and_std(self, X: Schedules) -> tuple[Array, Array]:
+        scores, own = self._opinions(X)
+        return scores @ self.weights_, np.sqrt(self.factor_ * self._variance(scores, own))
 
     def _variance(self, scores: Array, own: Array) -> Array:
         """``(n, K), (n, K) -> (n,)``: before the calibrated factor."""

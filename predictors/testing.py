@@ -167,6 +167,30 @@ def check_learns_a_landscape(make: Factory, landscape: Landscape, floor: float =
     assert tau > floor - 0.2, f"Kendall's tau {tau:.3f} on held-out schedules, expected more than {floor - 0.2:g}"
 
 
+def check_far_from_labels_nothing_is_better_than_the_best(make: Factory, landscape: Landscape) -> None:
+    """Where all labels have four evaluations or more, and none has all: schedules of one, of three and of all slots.
+
+    A search goes where a predictor errs to the good side.
+    """
+    space = landscape.space
+    nfe = space.nfe(landscape.X)
+    within = (nfe >= 4) & (nfe < space.length)
+    X, y = landscape.X[within], landscape.y[within]
+    predictor = make(space=space).fit(X, y)
+    far = np.zeros((space.num_models, 3, space.length), dtype=np.int64)
+    far[:, 0, -space.group_size] = 1
+    far[:, 1, space.even_slots(3)] = 1
+    far[:, 2] = 1
+    far *= np.arange(1, space.num_models + 1)[:, None, None]
+    schedules = space.canonical(far.reshape(-1, space.length))
+    predicted = predictor.predict(schedules)
+    best = int(predicted.argmin())
+    assert predicted[best] >= y.min() * (1 - 1e-9), (
+        f"{schedules[best].tolist()} looks like no label and is predicted {predicted[best]:.4g}, "
+        f"better than the best label, {y.min():.4g}"
+    )
+
+
 def check_predictions_are_finite_floats_one_a_schedule(make: Factory, landscape: Landscape) -> None:
     """``(n, L) -> (n,)`` float64, also of one row and of none."""
     predictor = _fit_few(make, landscape)
@@ -393,6 +417,7 @@ CHECKS_IN_EVERY_SPACE: tuple[Callable[..., None], ...] = (
     check_save_and_load_predict_equally,
     check_two_training_rows_are_enough_and_one_is_not,
     check_members_unseen_in_training_are_scored,
+    check_far_from_labels_nothing_is_better_than_the_best,
 )
 
 PREDICTOR_CHECKS: tuple[Callable[..., None], ...] = (

@@ -100,6 +100,11 @@ class GPPredictor(Predictor):
     def _score_std(self, X: Schedules) -> Array:
         return np.concatenate([self._std(f) for f in self._embedded(X)])
 
+    def _score_and_std(self, X: Schedules) -> tuple[Array, Array]:
+        chunks = self._embedded(X)
+        score = np.concatenate([self.kernel_(f, self.embedding_, self.theta_) @ self.alpha_ for f in chunks])
+        return score, np.concatenate([self._std(f) for f in chunks])
+
     def _std(self, f: Array) -> Array:
         """``(n, F) -> (n,)``: standard deviations of measurements of embedded schedules."""
         with_training = self.kernel_(self.embedding_, f, self.theta_)

@@ -216,6 +216,10 @@ class NeuralPredictor(Predictor):
         spread = self.curve_(self._raw(X)).std(axis=0)
         return self.scale_ * np.hypot(self.floor_, spread)
 
+    def _score_and_std(self, X: Schedules) -> tuple[Array, Array]:
+        raw = self._raw(X)
+        return self.curve_(raw.mean(axis=0)), self.scale_ * np.hypot(self.floor_, self.curve_(raw).std(axis=0))
+
     def _raw(self, X: Schedules) -> Array:
         """``(n, L) -> (K, n)``: the networks' own scores, centered on the training schedules."""
         chunks = []
