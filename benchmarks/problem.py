@@ -18,7 +18,7 @@ from omsdpm.dataset.recipe import DATASET_FILE, RECIPE_FILE, BenchmarkTable, mea
 from omsdpm.errors import InputError
 from omsdpm.noise import Noise
 from omsdpm.scoring.identity import check_measured, identity
-from omsdpm.scoring.measurement import BATCH_SIZE, Measurement
+from omsdpm.scoring.measurement import Measurement
 from omsdpm.solvers import ScheduleSpace, SolverOptions
 from omsdpm.zoo import ModelZoo
 
@@ -133,7 +133,7 @@ class Benchmark:
             raise InputError(f"{folder / RECIPE_FILE}: {error}") from error
 
     def with_metric(self, text: str) -> Benchmark:
-        """The same benchmark with other parameters of its metric, as ``"fid[weights=PATH]"``.
+        """The same benchmark with other files for its metric, as ``"fid[weights=PATH]"``.
 
         Raises:
             InputError: another metric, or a parameter that it does not have.
@@ -164,8 +164,8 @@ class Benchmark:
 
     @property
     def metric(self) -> str:
-        """What a score is called: ``"fd-digits"``, or ``"fid"`` for Inception features."""
-        return self.measurement.metric
+        """What a score is called, as ``"fd-digits"``, ``"fid"``, or ``"-psnr[member=6]"`` for one that is negated."""
+        return self.measurement.score_name
 
     @property
     def latency_card(self) -> dict[str, Any]:
@@ -260,7 +260,7 @@ class Benchmark:
         return ModelZoo.load(self.measurement.zoo, device).subset(self.measurement.numbers)
 
     def evaluate(
-        self, X: ArrayLike, device: str = "cpu", progress: Callable[[int], object] | None = None
+        self, X: ArrayLike, device: str = "cpu", progress: Callable[[int, int], object] | None = None
     ) -> NDArray[np.float64]:
         """Samples from the dataset's own noise and scores: ``(n, L) -> (n,)``.
 
@@ -285,7 +285,7 @@ class Benchmark:
             images: a seed; ``None`` as the baselines had.
             seeds: of the noise; ``None`` as the baselines had.
             device: where to sample.
-            progress: called with ``(steps done, steps)``.
+            progress: called with ``(images done, images)``.
 
         Raises:
             InputError: an invalid schedule, the dataset's own seed, or baselines of other members.
@@ -301,17 +301,18 @@ class Benchmark:
         loaded = self.measurement.open(device)
         scores = np.empty((len(batch), len(seeds)))
         grids = np.zeros((len(batch), min(GRID, images), *loaded.zoo.shape), dtype=np.float32)
-        parts = -(-images // BATCH_SIZE)
 
-        def keep(row: int, x_0: Any) -> None:
-            grids[row, : len(x_0)] = x_0[: grids.shape[1]].float().cpu().numpy()
+        def keep(row: int, first: int, x_0: Any) -> None:
+            kept = grids[row, first : first + len(x_0)]
+            if len(kept):
+                kept[:] = x_0[: len(kept)].float().cpu().numpy()
 
         for i, seed in enumerate(seeds):
             meter = loaded.with_noise(images=images, seed=seed)
 
-            def step(done: int, before: int = i * len(batch) * parts) -> None:
+            def step(done: int, total: int, before: int = i) -> None:
                 if progress is not None:
-                    progress(before + done, len(seeds) * len(batch) * parts)
+                    progress(before * total + done, len(seeds) * total)
 
             scores[:, i] = meter.measure(batch, progress=step, keep=keep if i == 0 else None)
         size = int(self.latency_card["batch_size"])

@@ -25,7 +25,7 @@ class TabularBenchmark(Benchmark):
     """
 
     def evaluate(
-        self, X: ArrayLike, device: str = "cpu", progress: Callable[[int], object] | None = None
+        self, X: ArrayLike, device: str = "cpu", progress: Callable[[int, int], object] | None = None
     ) -> NDArray[np.float64]:
         """Looks the scores up: ``(n, L) -> (n,)``; ``device`` and ``progress`` are for the interface.
 

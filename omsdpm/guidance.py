@@ -110,19 +110,22 @@ def check_labels(labels: ArrayLike | torch.Tensor, count: int | None = None) -> 
     return array.astype(np.int64)
 
 
-def draw_labels(label: int | str, images: int, count: int, seed: int) -> NDArray[np.int64]:
-    """``(images,)`` labels: all of one class, or with :data:`RANDOM` a class drawn for each.
+def draw_labels(labels: int | str | Sequence[int], images: int, count: int, seed: int) -> NDArray[np.int64]:
+    """``(images,)`` labels: all of one class, several classes in turn, or with :data:`RANDOM` a class drawn for each.
 
     Raises:
         InputError: not a class, nor ``"random"``.
     """
-    if label == RANDOM:
+    if labels == RANDOM:
         return np.random.default_rng(seed).integers(count, size=images)
-    try:
-        number = int(label)
-    except ValueError as error:
-        raise InputError(f"label {label!r}: give a class, 0..{count - 1}, or {RANDOM!r}") from error
-    return check_labels(np.full(images, number), count)
+    if isinstance(labels, (int, str)):
+        try:
+            classes = np.array([int(labels)])
+        except ValueError as error:
+            raise InputError(f"label {labels!r}: give a class, 0..{count - 1}, or {RANDOM!r}") from error
+    else:
+        classes = np.asarray(labels)
+    return np.resize(check_labels(classes, count), images)
 
 
 def _rows(labels: NDArray[np.int64], x: torch.Tensor) -> torch.Tensor:

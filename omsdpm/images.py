@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,11 +36,21 @@ def load_image_folder(folder: str | Path, size: int, channels: int) -> Images:
     Raises:
         InputError: no such folder, no image in it, or a file that cannot be read.
     """
+    if channels not in (1, 3):
+        raise InputError(f"channels={channels}: images have 1 or 3")
+    return read_images(image_paths(Path(folder)), size, channels)
+
+
+def read_images(paths: Sequence[Path], size: int, channels: int) -> Images:
+    """The images of some files, resized to ``size x size``.
+
+    Raises:
+        InputError: a number of channels that images do not have, or a file that cannot be read.
+    """
     from PIL import Image, UnidentifiedImageError
 
     if channels not in (1, 3):
         raise InputError(f"channels={channels}: images have 1 or 3")
-    paths = image_paths(Path(folder))
     images = np.empty((len(paths), channels, size, size), dtype=np.float32)
     for i, path in enumerate(paths):
         try:

@@ -53,3 +53,11 @@ def tiny_zoo(tmp_path_factory):
     ).write(folder)
     write_latency_card(folder, {"ms": [1.0, 2.0, 4.0], "batch_size": 8, "device": "test", "date": "2026-01-01"})
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """References that tests compute are kept apart from the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMSDPM_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -142,12 +143,16 @@ def build_dataset(
     Raises:
         InputError: the folder cannot be written, or holds a dataset of another measurement.
     """
+    recipe.measurement.check()
     writable_folder(recipe.folder)
     if recipe.dataset.exists():
         check_measured(recipe.folder, recipe.dataset.stem, identity(recipe.measurement))
     facts = _facts(recipe)
     if all(entry.name in _existing(recipe, facts).design for entry in recipe.rounds):
         return _existing(recipe, facts)
+    if workers.executor != "dask":  # whose workers are elsewhere
+        tell_reference = None if progress is None else partial(progress, "reference")
+        recipe.measurement.prepare(workers.device, tell_reference)
     with workers.open() as pool:
         for number, entry in enumerate(recipe.rounds):
             dataset = _existing(recipe, facts)
@@ -182,10 +187,10 @@ def _existing(recipe: Recipe, facts: dict[str, object]) -> ScheduleDataset:
     m = recipe.measurement
     if not recipe.dataset.exists():
         empty = np.empty((0, m.length), dtype=np.int64)
-        return ScheduleDataset(m.space, empty, np.empty(0), metric=m.metric, extra={**facts, "rounds": {}})
+        return ScheduleDataset(m.space, empty, np.empty(0), metric=m.score_name, extra={**facts, "rounds": {}})
     dataset = ScheduleDataset.read(recipe.dataset)
     found = {key: dataset.extra.get(key) for key in facts}
-    if found != facts or dataset.space != m.space or dataset.metric != m.metric:
+    if found != facts or dataset.space != m.space or dataset.metric != m.score_name:
         raise InputError(
             f"{recipe.dataset} was measured otherwise ({dataset.metric}, {dataset.space}, {found}): "
             "move it away, or give the recipe its measurement"
@@ -285,7 +290,7 @@ def _kept_size(measurement: Measurement, X: Schedules, folder: Path, size: int) 
         "schedules": zlib.crc32(np.ascontiguousarray(X, dtype=np.int64).tobytes()),
         "images": measurement.images,
         "seed": measurement.seed,
-        "metric": measurement.metric,
+        "metric": measurement.score_name,
         "measured": identity_digest(measurement),
     }
     with FileLock(path.with_suffix(".lock")):

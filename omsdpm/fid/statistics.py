@@ -158,10 +158,27 @@ class Moments:
             self._mean, self._scatter = np.zeros(batch.shape[1]), np.zeros((batch.shape[1],) * 2)
         mean = batch.mean(axis=0)
         centered = batch - mean
+        self._add(len(batch), mean, centered.T @ centered)
+
+    def merge(self, other: Moments) -> None:
+        """Takes in what another one took in.
+
+        Raises:
+            InputError: another number of features.
+        """
+        if not other.n:
+            return
+        if not self.n:
+            self._mean, self._scatter = np.zeros_like(other._mean), np.zeros_like(other._scatter)
+        if len(self._mean) != len(other._mean):
+            raise InputError(f"moments of {len(other._mean)} features after {len(self._mean)}: use one network")
+        self._add(other.n, other._mean, other._scatter)
+
+    def _add(self, n: int, mean: NDArray[np.float64], scatter: NDArray[np.float64]) -> None:
         delta = mean - self._mean
-        total = self.n + len(batch)
-        self._scatter += centered.T @ centered + np.outer(delta, delta) * (self.n * len(batch) / total)
-        self._mean += delta * (len(batch) / total)
+        total = self.n + n
+        self._scatter += scatter + np.outer(delta, delta) * (self.n * n / total)
+        self._mean += delta * (n / total)
         self.n = total
 
     def statistics(self) -> Statistics:

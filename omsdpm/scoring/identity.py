@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -12,8 +11,9 @@ from typing import Any
 
 from omsdpm.errors import InputError
 from omsdpm.files import write_json
-from omsdpm.images import image_paths
-from omsdpm.scoring.measurement import DIGITS, Measurement
+from omsdpm.scoring.measurement import Measurement
+from omsdpm.scoring.metrics.opening import metric_identity, takes_reference
+from omsdpm.scoring.reference import reference_digest
 from omsdpm.zoo.digest import zoo_digest
 
 MEASURED_FILE = "measured.json"
@@ -22,14 +22,16 @@ MEASURED_FILE = "measured.json"
 FORMAT = 1
 DIGEST_SIZE = 16
 
-USUAL_INCEPTION = "6726825d"
-"""How the SHA-256 of pytorch-fid's own weights begins, as the download's name says: giving it changes nothing."""
+OPTIONAL = ("features", "labels")
+"""Parts that only some measurements have."""
 
 _OTHER = {
     "members": "other members",
     "noise": "another noise schedule",
     "solver": "another solver, length or spacing",
     "metric": "another metric",
+    "features": "another feature network",
+    "labels": "other labels",
     "reference": "another reference",
     "images": "another number of images",
     "seed": "another seed",
@@ -52,10 +54,11 @@ def identity(measurement: Measurement) -> dict[str, str]:
         "members": json.dumps(list(measurement.numbers)),  # their order is what a schedule's numbers mean
         "noise": digests["noise"],
         "solver": json.dumps({**measurement.space.table(), **asdict(measurement.options)}, sort_keys=True),
-        "metric": measurement.metric + _weights(measurement.inception_weights),
-        "reference": _reference(measurement.reference),
+        **metric_identity(measurement.metric),
+        "reference": reference_digest(measurement.reference) if takes_reference(measurement.metric) else "none",
         "images": str(measurement.images),
         "seed": str(measurement.seed),
+        **({} if measurement.labels is None else {"labels": json.dumps(measurement.labels)}),
     }
 
 
@@ -90,9 +93,11 @@ def check_measured(folder: str | Path, part: str, identity: Mapping[str, str], *
             "build in a new folder"
         )
     ignored = () if noise else ("images", "seed")
-    differ = [key for key in identity if before.get(key) != identity[key] and key not in ignored]
+    # What either has not, as labels where there are none, differs too.
+    keys = [*identity, *(key for key in before if key not in identity)]
+    differ = [key for key in keys if before.get(key) != identity.get(key) and key not in ignored]
     if "members" in differ:  # then weights and the solver's number of members differ for that reason alone
-        both = {key for key in identity if key in before} - {"solver"}
+        both = {key for key in keys if (key in before and key in identity) or key in OPTIONAL} - {"solver"}
         differ = [key for key in differ if key in both]
     if differ:
         raise InputError(
@@ -134,31 +139,3 @@ def _in_words(differ: list[str]) -> str:
     if members:
         words.insert(0, f"other weights of member{'s' if len(members) > 1 else ''} {', '.join(members)}")
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
-def _reference(reference: str) -> str:
-    """The name of the embedded digits; else a digest of the files' bytes."""
-    if reference == DIGITS:
-        return DIGITS
-    path = Path(reference)
-    total = hashlib.blake2b(digest_size=DIGEST_SIZE)
-    for file in image_paths(path) if path.is_dir() else [path]:
-        total.update(_digest(file, "reference"))
-    return total.hexdigest()
-
-
-def _weights(path: str | None) -> str:
-    """What a given file with Inception's weights adds to the name of the metric."""
-    if path is None or not os.path.exists(path):  # the network says what is wrong with a file that is not there
-        return ""
-    if _digest(path, "weights", hashlib.sha256).hex().startswith(USUAL_INCEPTION):
-        return ""
-    return f"[weights={_digest(path, 'weights').hex()}]"
-
-
-def _digest(path: str | Path, what: str, kind: Any = lambda: hashlib.blake2b(digest_size=DIGEST_SIZE)) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, kind).digest()
-    except OSError as error:
-        raise InputError(f"cannot read {what} {path}: {error.strerror}; name a file that can be read") from error

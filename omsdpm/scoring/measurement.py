@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import dataclass, replace
@@ -10,27 +11,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from omsdpm.errors import InputError, unknown_name
+from omsdpm.errors import InputError
+from omsdpm.guidance import RANDOM
 from omsdpm.noise import Noise
 from omsdpm.plugins import Named
-from omsdpm.sampling import Count, sample_population
+from omsdpm.sampling import Count
+from omsdpm.scoring.metrics import Context, OpenMetric, score_name
+from omsdpm.scoring.metrics.opening import check_images, check_metric, takes_reference, with_files_in
+from omsdpm.scoring.reference import DIGITS, DIGITS_SHAPE, Progress, Reference
+from omsdpm.scoring.sampler import BATCH_SIZE, Sampler
 from omsdpm.solvers import ScheduleSpace, SolverOptions, solver_class, space_on
 from omsdpm.zoo.files import ZooFile, read_latency_card
 
 if TYPE_CHECKING:
     import torch
 
-    from omsdpm.fid import Statistics
-    from omsdpm.scoring.features import FeatureNetwork
     from omsdpm.zoo import ModelZoo
-
-DIGITS = "digits"
-"""The name of the embedded reference images, scikit-learn's digits."""
-
-DIGITS_SHAPE = (1, 8, 8)
-"""Of the digits' images."""
 
 _KINDS: dict[str, type | tuple[type, ...]] = {
     "zoo": str,
@@ -45,11 +43,9 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "eta": (int, float),
     "t_end": (int, float),
     "timesteps": list,
+    "labels": (int, list, str),
 }
 """The types that a measurement's TOML table has to keep."""
-
-BATCH_SIZE = 1000
-"""Images sampled at once; more are sampled in parts of this size."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +59,12 @@ class Measurement:
         members: numbers of the zoo's members that take part, from 1; ``None`` means all.
         spacing, eta, t_end: see :class:`omsdpm.solvers.SolverOptions`.
         timesteps: of the slots in the order of sampling, falling, whole or not; ``None`` is the usual grid.
-        metric: ``"fd-digits"`` or ``"fid"``, which names the feature network.
-        reference: ``"digits"``, a folder of images, or pytorch-fid's ``.npz``.
+        metric: ``name[param=value,...]``, see :data:`omsdpm.scoring.metrics.METRICS`.
+        reference: ``"digits"``, a folder of images, or pytorch-fid's ``.npz``; metrics that compare with
+            no real images leave it alone.
         images: images sampled for one score.
         seed: of the starting noise, which all schedules share.
-        inception_weights: file with the weights for ``"fid"``; ``None`` downloads them.
+        labels: for members that take them: the class of all images, classes that they have in turn, or ``"random"``.
     """
 
     zoo: str
@@ -79,14 +76,17 @@ class Measurement:
     reference: str = DIGITS
     images: int = 1000
     seed: int = 0
-    inception_weights: str | None = None
     eta: float = 0.0
     t_end: float | None = None
     timesteps: tuple[float, ...] | None = None
+    labels: int | str | tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.images < 2:
             raise InputError(f"images={self.images}: a score needs at least 2")
+        if self.labels is not None:
+            _check_labels(self.labels)
+        check_metric(self.metric)
         solver = solver_class(self.solver)
         solver.check_options(self.options)
         if self.timesteps is not None:
@@ -152,30 +152,64 @@ class Measurement:
         """The same measurement with other starting noise."""
         return replace(self, images=images, seed=seed)
 
+    @property
+    def score_name(self) -> str:
+        """What scores are called: the metric without names of files, and negated where higher is better."""
+        return score_name(self.metric)
+
     def with_metric(self, text: str) -> Measurement:
-        """The same measurement with other parameters of its metric, as ``"fid[weights=PATH]"``.
+        """The same measurement with other files for its metric, as ``"fid[weights=PATH]"``.
 
         Raises:
             InputError: another metric, or a parameter that it does not have.
         """
-        name, weights = parse_metric(text)
-        if name != self.metric:
+        check_metric(text)
+        if score_name(text) != self.score_name:
             raise InputError(
-                f"metric {text!r}: scores here are {self.metric}, of which only parameters may change; "
-                f"give {self.metric}[...], or leave it out"
+                f"metric {text!r}: scores here are {self.score_name}, of which only parameters may change that name "
+                f"files, as in fid[weights=PATH]; give {self.metric}, or leave it out"
             )
-        return replace(self, inception_weights=weights)
+        return replace(self, metric=text)
+
+    def check(self) -> None:
+        """What can be said before any network is loaded.
+
+        Raises:
+            InputError: no zoo, or a reference that the metric cannot use.
+        """
+        shape = self._zoo_file.shape
+        check_images(self.metric, shape)
+        if takes_reference(self.metric):
+            Reference(self.reference, shape)
+
+    def prepare(self, device: str = "cpu", progress: Progress | None = None) -> None:
+        """Computes what all workers need of the real images, where it is not kept yet.
+
+        Args:
+            device: where.
+            progress: told ``(images done, images)``.
+
+        Raises:
+            InputError: the metric, its network or its reference cannot be used.
+        """
+        self._open_metric(self._zoo_file.shape, device, progress)
+
+    def _open_metric(self, shape: tuple[int, int, int], device: str, progress: Progress | None = None) -> OpenMetric:
+        from omsdpm.devices import resolve_device
+
+        context = Context(shape, resolve_device(device), self.reference, self.space, progress)
+        return OpenMetric(self.metric, context)
 
     def open(self, device: str = "cpu") -> Meter:
-        """Loads the zoo and the feature network on a device."""
+        """Loads the zoo on a device, and what the metric needs when it is first asked for."""
         return Meter(self, device)
 
 
 class Meter:
-    """A measurement with its networks loaded.
+    """A measurement with its networks loaded: a sampler, a metric, and how many images from which noise.
 
     Raises:
-        InputError: the zoo, the reference or the feature weights cannot be used.
+        InputError: the zoo or its labels cannot be used.
     """
 
     def __init__(self, measurement: Measurement, device: str = "cpu") -> None:
@@ -185,23 +219,22 @@ class Meter:
         self.measurement = measurement
         self.device = resolve_device(device)
         self.zoo: ModelZoo = ModelZoo.load(measurement.zoo, self.device).subset(measurement.numbers)
+        self.sampler = Sampler(
+            self.zoo, measurement.space, measurement.options, batch_size=BATCH_SIZE, labels=measurement.labels
+        )
 
     @cached_property
-    def network(self) -> FeatureNetwork:
-        """The feature network; its name is the metric's."""
-        from omsdpm.scoring.features import make_feature_network
+    def metric(self) -> OpenMetric:
+        """What images are scored with.
 
-        weights = self.measurement.inception_weights
-        return make_feature_network(self.measurement.metric, device=self.device, inception_weights=weights)
-
-    @cached_property
-    def reference(self) -> Statistics:
-        """Statistics of the real images."""
-        return load_reference(self.measurement.reference, self.network, self.zoo.shape)
+        Raises:
+            InputError: the metric, its network or its reference cannot be used.
+        """
+        return self.measurement._open_metric(self.zoo.shape, self.device)
 
     def with_noise(self, *, images: int, seed: int) -> Meter:
         """A meter that starts from other noise, with the same networks and reference."""
-        self.reference  # noqa: B018  # loaded once for both
+        self.metric  # noqa: B018  # loaded once for both
         other = copy(self)
         other.measurement = self.measurement.with_noise(images=images, seed=seed)
         return other
@@ -211,78 +244,24 @@ class Meter:
     ) -> Iterator[tuple[int, torch.Tensor]]:
         """Yields ``(row, x_0)``, ``x_0 (images, C, H, W)``, from common noise, in any order."""
         m = self.measurement
-        x_T = self.zoo.starting_noise(m.images if images is None else images, m.seed if seed is None else seed)
-        return self._sample_from(X, x_T, count)
-
-    def _sample_from(self, X: ArrayLike, x_T: torch.Tensor, count: Count | None) -> Iterator[tuple[int, torch.Tensor]]:
-        m = self.measurement
-        return sample_population(
-            self.zoo.denoisers, X, x_T, space=m.space, noise=m.noise, options=m.options, seed=m.seed, count=count
-        )
-
-    def score(self, images: torch.Tensor) -> float:
-        """The Fréchet distance of images ``(n, C, H, W)`` to the reference."""
-        from omsdpm.fid import Statistics
-
-        return self.reference.distance(Statistics.of(self.network(images)))
+        images = m.images if images is None else images
+        whole = replace(self.sampler, batch_size=images)
+        for row, _, x_0 in whole.batches(X, images, m.seed if seed is None else seed, count):
+            yield row, x_0
 
     def measure(
         self,
         X: ArrayLike,
         *,
         count: Count | None = None,
-        progress: Callable[[int], object] | None = None,
-        keep: Callable[[int, torch.Tensor], object] | None = None,
-    ) -> np.ndarray:
-        """Samples and scores a population: ``(n, L) -> (n,)``.
-
-        The starting noise is sampled in parts of ``BATCH_SIZE`` images. Where there are several,
-        only the moments of the features are kept between them, so that the number of
-        images is bounded by patience and not by memory.
-
-        Args:
-            X: schedules.
-            count: filled with the network evaluations spent and saved.
-            progress: told the number of schedules sampled so far, parts counted.
-            keep: given each row and its first images, for a look at them.
-        """
-        from omsdpm.fid import Moments
-
-        batch = self.measurement.space.check(np.asarray(X))
-        x_T = self.zoo.starting_noise(self.measurement.images, self.measurement.seed)
-        parts = x_T.split(BATCH_SIZE)
-        scores = np.full(len(batch), np.nan)
-        moments = [Moments() for _ in batch] if len(parts) > 1 else []
-        done = 0
-        for i, part in enumerate(parts):
-            for row, x_0 in self._sample_from(batch, part, count):
-                if keep is not None and i == 0:
-                    keep(row, x_0)
-                if moments:
-                    moments[row].update(self.network(x_0))
-                else:
-                    scores[row] = self.score(x_0)
-                done += 1
-                if progress is not None:
-                    progress(done)
-        for row, moment in enumerate(moments):
-            scores[row] = self.reference.distance(moment.statistics())
-        return scores
-
-
-def parse_metric(text: str) -> tuple[str, str | None]:
-    """A metric's name and the file with Inception's weights, from ``"fid[weights=PATH]"``.
-
-    Raises:
-        InputError: a parameter that the metric does not have.
-    """
-    named = Named.parse(text)
-    known = ["weights"] if named.name == "fid" else []
-    for parameter in named.parameters:
-        if parameter not in known:
-            raise unknown_name(f"parameter of metric {named.name!r}", parameter, known)
-    weights = named.parameters.get("weights")
-    return named.name, None if weights is None else str(weights)
+        progress: Callable[[int, int], object] | None = None,
+        keep: Callable[[int, int, torch.Tensor], object] | None = None,
+    ) -> NDArray[np.float64]:
+        """Samples and scores a population: ``(n, L) -> (n,)``; see :meth:`omsdpm.scoring.sampler.Sampler.score`."""
+        m = self.measurement
+        return self.sampler.score(
+            X, m.images, seed=m.seed, metric=self.metric, count=count, progress=progress, keep=keep
+        )
 
 
 def usual_metric(shape: tuple[int, int, int], reference: str | None = None) -> str:
@@ -294,23 +273,11 @@ def usual_metric(shape: tuple[int, int, int], reference: str | None = None) -> s
     return "fd-digits" if reference is None and shape == DIGITS_SHAPE else "fid"
 
 
-def load_reference(reference: str, network: FeatureNetwork, shape: tuple[int, int, int]) -> Statistics:
-    """Statistics of the digits, of a folder of images, or from an ``.npz``.
-
-    Raises:
-        InputError: no such file or folder, or one that cannot be used with this network.
-    """
-    from omsdpm.fid import Statistics
-    from omsdpm.scoring.reference import digits_statistics, folder_statistics
-
-    if reference == DIGITS:
-        return digits_statistics(network)
-    if Path(reference).is_dir():
-        return folder_statistics(network, reference, size=shape[1], channels=shape[0])
-    statistics = Statistics.read(reference)
-    if statistics.dim != network.dim:
-        raise InputError(f"reference {reference} has {statistics.dim} features: {network.name} has {network.dim}")
-    return statistics
+def _check_labels(labels: int | str | tuple[int, ...]) -> None:
+    given = labels if isinstance(labels, tuple) else (labels,)
+    if labels != RANDOM and not (given and all(type(label) is int and label >= 0 for label in given)):
+        shown = list(labels) if isinstance(labels, tuple) else labels
+        raise InputError(f"labels = {shown!r}: expected a class from 0, a list of classes, or {RANDOM!r}")
 
 
 def _words(kinds: type | tuple[type, ...]) -> str:
@@ -325,6 +292,12 @@ def measurement_from_table(table: dict[str, Any], base: Path) -> Measurement:
     """
     known = {name for name in Measurement.__dataclass_fields__}
     for key in table:
+        if key == "inception_weights":
+            path = str(table[key])
+            raise InputError(
+                "[measurement] has inception_weights, which is a parameter of the metric now: "
+                f"write metric = {json.dumps(str(Named('fid', {'weights': path})))}"
+            )
         if key not in known:
             raise InputError(f"[measurement] has the unknown key {key!r}; known are {', '.join(sorted(known))}")
     for key in ("zoo", "solver", "length"):
@@ -335,11 +308,11 @@ def measurement_from_table(table: dict[str, Any], base: Path) -> Measurement:
             raise InputError(f"[measurement] has {key} = {table[key]!r}: expected {_words(kinds)}")
     given = dict(table)
     given["zoo"] = str((base / given["zoo"]).resolve())
-    for key in ("members", "timesteps"):
-        if given.get(key) is not None:
+    for key in ("members", "timesteps", "labels"):
+        if isinstance(given.get(key), list):
             given[key] = tuple(given[key])
     if given.get("reference", DIGITS) != DIGITS:
         given["reference"] = str((base / given["reference"]).resolve())
-    if given.get("inception_weights") is not None:
-        given["inception_weights"] = str((base / given["inception_weights"]).resolve())
+    if "metric" in given:
+        given["metric"] = with_files_in(given["metric"], base)
     return Measurement(**given)

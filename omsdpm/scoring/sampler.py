@@ -1,4 +1,4 @@
-"""Many images of a few schedules, in batches whose images need not be kept."""
+"""From schedules to images and scores: in batches, whose images need not be kept."""
 
 from __future__ import annotations
 
@@ -15,45 +15,68 @@ from omsdpm.errors import InputError
 from omsdpm.guidance import conditioned, draw_labels, num_classes
 from omsdpm.noise import Noise
 from omsdpm.sampling import Count, sample_population
-from omsdpm.solvers import Schedules, ScheduleSpace, compile_plan
+from omsdpm.solvers import USUAL, Schedules, ScheduleSpace, SolverOptions, compile_plans
 
 if TYPE_CHECKING:
     import torch
 
-    from omsdpm.fid import Statistics
-    from omsdpm.scoring.features import FeatureNetwork
+    from omsdpm.scoring.metrics import Metric, OpenMetric
+    from omsdpm.scoring.metrics.context import Batch
     from omsdpm.zoo import ModelZoo
+
+BATCH_SIZE = 1000
+"""Images sampled at once where nobody says it."""
+
+Labels = int | str | tuple[int, ...]
+"""The class of all images, ``"random"``, or classes that images have in turn."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """What the images of one batch start from.
+
+    Attributes:
+        number: of the batch, from 0.
+        first: number of its first image.
+        x_T: ``(b, C, H, W)`` noise.
+        labels: ``(b,)`` classes, for a zoo whose members take them.
+    """
+
+    number: int
+    first: int
+    x_T: torch.Tensor  # noqa: N815
+    labels: NDArray[np.int64] | None
 
 
 @dataclass(frozen=True)
 class Sampler:
-    """A zoo, a solver, and the noise and labels that images start from.
+    """The one way from schedules to images: a zoo, a solver, and the noise and labels that images start from.
 
     Attributes:
         zoo: the members.
         space: the schedules' space, which says the solver.
-        spacing, eta: see :func:`omsdpm.solvers.compile_plan`.
+        options: how the solver runs.
         batch_size: images sampled at once.
         start: ``(N, C, H, W)`` fixed starting noise, of which the first images are taken;
             ``None`` draws it from the seed.
-        label: for a zoo whose members take labels, the class of all images, or ``"random"``.
+        labels: for a zoo whose members take labels: the class of all images, classes that they have in
+            turn, or ``"random"``.
 
     Raises:
         InputError: a space for another number of members, noise of another shape than the
-            zoo's images, or a label where none is taken or none where one is needed.
+            zoo's images, or labels where none are taken or none where some are needed.
 
     Example:
-        >>> sampler = Sampler(zoo, DDIMSpace(6, 100))
-        >>> sampler.score(X, 5000, seed=1, network=network, reference=statistics)  # (n,)
+        >>> sampler = Sampler(zoo, DDIMSpace(6, 100), labels=(0, 1, 2))
+        >>> sampler.score(X, 5000, seed=1, metric=metric)  # (n,)
     """
 
     zoo: ModelZoo
     space: ScheduleSpace
-    spacing: str = "logSNR"
-    eta: float = 0.0
-    batch_size: int = 500
+    options: SolverOptions = USUAL
+    batch_size: int = BATCH_SIZE
     start: torch.Tensor | None = None
-    label: int | str | None = None
+    labels: Labels | None = None
 
     def __post_init__(self) -> None:
         members, count = len(self.zoo.members), num_classes(self.zoo.members)
@@ -64,12 +87,12 @@ class Sampler:
         if self.start is not None and tuple(self.start.shape[1:]) != self.zoo.shape:
             shape = ", ".join(map(str, self.zoo.shape))
             raise InputError(f"starting noise of shape {tuple(self.start.shape)}: expected (N, {shape})")
-        if self.label is None and count is not None:
+        if self.labels is None and count is not None:
             raise InputError(f"zoo {self.zoo.name!r} takes labels: give a class, 0..{count - 1}, or 'random'")
-        if self.label is not None:
+        if self.labels is not None:
             if count is None:
-                raise InputError(f"label {self.label}: no member of zoo {self.zoo.name!r} takes labels")
-            draw_labels(self.label, 1, count, 0)
+                raise InputError(f"labels {self.labels}: no member of zoo {self.zoo.name!r} takes labels")
+            draw_labels(self.labels, 1, count, 0)
 
     @cached_property
     def noise(self) -> Noise:
@@ -85,8 +108,51 @@ class Sampler:
         batch = self.space.check(np.asarray(X))
         if self.start is not None and len(self.start) < images:
             raise InputError(f"starting noise for {len(self.start)} images: {images} are asked for")
-        compile_plan(batch[0], self.space, self.noise, self.spacing, eta=self.eta)
+        compile_plans(batch[:1], self.space, self.noise, self.options)
         return batch
+
+    def starts(self, images: int, seed: int) -> Iterator[Start]:
+        """What each batch starts from, on the zoo's device.
+
+        Args:
+            images: of each schedule.
+            seed: of the noise, unless that is fixed, and of drawn labels.
+        """
+        import torch
+
+        labels, classes = None, num_classes(self.zoo.members)
+        if self.labels is not None and classes is not None:
+            labels = draw_labels(self.labels, images, classes, seed)
+        # Drawn on the CPU, one batch after the other from one stream, so that every device
+        # and every batch size starts from the same.
+        generator = torch.Generator().manual_seed(seed)
+        for number, first in enumerate(range(0, images, self.batch_size)):
+            size = min(self.batch_size, images - first)
+            if self.start is not None:
+                drawn = self.start[first : first + size]
+            else:
+                drawn = torch.randn((size, *self.zoo.shape), generator=generator)
+            given = None if labels is None else labels[first : first + size]
+            yield Start(number, first, drawn.to(self.zoo.device), given)
+
+    def sample(
+        self, X: ArrayLike, start: Start, seed: int, count: Count | None = None
+    ) -> Iterator[tuple[int, torch.Tensor]]:
+        """Yields ``(row, x_0)`` of one batch, ``(b, C, H, W)``, every shared beginning evaluated once.
+
+        Args:
+            X: ``(n, L)`` schedules.
+            start: of :meth:`starts`.
+            seed: of what ``eta`` adds.
+            count: filled with what was spent and saved.
+        """
+        members = self.zoo.denoisers
+        if start.labels is not None:
+            members = conditioned(members, start.labels)
+        return sample_population(
+            members, X, start.x_T, space=self.space, noise=self.noise, options=self.options,
+            seed=seed + 1_000_000 * start.number, count=count,
+        )  # fmt: skip
 
     def batches(
         self, X: ArrayLike, images: int, seed: int, count: Count | None = None
@@ -107,21 +173,9 @@ class Sampler:
             InputError: as :meth:`check`.
         """
         batch = self.check(X, images)
-        labels = None
-        if self.label is not None:
-            classes = num_classes(self.zoo.members)
-            assert classes is not None  # __post_init__ has seen to it
-            labels = draw_labels(self.label, images, classes, seed)
-        for number, (first, x_T) in enumerate(self._starts(images, seed)):
-            members = self.zoo.denoisers
-            if labels is not None:
-                members = conditioned(members, labels[first : first + len(x_T)])
-            walk = sample_population(
-                members, batch, x_T, space=self.space, noise=self.noise, spacing=self.spacing,
-                eta=self.eta, seed=seed + 1_000_000 * number, count=count,
-            )  # fmt: skip
-            for row, x_0 in walk:
-                yield row, first, x_0
+        for start in self.starts(images, seed):
+            for row, x_0 in self.sample(batch, start, seed, count):
+                yield row, start.first, x_0
 
     def score(
         self,
@@ -129,56 +183,59 @@ class Sampler:
         images: int,
         *,
         seed: int,
-        network: FeatureNetwork,
-        reference: Statistics,
+        metric: OpenMetric,
         keep: Callable[[int, int, torch.Tensor], object] | None = None,
         progress: Callable[[int, int], object] | None = None,
         count: Count | None = None,
     ) -> NDArray[np.float64]:
-        """Fréchet distances to the reference, ``(n, L) -> (n,)``.
+        """Scores of schedules, lower is better: ``(n, L) -> (n,)``.
 
-        Of the features only mean and covariance are kept, batch by batch.
+        The images go to the metric batch by batch and need not be kept, so that their number is
+        bounded by patience and not by memory.
 
         Args:
             X, images, seed, count: see :meth:`batches`.
-            network: images to features.
-            reference: statistics of the real images.
+            metric: what the images are scored with.
             keep: given what :meth:`batches` yields.
             progress: told ``(images done, images)``, those of all schedules together.
 
         Raises:
-            InputError: as :meth:`check`, or fewer than two images.
+            InputError: as :meth:`check`, fewer than two images, or what the metric refuses.
         """
-        from omsdpm.fid import Moments
-
         if images < 2:
             raise InputError(f"{images} images: a score needs at least 2")
         batch = self.check(X, images)
-        moments = [Moments() for _ in batch]
+        scores = np.full(len(batch), np.nan)
+        begun: dict[int, Metric] = {}
         done = 0
-        for row, first, x_0 in self.batches(batch, images, seed, count):
-            moments[row].update(network(x_0))
-            if keep is not None:
-                keep(row, first, x_0)
-            done += len(x_0)
-            if progress is not None:
-                progress(done, images * len(batch))
-        return np.array([reference.distance(moment.statistics()) for moment in moments])
+        for start in self.starts(images, seed):
+            metric.context.batch = self._batch(start, seed)
+            for row, x_0 in self.sample(batch, start, seed, count):
+                taking = begun.pop(row) if row in begun else metric.fresh()
+                taking.update(x_0, start.first)
+                if keep is not None:
+                    keep(row, start.first, x_0)
+                if start.first + len(x_0) < images:
+                    begun[row] = taking
+                else:  # what it took in may be large, and is let go of
+                    scores[row] = metric.score(taking)
+                done += len(x_0)
+                if progress is not None:
+                    progress(done, images * len(batch))
+        metric.context.batch = None
+        return scores
 
-    def _starts(self, images: int, seed: int) -> Iterator[tuple[int, torch.Tensor]]:
-        """Number of the first image and starting noise of each batch, on the zoo's device."""
-        import torch
+    def _batch(self, start: Start, seed: int) -> Batch:
+        from omsdpm.scoring.metrics.context import Batch
 
-        # Drawn on the CPU, one batch after the other from one stream, so that every device
-        # and every batch size starts from the same.
-        generator = torch.Generator().manual_seed(seed)
-        for first in range(0, images, self.batch_size):
-            size = min(self.batch_size, images - first)
-            if self.start is not None:
-                drawn = self.start[first : first + size]
-            else:
-                drawn = torch.randn((size, *self.zoo.shape), generator=generator)
-            yield first, drawn.to(self.zoo.device)
+        fixed = None if self.start is None else id(self.start)
+        key = (fixed, self.labels, self.options, self.space, seed, start.first, len(start.x_T))
+
+        def sample(schedule: Schedules) -> torch.Tensor:
+            ((_, x_0),) = self.sample(schedule[None], start, seed)
+            return x_0
+
+        return Batch(key, sample)
 
 
 def read_noise(path: str | Path) -> torch.Tensor:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from omsdpm.devices import DEVICES
 from omsdpm.errors import InputError
@@ -12,15 +11,11 @@ from omsdpm.plugins import Named
 from studies.jobs.settings import Settings, option
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import ArrayLike, NDArray
-
-    from omsdpm.sampling import Count
-    from omsdpm.scoring.measurement import Measurement
-    from omsdpm.scoring.sampler import Sampler
-    from omsdpm.solvers import ScheduleSpace
+    from omsdpm.scoring.metrics import OpenMetric
+    from omsdpm.scoring.sampler import Labels, Sampler
+    from omsdpm.solvers import ScheduleSpace, SolverOptions
     from omsdpm.zoo import ModelZoo
-    from studies.records.progress import Step
+    from studies.records.progress import Reporter
 
 SAMPLING, SCORE = "Sampling", "Score"
 """Topics of the options."""
@@ -43,7 +38,10 @@ class SamplingSettings(Settings):
         "auto", choices=lambda: DEVICES, topic=SAMPLING, help="Where networks run; auto takes CUDA if there is one."
     )
     metric: str | None = option(
-        None, metavar="NAME", topic=SCORE, help="What images are scored with: fd-digits, fid, or 'fid[weights=PATH]'."
+        None,
+        metavar="NAME",
+        topic=SCORE,
+        help="What images are scored with, as fd-digits or 'fid[weights=PATH]'; see list.",
     )
     stats: str | None = option(
         None, metavar="PATH", topic=SCORE, shown="for fd-digits the digits",
@@ -52,65 +50,47 @@ class SamplingSettings(Settings):
 
 
 def check_reference(metric: str | None, stats: str | None) -> None:
-    """Raises :class:`InputError` where a score by ``metric`` has nothing to be compared with."""
-    if metric is not None and Named.parse(metric).name == "fid" and stats is None:
+    """Raises :class:`InputError` for a metric that there is not, or that has nothing to be compared with."""
+    from omsdpm.scoring.metrics.opening import check_metric, takes_reference, usual_reference
+
+    if metric is None:
+        return
+    check_metric(metric)
+    name = Named.parse(metric).name
+    if not takes_reference(metric):
+        if stats is not None:
+            raise InputError(f"--stats {stats}: metric {name!r} compares with no real images; leave --stats out")
+    elif stats is None and usual_reference(metric) is None:
         raise InputError(
-            "FID needs the statistics of the real images: give --stats FILE.npz (keys mu and sigma) or a folder"
+            f"metric {name!r} needs real images to compare with: "
+            "give --stats FILE.npz (pytorch-fid's, keys mu and sigma) or a folder"
         )
 
 
-def metric_of(measurement: Measurement) -> str:
-    """A measurement's metric with its parameters, as :class:`Scorer` takes it."""
-    weights = measurement.inception_weights
-    return str(Named(measurement.metric, {} if weights is None else {"weights": weights}))
-
-
-def open_sampler(settings: SamplingSettings, zoo: ModelZoo, space: ScheduleSpace, eta: float = 0.0) -> Sampler:
+def open_sampler(
+    settings: SamplingSettings, zoo: ModelZoo, space: ScheduleSpace, options: SolverOptions, labels: Labels | None
+) -> Sampler:
     """What draws the images.
 
     Raises:
-        InputError: starting noise or a label that the zoo does not take.
+        InputError: starting noise or labels that the zoo does not take.
     """
     from omsdpm.scoring.sampler import Sampler, read_noise
 
     start = None if settings.noise is None else read_noise(settings.noise)
-    spacing: Any = settings.spacing
-    return Sampler(zoo, space, spacing, eta, settings.batch_size, start, settings.label)
+    return Sampler(zoo, space, options, settings.batch_size, start, labels)
 
 
-class Scorer:
-    """A metric with its network and its reference opened: the one place where jobs open one.
-
-    Args:
-        metric: ``name[param=value,...]``.
-        stats: the real images; ``None`` for the digits.
-        zoo: whose images are scored.
+def open_metric(metric: str, stats: str | None, sampler: Sampler, reporter: Reporter) -> OpenMetric:
+    """What scores the images, with its network and its real images loaded.
 
     Raises:
         InputError: an unknown metric or parameter, or a reference that cannot be used.
     """
+    from omsdpm.scoring.metrics import Context, OpenMetric
+    from omsdpm.scoring.metrics.opening import usual_reference
 
-    def __init__(self, metric: str, stats: str | None, zoo: ModelZoo) -> None:
-        from omsdpm.scoring.features import make_feature_network
-        from omsdpm.scoring.measurement import DIGITS, load_reference, parse_metric
-
-        self.name, weights = parse_metric(metric)
-        self._network = make_feature_network(self.name, device=zoo.device, inception_weights=weights)
-        self._reference = load_reference(stats or DIGITS, self._network, zoo.shape)
-
-    def score(
-        self,
-        sampler: Sampler,
-        X: ArrayLike,
-        images: int,
-        *,
-        seed: int,
-        progress: Step | None = None,
-        count: Count | None = None,
-        keep: Callable[[int, int, Any], object] | None = None,
-    ) -> NDArray[np.float64]:
-        """Scores of ``(n, L)`` schedules, ``(n,)``; see :meth:`omsdpm.scoring.sampler.Sampler.score`."""
-        return sampler.score(
-            X, images, seed=seed, network=self._network, reference=self._reference,
-            progress=progress, count=count, keep=keep,
-        )  # fmt: skip
+    zoo = sampler.zoo
+    with reporter.part("Opening the metric and its real images") as step:
+        context = Context(zoo.shape, zoo.device, stats or usual_reference(metric), sampler.space, step)
+        return OpenMetric(metric, context)

@@ -12,7 +12,7 @@ from PIL import Image
 from omsdpm.errors import InputError
 from omsdpm.fid import Statistics
 from omsdpm.images import load_digits_images, to_uint8
-from omsdpm.scoring.features import METRICS, FeatureNetwork, make_feature_network
+from omsdpm.scoring.features import FeatureNetwork, features_names, make_features
 from omsdpm.scoring.reference import digits_statistics, folder_statistics, image_statistics
 
 
@@ -23,19 +23,18 @@ def test_importing_loads_no_torch_and_no_scipy():
 
 
 def test_digit_network_by_name():
-    network = make_feature_network("fd-digits")
+    network = make_features("digits")
     assert isinstance(network, FeatureNetwork)
-    assert network.name == "fd-digits"
-    assert network.name in METRICS
+    assert {"digits", "inception"} <= set(features_names())
 
 
 def test_unknown_metric_names_the_nearest_first():
-    with pytest.raises(InputError, match="unknown metric 'fd-digit'; choose one of: fd-digits, fid"):
-        make_feature_network("fd-digit")
+    with pytest.raises(InputError, match="unknown feature network 'digit'; choose one of: digits, inception"):
+        make_features("digit")
 
 
 def test_statistics_of_images_in_batches_with_progress():
-    network = make_feature_network("fd-digits")
+    network = make_features("digits")
     images = load_digits_images()
     calls = []
     batched = image_statistics(network, images, progress=lambda *call: calls.append(call))
@@ -50,7 +49,7 @@ def test_statistics_of_a_folder(tmp_path):
     images = load_digits_images()[:30]
     for i, pixels in enumerate(to_uint8(images)):
         Image.fromarray(pixels[:, :, 0]).save(tmp_path / f"{i:02}.png")
-    network = make_feature_network("fd-digits")
+    network = make_features("digits")
     of_folder = folder_statistics(network, tmp_path, size=8, channels=1)
     of_images = Statistics.of(network(images))
     assert of_folder.n == 30
@@ -58,7 +57,7 @@ def test_statistics_of_a_folder(tmp_path):
 
 
 def test_statistics_of_too_few_images(tmp_path):
-    network = make_feature_network("fd-digits")
+    network = make_features("digits")
     with pytest.raises(InputError, match="features of 1 image"):
         image_statistics(network, load_digits_images()[:1])
     with pytest.raises(InputError, match="no image in"):

@@ -9,7 +9,7 @@ from PIL import Image
 
 from omsdpm.errors import InputError
 from omsdpm.images import to_uint8
-from omsdpm.scoring.features import FeatureNetwork, make_feature_network
+from omsdpm.scoring.features import FeatureNetwork, make_features
 from omsdpm.scoring.features.inception import InceptionNetwork, as_png, new_inception
 
 pytorch_fid = pytest.importorskip("pytorch_fid.inception")
@@ -71,10 +71,10 @@ def test_by_name_and_from_a_plain_dict_without_counters(weights, tmp_path):
     state = {k: v for k, v in torch.load(weights, weights_only=True).items() if "num_batches" not in k}
     torch.save(state, tmp_path / "plain.pth")
     before = torch.get_rng_state()
-    network = make_feature_network("fid", inception_weights=tmp_path / "plain.pth")
+    network = make_features(f"inception[weights={tmp_path / 'plain.pth'}]")
     assert torch.equal(torch.get_rng_state(), before)
     assert isinstance(network, FeatureNetwork)
-    assert (network.name, network.dim) == ("fid", 2048)
+    assert network.dim == 2048
 
 
 def test_bad_images(network):
@@ -93,7 +93,7 @@ def test_bad_weight_files(weights, tmp_path):
         message = str(raised.value)
         assert "\n" not in message
         assert str(path) in message
-        assert "--inception-weights" in message
+        assert "fid[weights=PATH]" in message
         return message
 
     assert "do not exist" in error_of(tmp_path / "none.pth")
@@ -128,7 +128,7 @@ def test_failed_download_says_what_to_do(monkeypatch):
         raise OSError("no route to host")
 
     monkeypatch.setattr("torch.hub.load_state_dict_from_url", fail)
-    with pytest.raises(InputError, match=r"cannot download .*no route to host.*--inception-weights PATH"):
+    with pytest.raises(InputError, match=r"cannot download .*no route to host.*fid\[weights=PATH\]"):
         InceptionNetwork()
 
 

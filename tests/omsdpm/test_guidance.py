@@ -207,7 +207,7 @@ def test_labels_of_a_sampler_do_not_depend_on_its_batches(zoo):
     x = [2, 0, 1, 2, 0, 2]
 
     def images(label, batch_size):
-        sampler = Sampler(zoo, space, label=label, batch_size=batch_size)
+        sampler = Sampler(zoo, space, labels=label, batch_size=batch_size)
         return torch.cat([x_0 for _, _, x_0 in sampler.batches([x], 7, seed=3)])
 
     torch.testing.assert_close(images("random", 7), images("random", 3), rtol=1e-4, atol=1e-5)
@@ -242,6 +242,6 @@ def test_what_cannot_be_used_is_told(zoo):
     with pytest.raises(InputError, match=r"takes labels: give a class, 0\.\.2"):
         Sampler(zoo, space)
     with pytest.raises(InputError, match="'cat': give a class"):
-        Sampler(zoo, space, label="cat")
+        Sampler(zoo, space, labels="cat")
     with pytest.raises(InputError, match="no member of zoo 'labeled' takes labels"):
-        Sampler(zoo.subset([1]), DDIMSpace(1, 6), label=0)
+        Sampler(zoo.subset([1]), DDIMSpace(1, 6), labels=0)

@@ -171,7 +171,8 @@ def test_the_same_content_under_another_path_is_the_same(copy, tiny_zoo, tmp_pat
 
 def test_own_weights_of_inception_count_by_content(tiny_zoo, tmp_path):
     def metric(path):
-        return identity(Measurement(str(tiny_zoo), "ddim", 4, metric="fid", inception_weights=path))["metric"]
+        name = f"fid[weights={path}]" if path else "fid"
+        return identity(Measurement(str(tiny_zoo), "ddim", 4, metric=name))["metric"]
 
     for name, content in {"a": b"1", "b": b"1", "c": b"2"}.items():
         (tmp_path / name).write_bytes(content)

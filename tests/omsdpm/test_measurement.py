@@ -11,8 +11,9 @@ from omsdpm.fid import Statistics
 from omsdpm.noise import DiscreteVP, LinearVP
 from omsdpm.sampling import Count, sample
 from omsdpm.scoring import measurement as module
-from omsdpm.scoring.features import make_feature_network
-from omsdpm.scoring.measurement import Measurement, load_reference, measurement_from_table, usual_metric
+from omsdpm.scoring.features import make_features
+from omsdpm.scoring.measurement import Measurement, measurement_from_table, usual_metric
+from omsdpm.scoring.metrics import Context
 from omsdpm.scoring.reference import digits_statistics
 from omsdpm.zoo.files import write_latency_card
 
@@ -49,7 +50,7 @@ def test_members_may_be_left_out(tiny_zoo):
 def test_a_score_is_the_distance_of_sampled_images(ddim, tiny_zoo):
     """The same, step by step, from the parts."""
     X = np.array([[1, 0, 3, 0], [2, 2, 2, 2], [0, 0, 0, 1]])
-    network = make_feature_network("fd-digits")
+    network = make_features("digits")
     reference = digits_statistics(network)
     zoo = ModelZoo.load(tiny_zoo)
     x_T = zoo.starting_noise(6, seed=3)
@@ -58,9 +59,9 @@ def test_a_score_is_the_distance_of_sampled_images(ddim, tiny_zoo):
         images = sample(zoo.denoisers, x, x_T, space=ddim.space, noise=ddim.noise)
         expected.append(reference.distance(Statistics.of(network(images))))
     count, told = Count(), []
-    y = ddim.open().measure(X, count=count, progress=told.append)
+    y = ddim.open().measure(X, count=count, progress=lambda *done: told.append(done))
     np.testing.assert_allclose(y, expected, rtol=1e-5)
-    assert told == [1, 2, 3]
+    assert told == [(6, 18), (12, 18), (18, 18)]
     assert count.one_by_one == ddim.space.nfe(X).sum() >= count.evaluations > 0
     assert not np.allclose(ddim.with_noise(images=6, seed=4).open().measure(X), y, rtol=1e-5)
 
@@ -69,18 +70,18 @@ def test_many_images_are_scored_in_parts(ddim, monkeypatch):
     X = [[1, 0, 3, 0], [2, 2, 2, 2]]
     seen = []
 
-    def keep(row, x_0):
-        seen.append((row, len(x_0)))
+    def keep(row, first, x_0):
+        seen.append((row, first, len(x_0)))
 
     whole = ddim.open().measure(X, keep=keep)
-    assert sorted(seen) == [(0, 6), (1, 6)]
+    assert sorted(seen) == [(0, 0, 6), (1, 0, 6)]
     monkeypatch.setattr(module, "BATCH_SIZE", 4)
     told = []
     seen.clear()
-    parts = ddim.open().measure(X, keep=keep, progress=told.append)
+    parts = ddim.open().measure(X, keep=keep, progress=lambda *done: told.append(done))
     np.testing.assert_allclose(parts, whole, rtol=1e-4)
-    assert told == [1, 2, 3, 4]
-    assert sorted(seen) == [(0, 4), (1, 4)]
+    assert told == [(4, 12), (8, 12), (10, 12), (12, 12)]
+    assert sorted(seen) == [(0, 0, 4), (0, 4, 2), (1, 0, 4), (1, 4, 2)]
 
 
 def test_sampling_gives_each_rows_images(ddim):
@@ -101,19 +102,22 @@ def test_invalid_schedules_are_not_measured(ddim, wrong):
 def test_references_are_folders_or_files_too(ddim, tmp_path):
     from PIL import Image
 
-    network = make_feature_network("fd-digits")
+    dim = make_features("digits").dim
     rng = np.random.default_rng(0)
     (tmp_path / "images").mkdir()
     for i in range(3):
         Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(tmp_path / "images" / f"{i}.png")
-    folder = load_reference(str(tmp_path / "images"), network, (1, 8, 8))
-    digits = load_reference("digits", network, (1, 8, 8))
-    assert folder.dim == digits.dim == network.dim and folder.distance(digits) > 1
+
+    def load(reference):
+        return Context((1, 8, 8), reference=str(reference)).statistics("digits")
+
+    folder, digits = load(tmp_path / "images"), load("digits")
+    assert folder.dim == digits.dim == dim and folder.distance(digits) > 1
     np.savez(tmp_path / "other.npz", mu=np.zeros(3), sigma=np.eye(3))
-    with pytest.raises(InputError, match=r"other\.npz has 3 features: fd-digits has "):
-        load_reference(str(tmp_path / "other.npz"), network, (1, 8, 8))
+    with pytest.raises(InputError, match=r"other\.npz has 3 features: DigitNetwork has 64"):
+        load(tmp_path / "other.npz")
     with pytest.raises(InputError, match=r"absent\.npz"):
-        load_reference(str(tmp_path / "absent.npz"), network, (1, 8, 8))
+        load(tmp_path / "absent.npz")
 
 
 def test_a_zoo_without_a_fitting_latency_table_is_named(tiny_zoo, tmp_path):
@@ -180,7 +184,8 @@ def test_an_unknown_metric_is_refused(tiny_zoo):
 
 def test_only_the_metrics_parameters_may_change(tiny_zoo, tmp_path):
     fid = Measurement(str(tiny_zoo), "ddim", 4, metric="fid")
-    assert fid.with_metric(f"fid[weights={tmp_path}/w.pth]").inception_weights == str(tmp_path / "w.pth")
+    other = fid.with_metric(f"fid[weights={tmp_path}/w.pth]")
+    assert other.metric == f"fid[weights={tmp_path}/w.pth]" and other.score_name == fid.score_name == "fid"
     assert fid.with_metric("fid") == fid
     with pytest.raises(InputError, match="metric 'fid': scores here are fd-digits, of which only parameters may"):
         Measurement(str(tiny_zoo), "ddim", 4).with_metric("fid")

@@ -11,10 +11,10 @@ import torch
 
 from omsdpm import DDIMSpace, DPMSolverSpace, InputError, ModelZoo, MultistepSpace
 from omsdpm.sampling import Count, sample
-from omsdpm.scoring.features import make_feature_network
 from omsdpm.scoring.measurement import Measurement
-from omsdpm.scoring.reference import digits_statistics
+from omsdpm.scoring.metrics import Context, OpenMetric
 from omsdpm.scoring.sampler import Sampler, read_noise
+from omsdpm.solvers import SolverOptions
 from omsdpm.zoo.opening import open_zoo, read_latency_table
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
@@ -42,10 +42,9 @@ def test_batches_are_parts_of_one_sampling(zoo, space):
 def test_scores_are_those_of_the_measurement_of_datasets(zoo, tiny_zoo, space):
     """Two ways to one number, which also says that both take the same noise schedule."""
     X = space.random(3, np.random.default_rng(1), null=0.4)
-    network = make_feature_network("fd-digits")
     told, count = [], Count()
     scores = Sampler(zoo, space, batch_size=30).score(
-        X, 100, seed=2, network=network, reference=digits_statistics(network),
+        X, 100, seed=2, metric=OpenMetric("fd-digits", Context(zoo.shape, reference="digits")),
         progress=lambda *done: told.append(done), count=count,
     )  # fmt: skip
     meter = Measurement(str(tiny_zoo), space.solver, space.length, images=100, seed=2).open()
@@ -56,8 +55,8 @@ def test_scores_are_those_of_the_measurement_of_datasets(zoo, tiny_zoo, space):
 
 def test_noise_that_eta_adds_differs_from_batch_to_batch(zoo):
     fixed = torch.zeros(4, 1, 8, 8)
-    images = [x_0 for _, _, x_0 in Sampler(zoo, DDIMSpace(3, 8), eta=1.0, batch_size=2, start=fixed).batches(
-        [[1, 0, 2, 0, 3, 0, 0, 1]], 4, seed=0)]  # fmt: skip
+    sampler = Sampler(zoo, DDIMSpace(3, 8), SolverOptions(eta=1.0), batch_size=2, start=fixed)
+    images = [x_0 for _, _, x_0 in sampler.batches([[1, 0, 2, 0, 3, 0, 0, 1]], 4, seed=0)]
     assert not torch.allclose(images[0], images[1])
 
 
@@ -102,7 +101,7 @@ def test_samplers_of_the_wrong_size(zoo):
     with pytest.raises(InputError, match="batch size 0"):
         Sampler(zoo, DDIMSpace(3, 8), batch_size=0)
     with pytest.raises(InputError, match="at least 2"):
-        Sampler(zoo, DDIMSpace(3, 8)).score([[1] * 8], 1, seed=0, network=None, reference=None)
+        Sampler(zoo, DDIMSpace(3, 8)).score([[1] * 8], 1, seed=0, metric=None)
 
 
 # -- opening ---------------------------------------------------------------------------

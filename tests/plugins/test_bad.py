@@ -29,9 +29,8 @@ USES = {
 """Kind -> its entry-point group, and how it is asked for by name."""
 
 if importlib.util.find_spec("omsdpm.scoring.metrics") is not None:  # metrics and features are found by name there
-    from omsdpm.scoring.metrics import METRICS
-
     from omsdpm.scoring.features import FEATURES
+    from omsdpm.scoring.metrics import METRICS
 
     USES["metric"] = ("omsdpm.metrics", lambda name: METRICS.load(name))
     USES["feature network"] = ("omsdpm.features", lambda name: FEATURES.load(name))

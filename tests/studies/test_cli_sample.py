@@ -15,7 +15,7 @@ from omsdpm import DDIMSpace, DPMSolverSpace, ModelZoo
 from omsdpm.fid import Statistics
 from omsdpm.released import import_zoo, load_zoo, write_population, write_schedule
 from omsdpm.sampling import sample
-from omsdpm.scoring.features import make_feature_network
+from omsdpm.scoring.features import make_features
 from omsdpm.scoring.reference import digits_statistics
 from studies.cli import main
 
@@ -70,7 +70,7 @@ def test_the_releases_workflow_gives_fid_without_images(here, inception):
     result = json.loads((here / "score.json").read_text())
     zoo = load_zoo(RELEASED)
     x_0 = sample(zoo.denoisers, X, zoo.starting_noise(3, 0), space=SPACE, noise=SPACE.solver_noise(zoo.noise))
-    features = make_feature_network("fid", inception_weights=inception)(x_0)
+    features = make_features(f"inception[weights={inception}]")(x_0)
     expected = Statistics.read("stats.npz").distance(Statistics.of(features))
     assert result["score"] == pytest.approx(expected, rel=1e-4)
     assert (result["images"], result["nfe"], result["solver"]) == (3, 4, "dpm-solver")
@@ -119,7 +119,7 @@ def test_images_do_not_depend_on_batches_but_on_seed_and_noise(here, tiny_zoo):
 
 
 def test_digits_are_the_reference_of_fd_digits_unless_statistics_are_given(here, tiny_zoo):
-    network = make_feature_network("fd-digits")
+    network = make_features("digits")
     digits_statistics(network).write("digits.npz")
     scores = []
     for more in ([], ["--stats", "digits.npz"]):
@@ -185,7 +185,7 @@ def test_labels_are_for_members_that_take_them(here, tiny_zoo):
     "more, expected",
     [
         ([], "nothing to do with the images: give --fid or --metric"),
-        (["--fid"], "FID needs the statistics of the real images: give --stats"),
+        (["--fid"], "metric 'fid' needs real images to compare with: give --stats"),
         (["--fid", "--metric", "fd-digits"], "--fid and --metric fd-digits: give one"),
         (["--stats", "x.npz", "--images", "out"], "--stats without a score"),
         (["--output", "s.json", "--images", "out"], "--output s.json is for the score"),

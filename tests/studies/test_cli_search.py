@@ -12,10 +12,11 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-import omsdpm.scoring.features
+import omsdpm.scoring.metrics.context
 from omsdpm import DDIMSpace, DPMSolverSpace
 from omsdpm.fid import Statistics
 from omsdpm.released import load_predictor, load_zoo, read_latency, read_schedules, write_population
+from omsdpm.scoring.metrics import Context, OpenMetric
 from omsdpm.scoring.sampler import Sampler
 from predictors.paper.network import ScheduleNetwork
 from studies.cli import main
@@ -47,7 +48,7 @@ class Pixels:
 @pytest.fixture
 def pixels(here, monkeypatch):
     """Statistics for :class:`Pixels`, which stands for Inception."""
-    monkeypatch.setattr(omsdpm.scoring.features, "make_feature_network", lambda metric, **kw: Pixels())
+    monkeypatch.setattr(omsdpm.scoring.metrics.context, "make_features", lambda text, **kw: Pixels())
     Statistics(np.zeros(12), np.eye(12)).write("stats.npz")
     return Statistics.read("stats.npz")
 
@@ -166,13 +167,14 @@ def test_search_then_validate_on_a_released_zoo(here, pixels):
     result = json.loads(Path("v.json").read_text())
     zoo, X = load_zoo(RELEASED), read_schedules("out/final_population.pth")[:3]
     sampler = Sampler(zoo, DPMSolverSpace(2, 4))
-    expected = sampler.score(X, 4, seed=1001, network=Pixels(), reference=pixels)
+    metric = OpenMetric("fid", Context(zoo.shape, reference="stats.npz"))
+    expected = sampler.score(X, 4, seed=1001, metric=metric)
     assert [row["score"] for row in result["schedules"]] == pytest.approx(expected.tolist(), rel=1e-3)
     assert [row["schedule"] for row in result["schedules"]] == X.tolist()
     assert all(row["latency_ms"] <= 700 for row in result["schedules"])
     best = result["best"]
     assert best["row"] == int(expected.argmin()) and (best["images"], best["seed"]) == (6, 1002)
-    (final,) = sampler.score(X[[best["row"]]], 6, seed=1002, network=Pixels(), reference=pixels)
+    (final,) = sampler.score(X[[best["row"]]], 6, seed=1002, metric=metric)
     assert best["score"] == pytest.approx(final, rel=1e-3)
     assert f"{best['score']:.4f}" in outcome.stdout and "fresh noise, seed 1002" in outcome.stdout
 
@@ -196,7 +198,7 @@ def test_fixed_noise_and_no_second_round(here, pixels):
     [
         ([], "give --zoo FOLDER or --benchmark NAME"),
         (["--zoo", RELEASED, "--benchmark", "digits-ddim"], "give --zoo FOLDER or --benchmark NAME"),
-        (["--zoo", RELEASED], "FID needs the statistics"),
+        (["--zoo", RELEASED], "metric 'fid' needs real images"),
         (["--zoo", RELEASED, "--stats", "stats.npz"], "schedule 0 names member 5 in slot 1: the zoo has members 1..2"),
         (["--zoo", RELEASED, "--stats", "stats.npz", "--solver", "dpm-solver"], "length 100 for dpm-solver"),
         (["--zoo", RELEASED, "--stats", "stats.npz", "--latency", LATENCY], "6 latencies for 2 members"),

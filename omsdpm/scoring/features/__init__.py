@@ -1,6 +1,14 @@
-"""Features of images: the networks, and the metrics that they define."""
+"""Features of images: networks that are found by name, ours and anybody's."""
 
-from omsdpm.scoring.features.base import METRICS, FeatureNetwork, make_feature_network
+from omsdpm.scoring.features.base import FEATURES, FeatureNetwork
+from omsdpm.scoring.features.opening import features_digest, features_names, make_features
 from omsdpm.scoring.features.train_digits import train_digit_network
 
-__all__ = ["METRICS", "FeatureNetwork", "make_feature_network", "train_digit_network"]
+__all__ = [
+    "FEATURES",
+    "FeatureNetwork",
+    "features_digest",
+    "features_names",
+    "make_features",
+    "train_digit_network",
+]

@@ -1,27 +1,32 @@
-"""What turns images into features: the contract, the registry of metrics, batching."""
+"""What turns images into features: the contract, the networks by name, batching.
+
+A feature network is registered in the entry-point group ``omsdpm.features``: a class that is made
+with the parameters in brackets, and with ``device`` where it takes that.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from omsdpm.errors import InputError, unknown_name
+from omsdpm.errors import InputError
+from omsdpm.plugins import Registry
 
 BATCH_SIZE = 512
-METRICS = ("fid", "fd-digits")
+
+FEATURES = Registry("feature network", "omsdpm.features", needs=("dim",))
 
 
 @runtime_checkable
 class FeatureNetwork(Protocol):
-    """Images to features. ``name`` is the name of the metric these features define."""
+    """Images to features.
 
-    @property
-    def name(self) -> str:
-        """``"fid"`` or ``"fd-digits"``: what every table and file calls the distance."""
+    A class may also have ``files``, names of those of its parameters that are paths of files,
+    and a class method ``content(**parameters)``, see :func:`omsdpm.scoring.features.features_digest`.
+    """
 
     @property
     def dim(self) -> int:
@@ -29,30 +34,6 @@ class FeatureNetwork(Protocol):
 
     def __call__(self, images: Any, /) -> NDArray[np.float64]:
         """``(n, C, H, W)`` images in ``[-1, 1]``, tensor or array, to ``(n, dim)`` float64."""
-
-
-def make_feature_network(
-    metric: str, *, device: str = "cpu", inception_weights: str | Path | None = None
-) -> FeatureNetwork:
-    """The feature network behind a metric.
-
-    Args:
-        metric: ``"fid"`` (InceptionV3 pool features) or ``"fd-digits"`` (the digit network).
-        device: where it runs.
-        inception_weights: for ``"fid"``: a weight file instead of the usual download.
-
-    Raises:
-        InputError: unknown metric, or weights that cannot be used.
-    """
-    if metric == "fd-digits":
-        from omsdpm.scoring.features.digits import DigitNetwork
-
-        return DigitNetwork(device)
-    if metric == "fid":
-        from omsdpm.scoring.features.inception import InceptionNetwork
-
-        return InceptionNetwork(device, inception_weights)
-    raise unknown_name("metric", metric, METRICS)
 
 
 def in_batches(

@@ -3,7 +3,7 @@
 The features come from a classifier trained on real digits by
 :func:`omsdpm.scoring.features.train_digits.train_digit_network`, whose weights and card (accuracy, seed,
 split, versions) are committed in ``omsdpm/scoring/features/data``. A distance in these features is a
-Fréchet distance but not an FID, so it is called ``fd-digits`` everywhere.
+Fréchet distance but not an FID, so the metric is called ``fd-digits`` everywhere.
 """
 
 from __future__ import annotations
@@ -37,13 +37,18 @@ class DigitNetwork:
         InputError: the weights cannot be read or are of another network.
     """
 
-    name = "fd-digits"
     dim = DIM
+    files = ("weights",)
 
     def __init__(self, device: str = "cpu", weights: str | Path | None = None, batch_size: int = BATCH_SIZE) -> None:
         self.device = device
         self.batch_size = batch_size
         self.body, self.head = build(weights or DIGIT_WEIGHTS, device)
+
+    @classmethod
+    def content(cls, weights: str | Path | None = None, **_: Any) -> dict[str, Any]:
+        """What decides the features: the weights."""
+        return {"digits": Path(weights or DIGIT_WEIGHTS)}
 
     def __call__(self, images: Any) -> NDArray[np.float64]:
         """``(n, 1, 8, 8)`` images, tensor or array, to ``(n, 64)`` features.

@@ -6,6 +6,7 @@ torchvision's in its pooling) and so are the weights, a state dict of 92 MB.
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 import zipfile
 from pathlib import Path
@@ -19,8 +20,11 @@ from omsdpm.scoring.features.base import in_batches
 
 DIM = 2048
 BATCH_SIZE = 50  # 299x299 activations: 50 images take about 1 GB
+USUAL = "6726825d"
+"""How the SHA-256 of pytorch-fid's own weights begins, as the name of the file says."""
+
 NEEDS = "FID needs pytorch-fid and torchvision: pip install pytorch-fid"
-HINT = "give the path of pt_inception-2015-12-05-6726825d.pth (--inception-weights PATH)"
+HINT = "give the path of pt_inception-2015-12-05-6726825d.pth (fid[weights=PATH])"
 
 
 class InceptionNetwork:
@@ -38,14 +42,19 @@ class InceptionNetwork:
         InputError: pytorch-fid is not installed, or the weights cannot be had, read or loaded.
     """
 
-    name = "fid"
     dim = DIM
+    files = ("weights",)
 
     def __init__(self, device: str = "cpu", weights: str | Path | None = None, batch_size: int = BATCH_SIZE) -> None:
         self.device = device
         self.batch_size = batch_size
         state, source = _download() if weights is None else _read(Path(weights))
         self.layers = pool_layers(_with_weights(state, source)).requires_grad_(False).eval().to(device)
+
+    @classmethod
+    def content(cls, weights: str | Path | None = None, **_: Any) -> dict[str, Any]:
+        """What decides the features: the weights; those of the download are the usual ones wherever they lie."""
+        return {"inception": "usual" if are_usual(weights) else Path(str(weights))}
 
     def __call__(self, images: Any) -> NDArray[np.float64]:
         """``(n, C, H, W)`` images, tensor or array, to ``(n, 2048)`` features.
@@ -64,6 +73,20 @@ class InceptionNetwork:
         pixels = as_png(batch).expand(-1, 3, -1, -1)
         enlarged = interpolate(pixels, size=(299, 299), mode="bilinear", align_corners=False)
         return self.layers(2 * enlarged - 1)[:, :, 0, 0]
+
+
+def are_usual(weights: str | Path | None) -> bool:
+    """Whether a file holds pytorch-fid's own weights, as it does where none is given.
+
+    A file that cannot be read is not said to be another: the network says what is wrong with it.
+    """
+    if weights is None or not Path(weights).is_file():
+        return True
+    try:
+        with open(weights, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest().startswith(USUAL)
+    except OSError:
+        return True
 
 
 def as_png(batch: Any) -> Any:

@@ -163,7 +163,7 @@ def _card(
     network = DigitNetwork(weights=weights)
     correct = network.probabilities(images).argmax(axis=1) == labels
     return {
-        "metric": network.name,
+        "metric": "fd-digits",
         "features": DIM,
         "data": "scikit-learn load_digits, 1,797 images, 8x8",
         "held_out_accuracy": float(correct[test].mean()),

@@ -10,11 +10,11 @@ from omsdpm.errors import InputError
 from omsdpm.files import writable_folder
 from omsdpm.images import to_uint8
 from omsdpm.released import infer_solver, read_schedules
-from omsdpm.solvers import Schedules, space_on
+from omsdpm.solvers import Schedules, SolverOptions, space_on
 from omsdpm.zoo.opening import open_zoo
 from studies.jobs.sample.result import SampleResult
 from studies.jobs.sample.settings import SampleSettings
-from studies.jobs.sampling import Scorer, open_sampler
+from studies.jobs.sampling import open_metric, open_sampler
 from studies.records.environment import environment
 from studies.records.progress import SILENT, Reporter, Step
 
@@ -40,25 +40,25 @@ def sample(settings: SampleSettings, reporter: Reporter = SILENT) -> SampleResul
         space.check(x)
     except InputError as error:
         raise InputError(f"{settings.schedule}: {error}") from error
-    sampler = open_sampler(settings, zoo, space, settings.eta)
+    sampler = open_sampler(settings, zoo, space, SolverOptions(settings.spacing, settings.eta), settings.label)
     sampler.check(x[None], settings.num_images)
-    folder, metric = settings.images, settings.scored_with
+    folder, asked = settings.images, settings.scored_with
+    metric = None if asked is None else open_metric(asked, settings.stats, sampler, reporter)
     if folder is not None:
         writable_folder(folder)
-    scorer = None if metric is None else Scorer(metric, settings.stats, zoo)
     nfe = int(space.nfe(x)[0])
     score: float | None = None
     with reporter.part(f"Sampling {settings.num_images} images of {nfe} evaluations") as step:
-        if scorer is not None:
-            (score,) = scorer.score(
-                sampler, x[None], settings.num_images, seed=settings.seed, progress=step,
+        if metric is not None:
+            (score,) = sampler.score(
+                x[None], settings.num_images, seed=settings.seed, metric=metric, progress=step,
                 keep=None if folder is None else lambda _, first, x_0: write_images(folder, first, x_0),
             ).tolist()  # fmt: skip
         elif folder is not None:
             _write_all(sampler, x, settings.num_images, settings.seed, folder, step)
     result = SampleResult(
         settings=settings,
-        metric=metric,
+        metric=None if metric is None else metric.signed,
         score=score,
         images=settings.num_images,
         schedule=tuple(x.tolist()),

@@ -12,7 +12,8 @@ class SampleResult(Result):
     """Images of one schedule, scored or only written.
 
     Attributes:
-        metric, score: ``None`` where the images were only written.
+        metric, score: ``None`` where the images were only written; negated, as ``-psnr[member=6]``, where
+            higher is better.
         images: how many.
         schedule: ``(L,)``, with its network evaluations ``nfe``.
         latency_ms: by the zoo's table, ``None`` where it has none.

@@ -11,10 +11,11 @@ from omsdpm.plugins import Named
 from omsdpm.released import infer_solver, read_schedules
 from omsdpm.sampling import Count
 from omsdpm.scoring.measurement import usual_metric
-from omsdpm.solvers import space_on
+from omsdpm.scoring.metrics.opening import takes_reference
+from omsdpm.solvers import Schedules, ScheduleSpace, SolverOptions, space_on
 from omsdpm.zoo.opening import open_zoo
 from studies.jobs.naming import benchmark_of
-from studies.jobs.sampling import Scorer, check_reference, metric_of, open_sampler
+from studies.jobs.sampling import check_reference, open_metric, open_sampler
 from studies.jobs.validate.result import ScoredSchedule, ValidateResult
 from studies.jobs.validate.settings import ValidateSettings
 from studies.records.environment import environment
@@ -22,7 +23,7 @@ from studies.records.progress import SILENT, Reporter
 
 if TYPE_CHECKING:
     from benchmarks import Benchmark
-    from omsdpm.zoo import ModelZoo
+    from omsdpm.scoring.sampler import Sampler
 
 
 def validate(settings: ValidateSettings, reporter: Reporter = SILENT) -> ValidateResult:
@@ -34,24 +35,17 @@ def validate(settings: ValidateSettings, reporter: Reporter = SILENT) -> Validat
     benchmark = None if settings.benchmark is None else _checked(benchmark_of(settings.benchmark), settings)
     device = resolve_device(settings.device)
     X = read_schedules(settings.population)[: settings.top]
-    ground = _of_zoo(settings, device) if benchmark is None else _of_benchmark(benchmark, settings, device)
-    solver = ground.solver
-    if solver is None:
-        solver = infer_solver(X)
-        reporter.note(f"solver: {solver}, by the schedules' slots; --solver says otherwise")
+    if benchmark is None:
+        ground = _of_zoo(settings, X, device, reporter)
+    else:
+        ground = _of_benchmark(benchmark, settings, X, device)
     check_reference(ground.metric, ground.stats)
-    zoo = ground.zoo
-    space = space_on(zoo.noise, solver, len(zoo.members), X.shape[1])
-    try:
-        X = space.check(X)
-    except InputError as error:
-        raise InputError(f"{settings.population}: {error}") from error
-    sampler = open_sampler(settings.model_copy(update={"spacing": ground.spacing}), zoo, space)
-    sampler.check(X, max(settings.num_images, settings.final_images))
-    scorer = Scorer(ground.metric, ground.stats, zoo)
+    sampler, zoo, space = ground.sampler, ground.sampler.zoo, ground.sampler.space
+    X = sampler.check(X, max(settings.num_images, settings.final_images))
+    metric = open_metric(ground.metric, ground.stats, sampler, reporter)
     count = Count()
     with reporter.part(f"Sampling {len(X)} schedules, {settings.num_images} images each") as step:
-        scores = scorer.score(sampler, X, settings.num_images, seed=settings.seed, progress=step, count=count)
+        scores = sampler.score(X, settings.num_images, seed=settings.seed, metric=metric, progress=step, count=count)
     nfe = space.nfe(X)
     latency = None if zoo.latency_card is None else space.latency(X, zoo.latency)
     schedules = tuple(
@@ -70,12 +64,12 @@ def validate(settings: ValidateSettings, reporter: Reporter = SILENT) -> Validat
     if settings.final_images:
         images, seed = settings.final_images, settings.seed + 1
         with reporter.part(f"Sampling the best again, {images} images") as step:
-            (score,) = scorer.score(sampler, X[[best.row]], images, seed=seed, progress=step).tolist()
+            (score,) = sampler.score(X[[best.row]], images, seed=seed, metric=metric, progress=step).tolist()
         best = best.model_copy(update={"score": score, "images": images, "seed": seed})
     result = ValidateResult(
         settings=settings,
-        metric=ground.metric,
-        solver=solver,
+        metric=metric.signed,
+        solver=space.solver,
         schedules=schedules,
         best=best,
         evaluations=count.evaluations,
@@ -89,26 +83,41 @@ def validate(settings: ValidateSettings, reporter: Reporter = SILENT) -> Validat
 
 @dataclass(frozen=True)
 class _Ground:
-    """What a population is sampled on; ``solver`` is ``None`` where the schedules are to tell it."""
+    """What a population is sampled on and scored with."""
 
-    zoo: ModelZoo
-    solver: str | None
-    spacing: str
+    sampler: Sampler
     metric: str
     stats: str | None
 
 
-def _of_zoo(settings: ValidateSettings, device: str) -> _Ground:
+def _of_zoo(settings: ValidateSettings, X: Schedules, device: str, reporter: Reporter) -> _Ground:
     assert settings.zoo is not None  # ValidateSettings has seen to it
     zoo = open_zoo(settings.zoo, device, settings.latency)
     metric = settings.metric or usual_metric(zoo.shape, settings.stats)
-    return _Ground(zoo, settings.solver, settings.spacing, metric, settings.stats)
+    solver = settings.solver
+    if solver is None:
+        solver = infer_solver(X)
+        reporter.note(f"solver: {solver}, by the schedules' slots; --solver says otherwise")
+    check_reference(metric, settings.stats)
+    space = space_on(zoo.noise, solver, len(zoo.members), X.shape[1])
+    _check_schedules(settings, X, space)
+    sampler = open_sampler(settings, zoo, space, SolverOptions(settings.spacing), settings.label)
+    return _Ground(sampler, metric, settings.stats)
 
 
-def _of_benchmark(benchmark: Benchmark, settings: ValidateSettings, device: str) -> _Ground:
+def _of_benchmark(benchmark: Benchmark, settings: ValidateSettings, X: Schedules, device: str) -> _Ground:
     m = benchmark.measurement
-    metric = settings.metric or metric_of(m)
-    return _Ground(benchmark.zoo(device), m.solver, m.spacing, metric, settings.stats or m.reference)
+    _check_schedules(settings, X, m.space)
+    sampler = open_sampler(settings, benchmark.zoo(device), m.space, m.options, m.labels)
+    stats = settings.stats or (m.reference if takes_reference(m.metric) else None)
+    return _Ground(sampler, settings.metric or m.metric, stats)
+
+
+def _check_schedules(settings: ValidateSettings, X: Schedules, space: ScheduleSpace) -> None:
+    try:
+        space.check(X)
+    except InputError as error:
+        raise InputError(f"{settings.population}: {error}") from error
 
 
 def _checked(benchmark: Benchmark, settings: ValidateSettings) -> Benchmark:
@@ -120,6 +129,8 @@ def _checked(benchmark: Benchmark, settings: ValidateSettings) -> Benchmark:
     m, name = benchmark.measurement, benchmark.name
     if settings.solver not in (None, m.solver):
         raise InputError(f"--solver {settings.solver}: benchmark {name} has {m.solver}; leave --solver out")
+    if settings.label is not None:
+        raise InputError(f"--label {settings.label}: benchmark {name} says its labels itself; leave --label out")
     if settings.metric is not None:
         if Named.parse(settings.metric).name != Named.parse(m.metric).name:
             raise InputError(f"--metric {settings.metric}: benchmark {name} has {m.metric}; leave --metric out")
