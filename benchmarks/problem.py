@@ -23,6 +23,7 @@ from omsdpm.solvers import ScheduleSpace, SolverOptions
 from omsdpm.zoo import ModelZoo
 
 if TYPE_CHECKING:
+    from omsdpm.scoring.growing import GrowingScores
     from predictors import Predictor
 
 BASELINES_FILE = "baselines.parquet"
@@ -318,6 +319,27 @@ class Benchmark:
         size = int(self.latency_card["batch_size"])
         measured = measure_latency(loaded.zoo, batch_size=size, repeats=5, warmup=2)
         return Validation(scores, self.space.latency(batch, measured), grids)
+
+    def contest(
+        self, X: ArrayLike, *, images: int, seeds: Sequence[int], step: int, device: str = "cpu"
+    ) -> GrowingScores:
+        """Schedules ``(n, L)`` whose scores can be had from more and more images of fresh noise.
+
+        Args:
+            X, device: as for :meth:`validate`.
+            images: from the noise of each seed, at most.
+            seeds: of the noise.
+            step: images that come at once.
+
+        Raises:
+            InputError: an invalid schedule, or the dataset's own seed.
+        """
+        from omsdpm.scoring.growing import GrowingScores
+
+        if self.measurement.seed in seeds:
+            raise InputError(f"validation seed {self.measurement.seed} is the dataset's noise: use another")
+        meter = self.measurement.open(device)
+        return GrowingScores(meter.sampler, meter.metric, X, images=images, seeds=seeds, step=step)
 
     def check_comparable(self) -> None:
         """Raises :class:`InputError` if fresh scores could not stand beside those of the stored baselines.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -209,21 +210,29 @@ class Sampler:
         begun: dict[int, Metric] = {}
         done = 0
         for start in self.starts(images, seed):
-            metric.context.batch = self._batch(start, seed)
-            for row, x_0 in self.sample(batch, start, seed, count):
-                taking = begun.pop(row) if row in begun else metric.fresh()
-                taking.update(x_0, start.first)
-                if keep is not None:
-                    keep(row, start.first, x_0)
-                if start.first + len(x_0) < images:
-                    begun[row] = taking
-                else:  # what it took in may be large, and is let go of
-                    scores[row] = metric.score(taking)
-                done += len(x_0)
-                if progress is not None:
-                    progress(done, images * len(batch))
-        metric.context.batch = None
+            with self.scored_from(metric, start, seed):
+                for row, x_0 in self.sample(batch, start, seed, count):
+                    taking = begun.pop(row) if row in begun else metric.fresh()
+                    taking.update(x_0, start.first)
+                    if keep is not None:
+                        keep(row, start.first, x_0)
+                    if start.first + len(x_0) < images:
+                        begun[row] = taking
+                    else:  # what it took in may be large, and is let go of
+                        scores[row] = metric.score(taking)
+                    done += len(x_0)
+                    if progress is not None:
+                        progress(done, images * len(batch))
         return scores
+
+    @contextmanager
+    def scored_from(self, metric: OpenMetric, start: Start, seed: int) -> Iterator[None]:
+        """Lets a metric ask for images of other schedules from the same noise and labels, meanwhile."""
+        metric.context.batch = self._batch(start, seed)
+        try:
+            yield
+        finally:
+            metric.context.batch = None
 
     def _batch(self, start: Start, seed: int) -> Batch:
         from omsdpm.scoring.metrics.context import Batch

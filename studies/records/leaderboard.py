@@ -12,17 +12,22 @@ from studies.records.tables import compact
 
 if TYPE_CHECKING:
     from studies.jobs.run.result import RunResult
-    from studies.jobs.run.winners import Winner
+    from studies.jobs.run.winners import Scored, Winner
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What a row is about: a run's winner under one budget, scored from the noise of one seed."""
+    """What a row is about: the best of a search's own candidates under one budget, scored from the noise of one seed.
+
+    Schedules of the training data may win a race too, but they judge no predictor.
+    """
 
     run: RunResult
     winner: Winner
+    own: Scored
     seed: int
     score: float
+    baseline: float | None
 
 
 COLUMNS: Columns[Entry] = Columns(
@@ -35,16 +40,19 @@ COLUMNS: Columns[Entry] = Columns(
     Column("evaluations", lambda entry: entry.run.outcome.evaluations, "number"),
     Column("run_seed", lambda entry: entry.run.settings.seed, "number"),
     Column("budget_ms", lambda entry: f"{entry.winner.budget:.12g}", "number", required=True),
-    Column("schedule", lambda entry: compact(entry.winner.schedule), required=True),
-    Column("nfe", lambda entry: entry.winner.nfe, "number"),
-    Column("latency_frozen_ms", lambda entry: f"{entry.winner.latency:.6g}", "number"),
-    Column("latency_measured_ms", lambda entry: f"{entry.winner.measured_latency:.6g}", "number"),
+    Column("schedule", lambda entry: compact(entry.own.schedule), required=True),
+    Column("nfe", lambda entry: sum(member > 0 for member in entry.own.schedule), "number"),
+    Column("latency_frozen_ms", lambda entry: f"{entry.own.latency:.6g}", "number"),
+    Column("latency_measured_ms", lambda entry: _measured_latency(entry), "number"),
     Column("device", lambda entry: entry.run.environment["device"]),
     Column("validation_seed", lambda entry: entry.seed, "number", required=True),
     Column("images", lambda entry: _images(entry.run), "number", required=True),
     Column("metric", lambda entry: entry.run.metric, required=True),
     Column("score", lambda entry: f"{entry.score:.8g}", "number", required=True),
     Column("best_baseline_mean", lambda entry: _baseline(entry.winner), "number"),
+    Column("baseline_score", lambda entry: None if entry.baseline is None else f"{entry.baseline:.8g}", "number"),
+    Column("baseline", lambda entry: None if entry.winner.baseline is None else entry.winner.baseline.name),
+    Column("kappa", lambda entry: f"{entry.run.settings.kappa:g}", "number"),
     Column("version", lambda entry: entry.run.environment["versions"]["omsdpm"]),
 )
 
@@ -63,5 +71,10 @@ def _images(run: RunResult) -> int | None:
 
 
 def _baseline(winner: Winner) -> str | None:
-    best = winner.best_baseline
-    return None if best is None else f"{best.mean:.8g}"
+    return None if winner.baseline is None else f"{winner.baseline.mean:.8g}"
+
+
+def _measured_latency(entry: Entry) -> str | None:
+    """Of the winner; what was not timed has none."""
+    timed = entry.winner.measured_latency
+    return None if timed is None or entry.own.schedule != entry.winner.schedule else f"{timed:.6g}"

@@ -35,6 +35,25 @@ def analytic_denoiser(error: float) -> Callable[[Any, Any], Any]:
 
 
 @dataclass
+class TinyContest:
+    """Scores from the first so many images of all seeds together."""
+
+    benchmark: TinyBenchmark
+    X: np.ndarray
+    images: int
+    seeds: tuple[int, ...]
+
+    def grow(self, rows: Any, images: int, progress: Any = None) -> np.ndarray:
+        rows = np.asarray(rows)
+        parts = [self.benchmark._scores(self.X[rows], self.images, seed)[1] for seed in self.seeds]
+        sampled = np.concatenate(parts, axis=1)[:, :images]
+        mean, spread = sampled.mean(axis=1), sampled.std(axis=1)
+        if progress is not None:
+            progress(len(rows) * images)
+        return ((mean - MEAN) ** 2 + (spread - SPREAD) ** 2).sum(axis=(1, 2, 3))
+
+
+@dataclass
 class TinyBenchmark:
     """What the runner asks of a benchmark, made on the spot."""
 
@@ -56,6 +75,8 @@ class TinyBenchmark:
     )
     validated: list[tuple[int, int, tuple[int, ...]]] = field(default_factory=list)
     """(schedules, images, seeds) of each call of :meth:`validate`."""
+    raced: list[tuple[int, int, tuple[int, ...]]] = field(default_factory=list)
+    """(schedules, images, seeds) of each call of :meth:`contest`."""
 
     @property
     def denoisers(self) -> list[Any]:
@@ -106,6 +127,12 @@ class TinyBenchmark:
                 progress(number, len(seeds))
         assert grids is not None
         return Validation(np.stack(scores, axis=1), 1.5 * self.space.latency(X, self.latency), grids[:, :64])
+
+    def contest(
+        self, X: np.ndarray, *, images: int, seeds: tuple[int, ...], step: int, device: str = "cpu"
+    ) -> TinyContest:
+        self.raced.append((len(X), images, tuple(seeds)))
+        return TinyContest(self, np.asarray(X), images, tuple(seeds))
 
     def _scores(self, X: np.ndarray, images: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Fréchet distance of the pixels' mean and spread, and the images ``(n, images, C, H, W)``."""
@@ -169,5 +196,6 @@ def plugins(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
 def tiny(_tiny_made: TinyBenchmark, plugins: Plugins) -> TinyBenchmark:
     """The tiny benchmark, which is also registered as ``tiny``."""
     _tiny_made.validated.clear()
+    _tiny_made.raced.clear()
     plugins.add("omsdpm.benchmarks", tiny=lambda: _tiny_made)
     return _tiny_made

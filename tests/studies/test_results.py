@@ -18,7 +18,6 @@ from predictors import Predictor
 from studies.cli import main
 from studies.jobs.compare import CompareSettings, Comparison, compare
 from studies.jobs.confirm import ConfirmResult, ConfirmSettings, confirm
-from studies.jobs.confirm.result import Duel
 from studies.jobs.designs import DesignsResult, DesignsSettings, designs
 from studies.jobs.estimate import EstimateResult, EstimateSettings, estimate
 from studies.jobs.evaluate import EvaluateResult, EvaluateSettings, evaluate
@@ -26,6 +25,7 @@ from studies.jobs.fit import FitResult, FitSettings, fit
 from studies.jobs.run import RunResult, RunSettings, run
 from studies.jobs.sample import SampleResult, SampleSettings, sample
 from studies.jobs.validate import ValidateResult, ValidateSettings, validate
+from studies.paired import Paired
 
 FAST = {"optimizer": "random", "predictor": "gbdt[trees=20]", "evaluations": 200, "device": "cpu"}
 
@@ -222,14 +222,12 @@ def test_winners_are_confirmed_on_seeds_that_nothing_has_seen(tiny, here):
         for schedule, scores in ((winner.schedule, duel.winner_scores), (best.schedule, duel.baseline_scores)):
             expected = [tiny._scores(np.array([schedule]), 96, seed)[0][0] for seed in result.seeds]
             assert scores == pytest.approx(expected, rel=1e-5)
-        assert f"{duel.gain:+.0f} %" in outcome.stdout and f"{duel.won} of 3" in outcome.stdout
+        assert f"{duel.paired.gain:+.0f} %" in outcome.stdout and f"{duel.paired.won} of 3" in outcome.stdout
     assert confirm(ConfirmSettings(run="out", seeds=3, first_seed=99, output="d.json")).duels == result.duels
 
 
 def test_a_lead_whose_interval_holds_zero_is_inconclusive():
-    def duel(ours, theirs):
-        return Duel(budget=1, baseline="b", winner_scores=ours, baseline_scores=theirs)
-
+    duel = Paired
     clear = duel((1.0, 1.1, 0.9), (2.0, 2.2, 1.9))
     lead, margin = clear.lead
     assert (lead, clear.won, clear.verdict) == (pytest.approx(1.1 / 3 * 2.8181818, rel=0.1), 3, "better")
@@ -303,8 +301,8 @@ def ran(tiny, here):
 @pytest.mark.parametrize(
     "change, expected",
     [
-        ({"format": 3}, "is a result of run in format 3: this version reads format 2; upgrade omsdpm"),
-        ({"format": 1}, "is a result of run in format 1: this version reads format 2; repeat it"),
+        ({"format": 4}, "is a result of run in format 4: this version reads format 3; upgrade omsdpm"),
+        ({"format": 1}, "is a result of run in format 1: this version reads format 3; repeat it"),
         ({"kind": "validate"}, "is a result of validate: expected one of `omsdpm-bench run`"),
         ({"format": "2"}, "says no format"),
         ({"winners": [{}]}, "is damaged: KeyError 'schedule'; repeat the job"),

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
-
 from studies.jobs.confirm.settings import ConfirmSettings
-from studies.paired import mean_and_margin
+from studies.paired import Paired
 from studies.records.result import Record, Result
 
 
@@ -20,27 +18,9 @@ class Duel(Record):
     baseline_scores: tuple[float, ...]
 
     @property
-    def gain(self) -> float:
-        """How much lower than the baseline's the winner's mean score is, in percent."""
-        return 100 * (1 - float(np.mean(self.winner_scores) / np.mean(self.baseline_scores)))
-
-    @property
-    def won(self) -> int:
-        """Seeds on which the winner scored lower."""
-        return int(np.sum(np.array(self.winner_scores) < np.array(self.baseline_scores)))
-
-    @property
-    def lead(self) -> tuple[float, float]:
-        """Mean of the paired differences, baseline less winner, and half their 95 % interval."""
-        return mean_and_margin(np.array(self.baseline_scores) - np.array(self.winner_scores))
-
-    @property
-    def verdict(self) -> str:
-        """``better``, ``worse``, or ``inconclusive`` where the interval holds 0 or there is none."""
-        lead, margin = self.lead
-        if len(self.winner_scores) < 2 or abs(lead) <= margin:
-            return "inconclusive"
-        return "better" if lead > 0 else "worse"
+    def paired(self) -> Paired:
+        """The comparison, seed by seed."""
+        return Paired(self.winner_scores, self.baseline_scores)
 
 
 class ConfirmResult(Result):

@@ -20,9 +20,11 @@ def confirm_table(result: ConfirmResult) -> Table:
     for number, column in enumerate(("budget (ms)", "winner", "best baseline", "gain", "seeds won", "lead", "")):
         table.add_column(column, justify="left" if number == 6 else "right")
     for duel in result.duels:
-        lead, margin = duel.lead
+        paired = duel.paired
+        lead, margin = paired.lead
         table.add_row(
             f"{duel.budget:g}", f"{np.mean(duel.winner_scores):.3f}", f"{np.mean(duel.baseline_scores):.3f}",
-            f"{duel.gain:+.0f} %", f"{duel.won} of {len(result.seeds)}", f"{lead:+.3f} ± {margin:.3f}", duel.verdict,
+            "-" if paired.gain is None else f"{paired.gain:+.0f} %",
+            f"{paired.won} of {len(result.seeds)}", f"{lead:+.3f} ± {margin:.3f}", paired.verdict,
         )  # fmt: skip
     return table

@@ -13,7 +13,8 @@ from studies.jobs.run.plot import write_plot
 from studies.jobs.run.result import RunResult, Source, write_pareto, write_predicted_winners, write_winners
 from studies.jobs.run.search import PricedSpace, check_evaluations, search
 from studies.jobs.run.settings import RunSettings, resolve_budgets, training_data
-from studies.jobs.run.winners import ValidationPlan, best_predicted, predicted_only, validate, validation_plan
+from studies.jobs.run.winners import best_predicted, choose, fields_of, predicted_only, validate, validation_plan
+from studies.pessimist import Pessimist
 from studies.ranking import fit, ranking, ranking_line
 from studies.records.environment import environment
 from studies.records.folder import claim_folder
@@ -68,7 +69,9 @@ def _on_benchmark(settings: RunSettings, reporter: Reporter) -> RunResult:
         train = training_data(benchmark, settings.train_size, settings.seed)
         check_evaluations(optimizer, text_of(settings.optimizer), settings.evaluations, budgets)
         predictor = predictor_of(settings.predictor, benchmark, settings.seed)
-        plan = validation_plan(benchmark, settings.validate_images, settings.seeds)
+        plan = validation_plan(
+            benchmark, settings.validate_images, settings.seeds, settings.first_seed, settings.race_images
+        )
     board = Leaderboard(settings.leaderboard) if settings.validated else None
     if board is not None:
         board.check()
@@ -80,21 +83,22 @@ def _on_benchmark(settings: RunSettings, reporter: Reporter) -> RunResult:
         predictor = fit(predictor, benchmark, train)
         ranks = ranking(predictor, benchmark.dataset)
     reporter.note(ranking_line(name, ranks))
-    priced = PricedSpace(benchmark.space, list(benchmark.latency))
+    priced, scorer = PricedSpace(benchmark.space, list(benchmark.latency)), Pessimist(predictor, settings.kappa)
     with clock.part("search", f"Searching with {text_of(settings.optimizer)}") as step:
         outcome = search(
-            optimizer, priced, predictor, budgets,
+            optimizer, priced, scorer, budgets,
             evaluations=settings.evaluations, seed=settings.seed, progress=step,
         )  # fmt: skip
     images = []
     if settings.validated:
+        fields = fields_of(benchmark, outcome, budgets, train, settings.top)
+        with clock.part("race", f"Racing {settings.top} candidates under each budget") as step:
+            chosen = choose(benchmark, fields, plan, device=device, progress=step)
         with clock.part("validate", f"Sampling winners, {plan.images} images x {len(plan.seeds)} seeds") as step:
-            sampled = validate(benchmark, outcome, budgets, plan, device=device, progress=step)
+            sampled = validate(benchmark, fields, chosen, budgets, plan, scorer.predict, device=device, progress=step)
         winners, images = sampled.winners, sampled.images
     else:
         winners = predicted_only(benchmark, outcome, budgets)
-        stored_images, stored_seeds = benchmark.validation
-        plan = ValidationPlan(images=stored_images, seeds=tuple(stored_seeds))
 
     result = RunResult(
         settings=settings,
@@ -117,7 +121,7 @@ def _on_benchmark(settings: RunSettings, reporter: Reporter) -> RunResult:
             write_population(result.population_file(budget), population, benchmark.space)
         for winner, batch in zip(winners, images, strict=False):  # no images without validation
             write_grid(batch, folder / f"samples-{winner.budget:.12g}.png")
-        write_plot(result, benchmark, predictor, folder / "plot.png")
+        write_plot(result, benchmark, scorer, folder / "plot.png")
     result.write()
     if board is not None:
         board.append(COLUMNS.row(entry) for entry in result.leaderboard_entries())
@@ -134,14 +138,14 @@ def _search_only(settings: RunSettings, reporter: Reporter) -> RunResult:
         predictor = open_checkpoint(settings)
         space = predictor.space
         assert space is not None  # both loaders give fitted predictors
-        priced = PricedSpace(space, open_latency(settings, space))
+        priced, scorer = PricedSpace(space, open_latency(settings, space)), Pessimist(predictor, settings.kappa)
         budgets = resolve_budgets(settings.budgets, priced.latency, f"one step of the fastest member of {table}")
         check_evaluations(optimizer, text_of(settings.optimizer), settings.evaluations, budgets)
     name = f"{space.solver}-{short_name(settings.optimizer)}-{checkpoint.stem}"
     folder = claim_folder(settings.output, name, when)
     with clock.part("search", f"Searching with {text_of(settings.optimizer)}") as step:
         outcome = search(
-            optimizer, priced, predictor, budgets,
+            optimizer, priced, scorer, budgets,
             evaluations=settings.evaluations, seed=settings.seed, progress=step,
         )  # fmt: skip
     result = RunResult(

@@ -12,13 +12,13 @@ from benchmarks.ticks import plain_log_ticks
 from omsdpm.dataset import ScheduleDataset
 from omsdpm.files import replacing
 from studies.jobs.run.result import RunResult
-from studies.jobs.run.winners import kinds_of
+from studies.jobs.run.winners import SEARCH
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from benchmarks import Benchmark
-    from predictors import Predictor
+    from studies.problem import Scorer
 
 Color = tuple[float, float, float]
 
@@ -33,18 +33,21 @@ NUMBERED_SLOTS = 50
 """Most slots whose cells have room for the member's number."""
 
 
-def write_plot(result: RunResult, benchmark: Benchmark, predictor: Predictor, path: Path) -> None:
+def write_plot(result: RunResult, benchmark: Benchmark, predictor: Scorer, path: Path) -> None:
     """Writes the run's plot as PNG."""
     from matplotlib.figure import Figure  # the object interface needs no display and no pyplot state
 
     strips = 0.55 + 0.42 * len(result.winners)
-    figure = Figure(figsize=(11, 5.2 + strips), dpi=110, layout="constrained")
-    grid = figure.add_gridspec(2, 2, height_ratios=[4.8, strips])
+    figure = Figure(figsize=(13, 5.2 + strips), dpi=110, layout="constrained")
+    gains = [winner for winner in result.winners if winner.paired is not None]
+    grid = figure.add_gridspec(2, 3, height_ratios=[4.8, strips], width_ratios=[1, 1, 0.45 if gains else 0.01])
     designs = _random_designs(benchmark.dataset)
     measured, predicted = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])
     right = 1.12 * max(result.budgets)
     _measured(measured, result, benchmark, designs, right)
     _predicted(predicted, result, predictor, benchmark, designs, right)
+    if gains:
+        _gains(figure.add_subplot(grid[0, 2]), result)
     draw_strips(figure.add_subplot(grid[1, :]), result, benchmark)
     figure.suptitle(f"{result.problem['name']}: {result.optimizer} on {result.predictor}", fontsize=13)
     with replacing(path) as temporary:
@@ -65,7 +68,7 @@ def _measured(axes: Axes, result: RunResult, benchmark: Benchmark, designs: Sche
     axes.scatter(latency, designs.y, s=9, color=GRAY, linewidths=0, label=label)
     stored_images, stored_seeds = benchmark.validation
     shown = [(latency, designs.y)]
-    kinds = kinds_of(baseline.kind for baseline in benchmark.baselines)
+    kinds = list(dict.fromkeys([*MARKS, *sorted({baseline.kind for baseline in benchmark.baselines})]))
     for number, kind in enumerate(kinds):
         marker, color, what = MARKS.get(kind, (OTHER_MARKERS[number % len(OTHER_MARKERS)], GREEN, kind))
         of_kind = [baseline for baseline in benchmark.baselines if baseline.kind == kind]
@@ -75,21 +78,29 @@ def _measured(axes: Axes, result: RunResult, benchmark: Benchmark, designs: Sche
             label = f"{what}, {stored_images} images x {len(stored_seeds)}"
             axes.scatter(x, y, s=16, marker=marker, facecolors="none", edgecolors=color, linewidths=0.8, label=label)
             shown.append((x, y))
-    winners = [(winner.latency, winner.measured) for winner in result.winners if winner.measured is not None]
-    if winners and result.validation is not None:
-        x = np.array([ms for ms, _ in winners])
-        y = np.array([scored.mean for _, scored in winners])
-        spread = [scored.std for _, scored in winners]
-        label = f"winners (mean ± std), {result.validation.images} images x {len(result.validation.seeds)}"
-        axes.errorbar(x, y, yerr=spread, fmt="none", ecolor=RED, elinewidth=1.4, capsize=4, zorder=4)
-        axes.scatter(x, y, s=110, marker="*", color=RED, edgecolors="white", linewidths=0.6, zorder=5, label=label)
-        shown.append((x, y))
+    report = result.validation
+    if report is not None:
+        how = f"{report.images} images x {len(report.seeds)}"
+        for which, marker, size, color, label in (
+            ("baseline", "o", 45, BLUE, f"best baselines, {how}"),
+            ("measured", "*", 110, RED, f"winners (mean ± std), {how}"),
+        ):
+            scored = [getattr(winner, which) for winner in result.winners if winner.measured is not None]
+            scored = [one for one in scored if one is not None]
+            if scored:
+                x, y = np.array([one.latency for one in scored]), np.array([one.mean for one in scored])
+                spread = [one.std for one in scored]
+                axes.errorbar(x, y, yerr=spread, fmt="none", ecolor=color, elinewidth=1.4, capsize=4, zorder=4)
+                axes.scatter(
+                    x, y, s=size, marker=marker, color=color, edgecolors="white", linewidths=0.6, zorder=5, label=label
+                )
+                shown.append((x, y))
     _limit(axes, shown, right)
     _finish(axes, result, "Measured: images sampled and scored", f"{result.metric_name} (lower is better)")
 
 
 def _predicted(
-    axes: Axes, result: RunResult, predictor: Predictor, benchmark: Benchmark, designs: ScheduleDataset, right: float
+    axes: Axes, result: RunResult, predictor: Scorer, benchmark: Benchmark, designs: ScheduleDataset, right: float
 ) -> None:
     """The predictor's scores, on an axis of their own: they are no measurements."""
     latency = benchmark.space.latency(designs.X, list(benchmark.latency))
@@ -107,6 +118,31 @@ def _predicted(
     )  # fmt: skip
     _limit(axes, [(latency, scores), (outcome.front_latency, outcome.front_scores)], right)
     _finish(axes, result, f"Predicted by {result.predictor}", "predicted score (lower is better)")
+
+
+def _gains(axes: Axes, result: RunResult) -> None:
+    """Gains over the best baselines with their 95 % intervals, a budget each."""
+    colors = {"better": GREEN, "worse": RED}
+    for row, winner in enumerate(result.winners):
+        paired = winner.paired
+        if paired is None or paired.gain is None:
+            continue
+        color = colors.get(paired.verdict, "#6b7280")
+        axes.errorbar(
+            [paired.gain], [row], xerr=None if paired.gain_margin is None else [[paired.gain_margin]] * 2,
+            fmt="o" if winner.source == SEARCH else "D", color=color, elinewidth=2, capsize=5, markersize=7,
+        )  # fmt: skip
+        axes.annotate(
+            f"{paired.gain:+.1f} %, {paired.verdict}", (paired.gain, row), xytext=(0, 9), textcoords="offset points",
+            ha="center", fontsize=8, color=color,
+        )  # fmt: skip
+    axes.axvline(0, color="#333a45", linewidth=0.8)
+    axes.set_yticks(range(len(result.winners)), [f"{winner.budget:g} ms" for winner in result.winners])
+    axes.set_ylim(len(result.winners) - 0.5, -0.6)
+    axes.margins(x=0.35)
+    axes.set_xlabel("gain (%), 95 % interval")
+    axes.set_title("Gain over the best baseline", fontsize=10.5, loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def draw_strips(axes: Axes, result: RunResult, benchmark: Benchmark) -> None:

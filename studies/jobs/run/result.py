@@ -15,16 +15,19 @@ from omsdpm.plugins import Named
 from studies.jobs.naming import text_of
 from studies.jobs.run.search import SearchOutcome
 from studies.jobs.run.settings import RunSettings
-from studies.jobs.run.winners import Scored, ValidationPlan, Winner, kinds_of
+from studies.jobs.run.winners import Scored, ValidationPlan, Winner
 from studies.ranking import Correlations, Ranking
 from studies.records.leaderboard import Entry
 from studies.records.result import damaged, read_table
 from studies.records.tables import compact, spread, write_csv
 
-FORMAT = 2
+FORMAT = 3
 """Version of ``result.json``; a reader of another version must refuse it."""
 
 FILE = "result.json"
+
+SCORED = ("measured", "own", "baseline")
+"""Parts of a winner that are schedules with scores."""
 
 POPULATION, SCHEDULE = "final_population{}.pth", "best_schedule{}.pth"
 """Of a search without a benchmark, as the release names them; ``{}`` is empty for one budget, else ``-<budget>``."""
@@ -175,11 +178,12 @@ class RunResult:
         return files
 
     def leaderboard_entries(self) -> Iterator[Entry]:
-        """One per budget and validation seed; none where nothing was validated."""
+        """One per budget and seed of the report; none where nothing was validated."""
         for winner in self.winners:
-            if winner.measured is not None and self.validation is not None:
-                for seed, score in zip(self.validation.seeds, winner.measured.scores, strict=True):
-                    yield Entry(self, winner, seed, score)
+            if winner.own is not None and self.validation is not None:
+                theirs = [None] * len(winner.own.scores) if winner.baseline is None else winner.baseline.scores
+                for seed, score, baseline in zip(self.validation.seeds, winner.own.scores, theirs, strict=True):
+                    yield Entry(self, winner, winner.own, seed, score, baseline)
 
 
 @dataclass(frozen=True)
@@ -225,21 +229,21 @@ def write_pareto(outcome: SearchOutcome, path: Path) -> None:
 def write_winners(result: RunResult, path: Path) -> None:
     """``winners.csv``: one row a budget; the metric's columns are empty without validation."""
     metric = result.metric_name
-    header = ["budget_ms", "latency_frozen_ms", "latency_measured_ms", "nfe", "predicted_score"]
-    header += [f"{metric}_mean", f"{metric}_std"]
-    kinds = kinds_of(kind for winner in result.winners for kind in winner.baselines)
-    for kind in kinds:
-        header += [f"{kind}_baseline", f"{kind}_latency_frozen_ms", f"{kind}_{metric}_mean", f"{kind}_{metric}_std"]
-    header += ["gain_percent", "schedule"]
+    header = ["budget_ms", "latency_frozen_ms", "latency_measured_ms", "nfe", "predicted_score", "source"]
+    header += [f"{metric}_mean", f"{metric}_std", "own_name", f"own_{metric}_mean"]
+    header += ["baseline", "baseline_kind", "baseline_latency_frozen_ms"]
+    header += [f"baseline_{metric}_mean", f"baseline_{metric}_std"]
+    header += ["gain_percent", "gain_margin", "verdict", "schedule"]
     rows = []
     for winner in result.winners:
+        own, baseline, paired = winner.own, winner.baseline, winner.paired
         row = [_text(winner.budget), _text(winner.latency), _text(winner.measured_latency), winner.nfe]
-        row += [_text(winner.predicted), *_mean_std(winner.measured)]
-        for kind in kinds:
-            scored = winner.baselines.get(kind)
-            named = ["", ""] if scored is None else [scored.name, _text(scored.latency)]
-            row += [*named, *_mean_std(scored)]
-        rows.append([*row, _text(winner.gain), compact(winner.schedule)])
+        row += [_text(winner.predicted), winner.source, *_mean_std(winner.measured)]
+        row += ["", ""] if own is None else [own.name, _text(own.mean)]
+        row += ["", "", ""] if baseline is None else [baseline.name, baseline.source, _text(baseline.latency)]
+        row += _mean_std(baseline)
+        row += ["", "", ""] if paired is None else [_text(paired.gain), _text(paired.gain_margin), paired.verdict]
+        rows.append([*row, compact(winner.schedule)])
     write_csv(path, header, rows)
 
 
@@ -254,56 +258,26 @@ def write_predicted_winners(result: RunResult, path: Path) -> None:
 
 
 def _winner(winner: Winner) -> dict[str, Any]:
-    measured = winner.measured
-    return {
-        "budget_ms": winner.budget,
-        "schedule": list(winner.schedule),
-        "nfe": winner.nfe,
-        "latency_frozen_ms": winner.latency,
-        "latency_measured_ms": winner.measured_latency,
-        "predicted_score": winner.predicted,
-        "scores": None if measured is None else list(measured.scores),
-        "mean": None if measured is None else measured.mean,
-        "std": None if measured is None else measured.std,
-        "gain_percent": winner.gain,
-        "baselines": {
-            kind: {
-                "name": scored.name,
-                "schedule": list(scored.schedule),
-                "latency_frozen_ms": scored.latency,
-                "scores": list(scored.scores),
-                "mean": scored.mean,
-                "std": scored.std,
-            }
-            for kind, scored in winner.baselines.items()
-        },
-    }
+    """A winner as JSON, and what follows from it, for those who read JSON."""
+    table, paired = winner.model_dump(mode="json"), winner.paired
+    table["source"] = winner.source
+    for name in SCORED:
+        scored: Scored | None = getattr(winner, name)
+        if scored is not None:
+            table[name] |= {"mean": scored.mean, "std": scored.std}
+    table["gain"] = None if paired is None else {
+        "percent": paired.gain, "margin": paired.gain_margin, "won": paired.won, "verdict": paired.verdict,
+    }  # fmt: skip
+    return table
 
 
 def _read_winner(table: Mapping[str, Any]) -> Winner:
     """What :func:`_winner` wrote; means and gains are computed anew."""
-    schedule, latency = tuple(table["schedule"]), table["latency_frozen_ms"]
-    measured = None
-    if table["scores"] is not None:
-        measured = Scored(name="winner", schedule=schedule, latency=latency, scores=tuple(table["scores"]))
-    return Winner(
-        budget=table["budget_ms"],
-        schedule=schedule,
-        nfe=table["nfe"],
-        latency=latency,
-        predicted=table["predicted_score"],
-        measured=measured,
-        measured_latency=table["latency_measured_ms"],
-        baselines={
-            kind: Scored(
-                name=scored["name"],
-                schedule=tuple(scored["schedule"]),
-                latency=scored["latency_frozen_ms"],
-                scores=tuple(scored["scores"]),
-            )
-            for kind, scored in table["baselines"].items()
-        },
-    )
+    values = {name: table[name] for name in Winner.model_fields}
+    for name in SCORED:
+        if values[name] is not None:
+            values[name] = Scored(**{key: values[name][key] for key in Scored.model_fields})
+    return Winner(**values)
 
 
 def _read_outcome(table: Mapping[str, Any]) -> SearchOutcome:
@@ -313,7 +287,7 @@ def _read_outcome(table: Mapping[str, Any]) -> SearchOutcome:
         front_scores=np.array([point["predicted_score"] for point in front], dtype=float),
         front_latency=np.array([point["latency_frozen_ms"] for point in front], dtype=float),
         winners=np.array([winner["schedule"] for winner in winners], dtype=np.int64),
-        predicted=np.array([winner["predicted_score"] for winner in winners], dtype=float),
+        predicted=np.array([winner["predicted"] for winner in winners], dtype=float),
         populations=[
             np.array([spread(text) for text in population], dtype=np.int64) for population in table["populations"]
         ],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +11,8 @@ from numpy.typing import NDArray
 from omsdpm.errors import InputError
 from omsdpm.solvers import Schedules, ScheduleSpace
 from studies import Optimizer, SearchProblem, SearchResult
+from studies.problem import Scorer
 from studies.records.progress import Step
-
-if TYPE_CHECKING:
-    from predictors import Predictor
 
 POPULATION = 40
 """Schedules that are kept for each budget, as many as the paper's search ends with."""
@@ -62,7 +59,7 @@ def check_evaluations(optimizer: Optimizer, name: str, evaluations: int, budgets
 def search(
     optimizer: Optimizer,
     priced: PricedSpace,
-    predictor: Predictor,
+    predictor: Scorer,
     budgets: Sequence[float],
     *,
     evaluations: int,

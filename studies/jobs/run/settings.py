@@ -12,10 +12,14 @@ from omsdpm.devices import DEVICES
 from omsdpm.errors import InputError
 from studies.jobs.settings import Settings, option
 from studies.jobs.solvers import solver_names
+from studies.pessimist import KAPPA
 
 if TYPE_CHECKING:
     from benchmarks import Benchmark
     from omsdpm.dataset import ScheduleDataset
+
+RACE_IMAGES = 500
+"""Images of a schedule that wins a race, from each of the seeds that choose."""
 
 MIN_TRAIN = 2
 """Fewest schedules that can be ranked."""
@@ -54,11 +58,26 @@ class RunSettings(Settings):
     evaluations: int = option(
         10_000, ge=1, topic=SEARCH, help="Schedules that the search may score with the predictor, all budgets together."
     )
+    kappa: float = option(
+        KAPPA, topic=SEARCH, allow_inf_nan=False,
+        help="Standard deviations that the search adds to predictions, where the predictor knows them.",
+    )  # fmt: skip
     seed: int = option(0, ge=0, topic=SEARCH, help="Seed of fit and search.")
-    seeds: int = option(3, ge=1, topic=VALIDATION, help="Seeds of fresh noise that each winner is validated with.")
-    validate_images: int | None = option(
-        None, ge=2, topic=VALIDATION, shown="as the baselines", help="Images a seed that validate a winner."
+    top: int = option(
+        10, ge=1, topic=VALIDATION,
+        help="Best predicted schedules under each budget that are sampled and race for the win.",
+    )  # fmt: skip
+    race_images: int = option(
+        RACE_IMAGES, ge=2, topic=VALIDATION, help="Images from each seed that the race chooses by."
     )
+    seeds: int = option(
+        5, ge=1, topic=VALIDATION, help="Seeds that winners and baselines are reported on; nothing is chosen by them."
+    )
+    first_seed: int = option(3001, ge=0, topic=VALIDATION, help="They count from here.")
+    validate_images: int | None = option(
+        None, ge=2, topic=VALIDATION, shown="as the stored baselines, 1000 at most",
+        help="Images a seed for the report.",
+    )  # fmt: skip
     validated: bool = option(
         True, flags=("--no-validate",), topic=VALIDATION,
         help="Sample nothing: predictions only, no leaderboard rows.",
@@ -115,7 +134,20 @@ class RunSettings(Settings):
 
 
 ONLY_BENCHMARK = frozenset(
-    ("benchmark", "predictor", "train_size", "metric", "seeds", "validate_images", "validated", "device", "leaderboard")
+    (
+        "benchmark",
+        "predictor",
+        "train_size",
+        "metric",
+        "top",
+        "race_images",
+        "seeds",
+        "first_seed",
+        "validate_images",
+        "validated",
+        "device",
+        "leaderboard",
+    )
 )
 """Fields that mean nothing to a search without a benchmark."""
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.table import Table
 from rich.text import Text
 
 from studies.jobs.run.result import RunResult
-from studies.jobs.run.winners import Scored, Winner, kinds_of
+from studies.jobs.run.winners import SEARCH, Scored, Winner
 
 
 def tables(result: RunResult) -> list[Table]:
@@ -35,68 +37,76 @@ def _scores(result: RunResult) -> Table:
     settings, metric = result.settings, result.metric_name
     title = f"{result.problem['name']}: {result.optimizer} on {result.predictor}"
     table = Table(title=title, title_justify="left", caption=_caption(result), caption_justify="left")
-    table.add_column("budget\n(ms)", justify="right")
-    table.add_column("frozen\nlatency (ms)", justify="right")
+    for heading in ("budget\n(ms)", "latency\n(ms)"):
+        table.add_column(heading, justify="right")
     if settings.validated:
-        table.add_column("measured\nlatency (ms)", justify="right")
-    table.add_column("NFE", justify="right")
-    table.add_column("predicted\nscore", justify="right")
+        table.add_column("here\n(ms)", justify="right")
+    for heading in ("NFE", "predicted\nscore"):
+        table.add_column(heading, justify="right")
     if settings.validated:
+        table.add_column("from")
         table.add_column(f"winner\n{metric}", justify="right")
-    kinds = kinds_of(kind for winner in result.winners for kind in winner.baselines)
-    for kind in kinds:
-        table.add_column(f"best {'single member' if kind == 'single' else kind}\n{metric}", justify="right")
+    table.add_column(f"best baseline\n{metric}", justify="right")
     if settings.validated:
-        table.add_column("gain\n(%)", justify="right")
+        table.add_column("gain (%),\n95 % interval", justify="right")
+        table.add_column("")
     for winner in result.winners:
         cells: list[str | Text] = [f"{winner.budget:g}", f"{winner.latency:.2f}"]
         if settings.validated:
             cells.append("-" if winner.measured_latency is None else f"{winner.measured_latency:.2f}")
         cells += [str(winner.nfe), f"{winner.predicted:.3f}"]
         if settings.validated:
-            cells.append(Text(_mean_std(winner.measured), style="bold"))
-        cells += [_baseline(winner, kind) for kind in kinds]
+            cells += [winner.source, Text(_mean_std(winner.measured), style="bold")]
+        cells.append(_mean_std(winner.baseline))
         if settings.validated:
-            cells.append(_gain(winner.gain))
+            cells += _gain(winner)
         table.add_row(*cells)
     return table
 
 
 def _caption(result: RunResult) -> str:
     plan = result.validation
-    assert plan is not None  # there is a benchmark
-    measured = f"{plan.images} images x {len(plan.seeds)} seeds"
-    if not result.settings.validated:
-        return f"Nothing was sampled: a predicted score only ranks schedules. Baselines: mean ± std of {measured}."
-    if plan.baselines_again:
-        baselines = "; the baselines shown were sampled again with the same, their stored scores were made otherwise"
-    else:
-        baselines = ", winners and baselines from the same noise"
+    if plan is None or not result.settings.validated:
+        return "Nothing was sampled: a predicted score only ranks schedules. Baselines: mean ± std of stored scores."
+    seeds = f"seeds {plan.seeds[0]} to {plan.seeds[-1]}" if len(plan.seeds) > 1 else f"seed {plan.seeds[0]}"
+    chosen = f"{plan.race_images} images x seeds {', '.join(map(str, plan.race_seeds))}"
+    judged = [winner for winner in result.winners if winner.own is not None and winner.source != SEARCH]
+    own = "".join(
+        f" Under {winner.budget:g} ms a training schedule won; the search's own best has {winner.own.mean:.3f}."
+        for winner in judged
+        if winner.own is not None
+    )
     return (
-        f"{result.metric_name}: mean ± std of {measured}{baselines}. Lower is better. Measured on "
-        f"{result.environment['device']}; the predicted score is the search's guide, no measurement."
+        f"{result.metric_name}: mean ± std of {plan.images} images x {len(plan.seeds)} seeds ({seeds}), by which "
+        f"nothing was chosen; winners were chosen by {chosen}. Lower is better; gains are paired differences. Measured "
+        f"on {result.environment['device']}. The predicted score is the search's guide, no measurement.{own}"
     )
 
 
 def _schedules(result: RunResult) -> Table:
-    table = Table("budget (ms)", "winner's schedule, image end first (· skips a slot)")
+    table = Table("budget (ms)", "", "schedule, image end first (· skips a slot)")
     for winner in result.winners:
-        glyphs = ["·" if member == 0 else str(member) for member in winner.schedule]
-        wide = max(len(glyph) for glyph in glyphs) > 1
-        table.add_row(f"{winner.budget:g}", (" " if wide else "").join(glyphs))
+        table.add_row(f"{winner.budget:g}", "winner" if winner.measured else "best predicted", _glyphs(winner.schedule))
+        if winner.baseline is not None:
+            table.add_row("", Text(winner.baseline.name), _glyphs(winner.baseline.schedule))
     return table
 
 
-def _baseline(winner: Winner, kind: str) -> str:
-    scored = winner.baselines.get(kind)
-    return "-" if scored is None else f"{_mean_std(scored)}\n{scored.name}"
+def _glyphs(schedule: Sequence[int]) -> str:
+    glyphs = ["·" if member == 0 else str(member) for member in schedule]
+    wide = max(len(glyph) for glyph in glyphs) > 1
+    return (" " if wide else "").join(glyphs)
 
 
 def _mean_std(scored: Scored | None) -> str:
     return "-" if scored is None else f"{scored.mean:.3f} ± {scored.std:.3f}"
 
 
-def _gain(gain: float | None) -> Text:
-    if gain is None:
-        return Text("-")
-    return Text(f"{gain:+.1f}", style="green" if gain > 0 else "red")
+def _gain(winner: Winner) -> list[str | Text]:
+    """The gain with half its interval, and what it says."""
+    paired = winner.paired
+    if paired is None or paired.gain is None:
+        return ["-", "-"]
+    style = {"better": "green", "worse": "red"}.get(paired.verdict, "")
+    margin = "" if paired.gain_margin is None else f" ± {paired.gain_margin:.1f}"
+    return [Text(f"{paired.gain:+.1f}{margin}", style=style), Text(paired.verdict, style=style)]

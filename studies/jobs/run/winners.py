@@ -1,31 +1,43 @@
-"""Winners and baselines side by side, sampled for real."""
+"""Winners and baselines: chosen by a race on some seeds, and reported on others that nothing was chosen by."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import Field
+from numpy.typing import ArrayLike, NDArray
 
+from studies.jobs.run.race import race, rounds
 from studies.jobs.run.search import PricedSpace, SearchOutcome
+from studies.paired import Paired
 from studies.records.progress import Step
 from studies.records.result import Record
 
 if TYPE_CHECKING:
     from benchmarks import Baseline, Benchmark
+    from omsdpm.dataset import ScheduleDataset
 
-KINDS = ("single", "stitch")
-"""The baselines that every table shows: one member, or two in a row; other strategies' come after them."""
+LABELS = 3
+"""Best measured schedules of the training data that race under each budget."""
+
+RACE_SEEDS = 2
+"""Seeds of the stored scores that candidates race on."""
+
+REPORT_IMAGES = 1000
+"""Images a seed that winners are reported with where nobody says it, at most."""
+
+SEARCH, TRAINING = "search", "labels"
+"""Where a winner may come from: the search on the predictor, or the schedules that it was fitted on."""
 
 
 class Scored(Record):
-    """A schedule ``(L,)``, its latency in ms, and the scores of its images, one a seed."""
+    """A schedule ``(L,)``, where it comes from, its latency in ms, and the scores of its images, one a seed."""
 
     name: str
+    source: str
     schedule: tuple[int, ...]
     latency: float
     scores: tuple[float, ...]
@@ -42,7 +54,7 @@ class Scored(Record):
 
 
 class Winner(Record):
-    """The best predicted schedule under one budget.
+    """The best schedule under one budget.
 
     Attributes:
         budget: ms.
@@ -52,7 +64,9 @@ class Winner(Record):
         predicted: the predictor's score, which is no measurement.
         measured: its scores, ``None`` if nothing was sampled.
         measured_latency: ms on this device, with ``measured``.
-        baselines: the best of each kind within the budget, where there is one.
+        own: the best of the search's own candidates, which is what judges the predictor; mostly it is the winner.
+        baseline: the best baseline within the budget, on the same seeds; ``None`` where there is none.
+        raced: candidates that raced.
     """
 
     budget: float
@@ -62,33 +76,40 @@ class Winner(Record):
     predicted: float
     measured: Scored | None = None
     measured_latency: float | None = None
-    baselines: dict[str, Scored] = Field(default_factory=dict)
+    own: Scored | None = None
+    baseline: Scored | None = None
+    raced: int = 0
 
     @property
-    def best_baseline(self) -> Scored | None:
-        """The baseline of the lowest mean score."""
-        return min(self.baselines.values(), key=lambda scored: scored.mean, default=None)
+    def source(self) -> str:
+        """Where the winner comes from."""
+        return SEARCH if self.measured is None else self.measured.source
+
+    @property
+    def paired(self) -> Paired | None:
+        """The winner against the baseline; ``None`` where one of them was not sampled."""
+        if self.measured is None or self.baseline is None:
+            return None
+        return Paired(self.measured.scores, self.baseline.scores)
 
     @property
     def gain(self) -> float | None:
-        """How much lower than the best baseline the winner's mean score is, in percent."""
-        best = self.best_baseline
-        if self.measured is None or best is None or best.mean == 0:
-            return None
-        return 100 * (best.mean - self.measured.mean) / best.mean
+        """How much lower than the baseline's the winner's mean score is, in percent."""
+        return None if self.paired is None else self.paired.gain
 
 
 class ValidationPlan(Record):
-    """How winners and baselines are scored: images a seed, and the seeds of the noise.
+    """On what winners are chosen, and on what they are reported.
 
     Attributes:
-        baselines_again: the baselines' stored scores were made otherwise, so the best of
-            them are sampled again; a Fréchet distance depends on the number of images.
+        race_images, race_seeds: of the noise that candidates race on, where baselines were chosen too.
+        images, seeds: of the noise that winners and baselines are reported on, which nothing was chosen by.
     """
 
+    race_images: int
+    race_seeds: tuple[int, ...]
     images: int
     seeds: tuple[int, ...]
-    baselines_again: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,120 +120,228 @@ class SampledWinners:
     images: list[NDArray[np.float32]]
 
 
-def kinds_of(present: Iterable[str]) -> tuple[str, ...]:
-    """:data:`KINDS`, and which others are present, sorted."""
-    return (*KINDS, *sorted(set(present) - set(KINDS)))
+@dataclass(frozen=True)
+class Candidate:
+    """A schedule ``(L,)`` that races, and where it comes from."""
+
+    name: str
+    source: str
+    schedule: tuple[int, ...]
 
 
-def validation_plan(benchmark: Benchmark, images: int | None, seeds: int) -> ValidationPlan:
-    """The plan of a run: the stored scores' noise as far as it goes, then new seeds."""
+@dataclass(frozen=True)
+class Field:
+    """Who races under one budget.
+
+    Attributes:
+        own: what the search found, best predicted first.
+        labels: the best measured schedules that the predictor was fitted on.
+        baselines: for a budget that the benchmark does not list, what strategies propose; else none.
+        stored: for a budget that it lists, the baseline of the best stored scores.
+    """
+
+    own: list[Candidate]
+    labels: list[Candidate]
+    baselines: list[Candidate]
+    stored: Candidate | None
+
+
+Chosen = tuple[Candidate, Candidate, "Candidate | None"]
+"""Of one budget the winner, the best of the search's own candidates, and the baseline."""
+
+
+def validation_plan(
+    benchmark: Benchmark, images: int | None, seeds: int, first_seed: int, race_images: int
+) -> ValidationPlan:
+    """The plan of a run.
+
+    Args:
+        benchmark: whose stored seeds choose.
+        images: a seed, for the report; ``None`` is as the stored scores have, and 1,000 at most.
+        seeds: of the report.
+        first_seed: they count from here; those that anything was chosen or measured by are left out.
+        race_images: from the noise of each seed that chooses.
+    """
     stored_images, stored_seeds = benchmark.validation
-    # New seeds follow the stored ones; the dataset's own noise would not be fresh.
-    new = (seed for seed in count(max(stored_seeds, default=-1) + 1) if seed != benchmark.measurement.seed)
-    chosen = (*stored_seeds[:seeds], *islice(new, max(0, seeds - len(stored_seeds))))
-    images = stored_images if images is None else images
-    again = images != stored_images or not set(chosen) <= set(stored_seeds)
-    return ValidationPlan(images=images, seeds=chosen, baselines_again=again)
+    used = {benchmark.measurement.seed, *stored_seeds}
+    fresh = islice((seed for seed in count(first_seed) if seed not in used), seeds)
+    return ValidationPlan(
+        race_images=min(race_images, stored_images),
+        race_seeds=tuple(stored_seeds[:RACE_SEEDS]),
+        images=min(stored_images, REPORT_IMAGES) if images is None else images,
+        seeds=tuple(fresh),
+    )
 
 
-def predicted_only(benchmark: Benchmark, outcome: SearchOutcome, budgets: Sequence[float]) -> list[Winner]:
-    """The winners without sampling anything; the baselines have their stored scores."""
-    stored = [_stored(choice) for choice in _best_baselines(benchmark, budgets)]
-    priced = PricedSpace(benchmark.space, list(benchmark.latency))
+def best_predicted(
+    priced: PricedSpace, outcome: SearchOutcome, budgets: Sequence[float], stored: Sequence[Scored | None] | None = None
+) -> list[Winner]:
+    """The winners of a search, which nothing has measured; perhaps with stored scores of baselines."""
     return [
-        winner.model_copy(update={"baselines": baselines})
-        for winner, baselines in zip(best_predicted(priced, outcome, budgets), stored, strict=True)
-    ]
-
-
-def best_predicted(priced: PricedSpace, outcome: SearchOutcome, budgets: Sequence[float]) -> list[Winner]:
-    """The winners of a search, which nothing has measured."""
-    latency = priced.space.latency(outcome.winners, priced.latency)
-    nfe = priced.space.nfe(outcome.winners)
-    return [
-        Winner(
-            budget=budget,
-            schedule=tuple(outcome.winners[row].tolist()),
-            nfe=int(nfe[row]),
-            latency=float(latency[row]),
-            predicted=float(outcome.predicted[row]),
+        _winner(priced, budget, outcome.winners[row], float(outcome.predicted[row]))
+        if stored is None
+        else _winner(priced, budget, outcome.winners[row], float(outcome.predicted[row])).model_copy(
+            update={"baseline": stored[row]}
         )
         for row, budget in enumerate(budgets)
     ]
 
 
+def predicted_only(benchmark: Benchmark, outcome: SearchOutcome, budgets: Sequence[float]) -> list[Winner]:
+    """The winners without sampling anything; the baselines have their stored scores."""
+    best = [_best_stored(benchmark, budget) for budget in budgets]
+    stored = [None if one is None else _scored(benchmark, _of_baseline(one), one.scores) for one in best]
+    return best_predicted(PricedSpace(benchmark.space, list(benchmark.latency)), outcome, budgets, stored)
+
+
+def fields_of(
+    benchmark: Benchmark, outcome: SearchOutcome, budgets: Sequence[float], train: ScheduleDataset, top: int
+) -> list[Field]:
+    """Who races under each budget."""
+    latency = benchmark.space.latency(train.X, list(benchmark.latency))
+    order = np.argsort(train.y, kind="stable")
+    found = []
+    for budget, population in zip(budgets, outcome.populations, strict=True):
+        own = [Candidate(f"candidate {rank}", SEARCH, _tuple(x)) for rank, x in enumerate(population[:top], start=1)]
+        rows = [row for row in order[latency[order] <= budget][:LABELS]]
+        labels = [Candidate(f"training schedule {row}", TRAINING, _tuple(train.X[row])) for row in rows]
+        stored = _best_stored(benchmark, budget)
+        if budget in benchmark.budgets and stored is not None:
+            found.append(Field(own, labels, [], _of_baseline(stored)))
+        else:
+            found.append(Field(own, labels, _proposed(benchmark, budget), None))
+    return found
+
+
+def choose(
+    benchmark: Benchmark, fields: Sequence[Field], plan: ValidationPlan, *, device: str, progress: Step
+) -> list[Chosen]:
+    """Races the candidates under each budget on the noise that chooses.
+
+    A budget's winner is the best of the search's own candidates and of the training schedules; where the
+    benchmark does not list the budget, the baseline is chosen by the same race.
+    """
+    groups = [group for field in fields for group in (field.own, field.labels, field.baselines)]
+    everyone = [one for group in groups for one in group]
+    canonical = benchmark.space.canonical(np.array([one.schedule for one in everyone]))
+    unique, row_of = np.unique(canonical, axis=0, return_inverse=True)
+    rows = iter(row_of.reshape(-1).tolist())
+    numbered = [[next(rows) for _ in group] for group in groups]
+    images = plan.race_images * len(plan.race_seeds)
+    first = rounds(max(len(group) for group in groups), images)[0]
+    contest = benchmark.contest(unique, images=plan.race_images, seeds=plan.race_seeds, step=first, device=device)
+    ranked, scores = race(contest, numbered, images, progress)
+
+    def best(number: int) -> tuple[Candidate, float] | None:
+        if not ranked[number]:
+            return None
+        row = ranked[number][0]
+        return groups[number][numbered[number].index(row)], scores[row]
+
+    chosen: list[Chosen] = []
+    for at, field in enumerate(fields):
+        own, label, baseline = (best(3 * at + k) for k in range(3))
+        assert own is not None  # a search under a budget finds a schedule within it
+        winner = own if label is None or own[1] <= label[1] else label
+        chosen.append((winner[0], own[0], field.stored if baseline is None else baseline[0]))
+    return chosen
+
+
 def validate(
     benchmark: Benchmark,
-    outcome: SearchOutcome,
+    fields: Sequence[Field],
+    chosen: Sequence[Chosen],
     budgets: Sequence[float],
     plan: ValidationPlan,
+    predict: Callable[[NDArray[np.int64]], NDArray[np.float64]],
     *,
     device: str,
     progress: Step,
 ) -> SampledWinners:
-    """Samples the winners, and the best baselines where their stored scores do not compare."""
-    best = _best_baselines(benchmark, budgets)
-    schedules = [np.asarray(row) for row in outcome.winners]
-    if plan.baselines_again:
-        schedules += [np.asarray(baseline.schedule) for choice in best for baseline in choice.values()]
+    """Samples who won under each budget, and the baselines, from noise that nothing was chosen by.
+
+    Args:
+        benchmark: samples and scores.
+        fields: who raced, a budget each.
+        chosen: who won.
+        budgets: ms.
+        plan: on which noise.
+        predict: the predictor's scores of schedules.
+        device: where to sample.
+        progress: of the sampling.
+    """
+    everyone = [one for winner, own, baseline in chosen for one in (winner, own, baseline) if one is not None]
+    space = benchmark.space
     # Two budgets may share a winner or a baseline: every schedule is sampled once.
-    unique, row_of = np.unique(benchmark.space.canonical(np.array(schedules)), axis=0, return_inverse=True)
-    row_of = row_of.reshape(-1)
-    measured = benchmark.validate(unique, images=plan.images, seeds=plan.seeds, device=device, progress=progress)
-    if plan.baselines_again:
-        rows = iter(row_of[len(outcome.winners) :])
-        baselines = [
-            {kind: _scored(baseline, np.asarray(measured.scores[next(rows)])) for kind, baseline in choice.items()}
-            for choice in best
-        ]
-    else:
-        _, stored_seeds = benchmark.validation
-        columns = [stored_seeds.index(seed) for seed in plan.seeds]
-        baselines = [_stored(choice, columns) for choice in best]
-    priced = PricedSpace(benchmark.space, list(benchmark.latency))
+    canonical = space.canonical(np.array([one.schedule for one in everyone]))
+    unique, row_of = np.unique(canonical, axis=0, return_inverse=True)
+    rows = {one.schedule: int(row) for one, row in zip(everyone, row_of.reshape(-1), strict=True)}
+    sampled = benchmark.validate(unique, images=plan.images, seeds=plan.seeds, device=device, progress=progress)
+
+    def scored(one: Candidate | None) -> Scored | None:
+        return None if one is None else _scored(benchmark, one, sampled.scores[rows[one.schedule]])
+
+    priced = PricedSpace(space, list(benchmark.latency))
+    predicted = predict(np.array([winner.schedule for winner, _, _ in chosen]))
     winners = [
-        winner.model_copy(
+        _winner(priced, budget, winner.schedule, float(score)).model_copy(
             update={
-                "measured": Scored(
-                    name="winner",
-                    schedule=winner.schedule,
-                    latency=winner.latency,
-                    scores=tuple(np.asarray(measured.scores[row]).tolist()),
-                ),
-                "measured_latency": float(measured.latency_ms[row]),
-                "baselines": choice,
+                "measured": scored(winner),
+                "measured_latency": float(sampled.latency_ms[rows[winner.schedule]]),
+                "own": scored(own),
+                "baseline": scored(baseline),
+                "raced": len(field.own) + len(field.labels),
             }
         )
-        for winner, row, choice in zip(
-            best_predicted(priced, outcome, budgets), row_of[: len(budgets)], baselines, strict=True
-        )
+        for budget, field, score, (winner, own, baseline) in zip(budgets, fields, predicted, chosen, strict=True)
     ]
-    return SampledWinners(winners, [np.asarray(measured.images[row]) for row in row_of[: len(budgets)]])
+    return SampledWinners(winners, [np.asarray(sampled.images[rows[winner.schedule]]) for winner, _, _ in chosen])
 
 
-def _best_baselines(benchmark: Benchmark, budgets: Sequence[float]) -> list[dict[str, Baseline]]:
-    """For each budget the best of each kind within it, by stored score."""
-    chosen = []
-    for budget in budgets:
-        within = [baseline for baseline in benchmark.baselines if baseline.latency <= budget]
-        best = {}
-        for kind in kinds_of(baseline.kind for baseline in within):
-            of_kind = [baseline for baseline in within if baseline.kind == kind]
-            if of_kind:
-                best[kind] = min(of_kind, key=lambda baseline: baseline.mean)
-        chosen.append(best)
-    return chosen
+def _best_stored(benchmark: Benchmark, budget: float) -> Baseline | None:
+    """The baseline of the best stored mean within a budget."""
+    within = [baseline for baseline in benchmark.baselines if baseline.latency <= budget]
+    return min(within, key=lambda baseline: baseline.mean, default=None)
 
 
-def _stored(choice: dict[str, Baseline], columns: list[int] | None = None) -> dict[str, Scored]:
-    rows = slice(None) if columns is None else columns
-    return {kind: _scored(baseline, np.asarray(baseline.scores)[rows]) for kind, baseline in choice.items()}
+def _proposed(benchmark: Benchmark, budget: float) -> list[Candidate]:
+    """What strategies propose under a budget that the benchmark does not list, and the best of what is stored."""
+    from benchmarks.baselines import all_baselines
+
+    proposed = all_baselines(benchmark.space, list(benchmark.latency), [budget])
+    made = [Candidate(one.name, one.kind, _tuple(one.x)) for one in proposed]
+    stored = _best_stored(benchmark, budget)
+    known = {one.schedule for one in made}
+    if stored is not None and _tuple(stored.schedule) not in known:
+        made.append(_of_baseline(stored))
+    return made
 
 
-def _scored(baseline: Baseline, scores: NDArray[np.float64]) -> Scored:
-    return Scored(
-        name=baseline.name,
-        schedule=tuple(np.asarray(baseline.schedule).tolist()),
-        latency=float(baseline.latency),
-        scores=tuple(np.asarray(scores).tolist()),
+def _of_baseline(baseline: Baseline) -> Candidate:
+    return Candidate(baseline.name, baseline.kind, _tuple(baseline.schedule))
+
+
+def _winner(priced: PricedSpace, budget: float, schedule: ArrayLike, predicted: float) -> Winner:
+    x = np.asarray(schedule)[None]
+    return Winner(
+        budget=budget,
+        schedule=_tuple(schedule),
+        nfe=int(priced.space.nfe(x)[0]),
+        latency=float(priced.space.latency(x, priced.latency)[0]),
+        predicted=predicted,
     )
+
+
+def _scored(benchmark: Benchmark, one: Candidate, scores: ArrayLike) -> Scored:
+    (ms,) = benchmark.space.latency(np.array([one.schedule]), list(benchmark.latency))
+    return Scored(
+        name=one.name,
+        source=one.source,
+        schedule=one.schedule,
+        latency=float(ms),
+        scores=tuple(np.asarray(scores, dtype=float).tolist()),
+    )
+
+
+def _tuple(schedule: ArrayLike) -> tuple[int, ...]:
+    return tuple(np.asarray(schedule).tolist())
