@@ -260,7 +260,7 @@ def test_two_parameters_of_the_noise_are_another_noise(example):
 
 
 @metrics_are_a_kind
-def test_the_run_used_the_metric(tmp_path, bench, installed):
+def test_the_run_used_the_metric(example, tmp_path, bench, installed):
     folder = write(tmp_path / "b", BENCHMARK.replace('"fd-digits"', '"brightness[target=0.25]"'))
     output = tmp_path / "run"
     for args in (("dataset", "build", str(folder)), ("run", "--benchmark", str(folder), *RUN, "--output", str(output))):

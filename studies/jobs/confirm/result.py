@@ -22,7 +22,8 @@ class Duel(Record):
     @property
     def gain(self) -> float:
         """How much lower than the baseline's the winner's mean score is, in percent."""
-        return 100 * (1 - float(np.mean(self.winner_scores) / np.mean(self.baseline_scores)))
+        baseline = float(np.mean(self.baseline_scores))  # below 0 where a higher value is better
+        return float(np.copysign(100, baseline)) * (1 - float(np.mean(self.winner_scores)) / baseline)
 
     @property
     def won(self) -> int:

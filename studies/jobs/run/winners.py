@@ -75,7 +75,7 @@ class Winner(Record):
         best = self.best_baseline
         if self.measured is None or best is None or best.mean == 0:
             return None
-        return 100 * (best.mean - self.measured.mean) / best.mean
+        return 100 * (best.mean - self.measured.mean) / abs(best.mean)  # negated scores are below 0
 
 
 class ValidationPlan(Record):
