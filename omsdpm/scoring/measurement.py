@@ -180,7 +180,7 @@ class Measurement:
         shape = self._zoo_file.shape
         check_images(self.metric, shape)
         if takes_reference(self.metric):
-            Reference(self.reference, shape)
+            Reference(self.reference, shape).check()
 
     def open(self, device: str = "cpu") -> Meter:
         """Loads the zoo on a device, and what the metric needs when it is first asked for."""
