@@ -84,6 +84,8 @@ class Measurement:
     def __post_init__(self) -> None:
         if self.images < 2:
             raise InputError(f"images={self.images}: a score needs at least 2")
+        if isinstance(self.labels, list):
+            object.__setattr__(self, "labels", tuple(self.labels))  # as measurements are compared and kept by value
         if self.labels is not None:
             _check_labels(self.labels)
         check_metric(self.metric)
