@@ -71,8 +71,8 @@ def mean_regret_percent(regret: Array, best: Array) -> float:
 
     Budgets without a candidate are left out; NaN if there is no other.
     """
-    known = np.isfinite(regret) & (best > 0)
-    return float(np.mean(100 * regret[known] / best[known])) if known.any() else float("nan")
+    known = np.isfinite(regret) & (best != 0)
+    return float(np.mean(100 * regret[known] / np.abs(best[known]))) if known.any() else float("nan")
 
 
 def coverage(predictor: Predictor, data: ScheduleDataset, level: float) -> float:

@@ -20,7 +20,7 @@ import numpy as np
 from omsdpm.dataset.dataset import ScheduleDataset
 from omsdpm.dataset.designs import Setting, draw, share_out
 from omsdpm.dataset.recipe import Recipe, Round
-from omsdpm.dataset.shards import Measured, Shard, claim, cut, measure_shard, scores_of
+from omsdpm.dataset.shards import Measured, Shard, claim, cut, measure_shard, prepare, scores_of
 from omsdpm.errors import InputError, unknown_name
 from omsdpm.files import replacing, writable_folder
 from omsdpm.scoring.identity import check_measured, identity, identity_digest, remember_measured
@@ -152,7 +152,7 @@ def build_dataset(
         return _existing(recipe, facts)
     if workers.executor != "dask":  # whose workers are elsewhere
         tell_reference = None if progress is None else partial(progress, "reference")
-        recipe.measurement.prepare(workers.device, tell_reference)
+        prepare(recipe.measurement, workers.device, workers.threads, tell_reference, keep=workers.jobs == 1)
     with workers.open() as pool:
         for number, entry in enumerate(recipe.rounds):
             dataset = _existing(recipe, facts)

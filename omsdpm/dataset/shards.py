@@ -20,6 +20,7 @@ from omsdpm.errors import InputError
 from omsdpm.files import replacing
 from omsdpm.sampling import Count, walk_order
 from omsdpm.scoring.measurement import Measurement, Meter
+from omsdpm.scoring.reference import Progress
 from omsdpm.solvers import Schedules
 
 
@@ -99,6 +100,30 @@ def measure_shard(measurement: Measurement, shard: Shard, device: str, threads: 
     start = time.perf_counter()
     y = _meter(measurement, device).measure(shard.X, count=count)
     return Measured(shard.number, shard.rows, y, count.evaluations, count.one_by_one, time.perf_counter() - start)
+
+
+def prepare(
+    measurement: Measurement, device: str, threads: int | None, progress: Progress | None = None, *, keep: bool
+) -> None:
+    """Loads once what workers will load, so that what is wrong is said before anything is measured.
+
+    The real images are computed with here, and kept on disk for the workers.
+
+    Args:
+        measurement, device, threads: as :func:`measure_shard` will have them.
+        progress: told ``(images done, images)`` of the real ones.
+        keep: this process will measure itself.
+
+    Raises:
+        InputError: something of the measurement cannot be used.
+    """
+    import torch
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    _meter(measurement, device).prepare(progress)
+    if not keep:
+        _meter.cache_clear()
 
 
 @lru_cache(maxsize=1)

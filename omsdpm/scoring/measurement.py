@@ -84,6 +84,8 @@ class Measurement:
     def __post_init__(self) -> None:
         if self.images < 2:
             raise InputError(f"images={self.images}: a score needs at least 2")
+        if isinstance(self.labels, list):
+            object.__setattr__(self, "labels", tuple(self.labels))  # as measurements are compared and kept by value
         if self.labels is not None:
             _check_labels(self.labels)
         check_metric(self.metric)
@@ -180,25 +182,7 @@ class Measurement:
         shape = self._zoo_file.shape
         check_images(self.metric, shape)
         if takes_reference(self.metric):
-            Reference(self.reference, shape)
-
-    def prepare(self, device: str = "cpu", progress: Progress | None = None) -> None:
-        """Computes what all workers need of the real images, where it is not kept yet.
-
-        Args:
-            device: where.
-            progress: told ``(images done, images)``.
-
-        Raises:
-            InputError: the metric, its network or its reference cannot be used.
-        """
-        self._open_metric(self._zoo_file.shape, device, progress)
-
-    def _open_metric(self, shape: tuple[int, int, int], device: str, progress: Progress | None = None) -> OpenMetric:
-        from omsdpm.devices import resolve_device
-
-        context = Context(shape, resolve_device(device), self.reference, self.space, progress)
-        return OpenMetric(self.metric, context)
+            Reference(self.reference, shape).check()
 
     def open(self, device: str = "cpu") -> Meter:
         """Loads the zoo on a device, and what the metric needs when it is first asked for."""
@@ -230,7 +214,23 @@ class Meter:
         Raises:
             InputError: the metric, its network or its reference cannot be used.
         """
-        return self.measurement._open_metric(self.zoo.shape, self.device)
+        return self._open_metric()
+
+    def prepare(self, progress: Progress | None = None) -> None:
+        """Loads the metric now, and computes what it needs of the real images where that is not kept yet.
+
+        Args:
+            progress: told ``(images done, images)`` of the real ones.
+
+        Raises:
+            InputError: as :attr:`metric`.
+        """
+        if "metric" not in vars(self):
+            self.metric = self._open_metric(progress)
+
+    def _open_metric(self, progress: Progress | None = None) -> OpenMetric:
+        m = self.measurement
+        return OpenMetric(m.metric, Context(self.zoo.shape, self.device, m.reference, m.space, progress))
 
     def with_noise(self, *, images: int, seed: int) -> Meter:
         """A meter that starts from other noise, with the same networks and reference."""

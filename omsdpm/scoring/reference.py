@@ -61,6 +61,11 @@ class Reference:
                 f"{'x'.join(map(str, DIGITS_SHAPE))}: give a reference, a folder of real images or pytorch-fid's .npz"
             )
 
+    def check(self) -> None:
+        """Raises :class:`InputError` if there is no such file or folder."""
+        if self.source != DIGITS and not Path(self.source).exists():
+            raise InputError(f"cannot read reference {self.source}: expected a folder of images, or pytorch-fid's .npz")
+
     @property
     def is_file(self) -> bool:
         """The source is statistics and no images."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import pytest
 
 from benchmarks import load_benchmark
@@ -12,6 +10,8 @@ from benchmarks.strategies.registry import make_strategy
 from omsdpm import DDIMSpace, InputError, make_space
 from omsdpm.networks.base import member_table
 from omsdpm.noise import make_noise
+from omsdpm.scoring.features import make_features
+from omsdpm.scoring.metrics.opening import check_metric
 from predictors import make_predictor
 from studies import make_optimizer
 
@@ -25,15 +25,10 @@ USES = {
     "optimizer": ("omsdpm.optimizers", lambda name: make_optimizer(name)),
     "strategy": ("omsdpm.strategies", lambda name: make_strategy(name)),
     "benchmark": ("omsdpm.benchmarks", lambda name: load_benchmark(name)),
+    "metric": ("omsdpm.metrics", lambda name: check_metric(name)),
+    "feature network": ("omsdpm.features", lambda name: make_features(name)),
 }
 """Kind -> its entry-point group, and how it is asked for by name."""
-
-if importlib.util.find_spec("omsdpm.scoring.metrics") is not None:  # metrics and features are found by name there
-    from omsdpm.scoring.features import FEATURES
-    from omsdpm.scoring.metrics import METRICS
-
-    USES["metric"] = ("omsdpm.metrics", lambda name: METRICS.load(name))
-    USES["feature network"] = ("omsdpm.features", lambda name: FEATURES.load(name))
 
 every_kind = pytest.mark.parametrize("kind", USES)
 
@@ -93,6 +88,8 @@ def test_two_of_one_name(kind, site):
         ("optimizer", "random", "studies.optimizers.random_search:RandomOptimizer"),
         ("strategy", "single", "benchmarks.strategies.single:SingleStrategy"),
         ("benchmark", "digits-tab", "benchmarks.digits:tab"),
+        ("metric", "psnr", "omsdpm.scoring.metrics.psnr:PSNRMetric"),
+        ("feature network", "digits", "omsdpm.scoring.features.digits:DigitNetwork"),
     ],
 )
 def test_one_with_the_name_of_ours(kind, ours, value, site):
@@ -111,6 +108,8 @@ def test_one_with_the_name_of_ours(kind, ours, value, site):
         ("predictor", "fit, predict, save, load, get_params"),
         ("optimizer", "run, multi_objective"),
         ("strategy", "name, schedules"),
+        ("metric", "update, merge, value"),
+        ("feature network", "dim"),
     ],
 )
 def test_one_that_lacks_the_contract(kind, lacks, site):
@@ -135,6 +134,7 @@ def test_one_that_cannot_be_called(kind, site):
         ("strategy", "benchmarks.strategies.base:Strategy", "name = 'partial'", "schedules"),
         ("noise schedule", "omsdpm.noise:Noise", "kind = 'partial'", "alpha, inverse_lambda, sigma, time, timestep"),
         ("solver", "omsdpm.solvers.slots:SlotSpace", "solver = 'partial'", "plan"),
+        ("metric", "omsdpm.scoring.metrics:Metric", "takes_reference = False", "merge, update, value"),
     ],
 )
 def test_one_that_leaves_a_part_of_the_base_out(kind, base, body, lacks, site):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from functools import partial
 from pathlib import Path
@@ -75,11 +74,6 @@ split = "test"
 
 FACTORS = (0.2, 0.5, 0.8)
 LATENCY = [1.0, 2.0, 4.0]
-
-metrics_are_a_kind = pytest.mark.skipif(
-    importlib.util.find_spec("omsdpm.scoring.metrics") is None,
-    reason="metrics and features are found by name once omsdpm.scoring.metrics is there",
-)
 
 
 def write(folder: Path, text: str = BENCHMARK) -> Path:
@@ -259,8 +253,7 @@ def test_two_parameters_of_the_noise_are_another_noise(example):
         make_noise({"kind": "sigmoid", "beta_ned": 0.03})
 
 
-@metrics_are_a_kind
-def test_the_run_used_the_metric(tmp_path, bench, installed):
+def test_the_run_used_the_metric(example, tmp_path, bench, installed):
     folder = write(tmp_path / "b", BENCHMARK.replace('"fd-digits"', '"brightness[target=0.25]"'))
     output = tmp_path / "run"
     for args in (("dataset", "build", str(folder)), ("run", "--benchmark", str(folder), *RUN, "--output", str(output))):
@@ -271,7 +264,6 @@ def test_the_run_used_the_metric(tmp_path, bench, installed):
     assert all(np.isfinite(winner["scores"]).all() for winner in result["winners"])
 
 
-@metrics_are_a_kind
 def test_the_run_used_the_features(tmp_path, bench, installed):
     folder = write(tmp_path / "b", BENCHMARK.replace('"fd-digits"', '"fd[features=quadrants]"'))
     output = tmp_path / "run"

@@ -27,7 +27,7 @@ def make_features(text: str, *, device: str = "cpu") -> FeatureNetwork:
 
     Args:
         text: ``name[param=value,...]`` of what is registered, or ``module:attribute`` of a function or
-            torch module ``(n, C, H, W) -> (n, d)``, or of a class as those that are registered.
+            torch module ``(n, C, H, W) -> (n, d)``, or of a class that makes one.
         device: where it runs.
 
     Raises:
@@ -38,13 +38,14 @@ def make_features(text: str, *, device: str = "cpu") -> FeatureNetwork:
         64
     """
     named = Named.parse(text)
-    thing = _thing(named)
-    if not _is_factory(named, thing):
+    made = _thing(named)
+    if _is_factory(named, made):
+        given = {"device": device} if "device" in parameters_of(made) else {}
+        made = made(**given, **named.parameters)
+    if ":" in named.name and callable(made) and not hasattr(made, "dim"):
         from omsdpm.scoring.features.function import FunctionFeatures
 
-        return FunctionFeatures(thing, named.name, device)
-    given = {"device": device} if "device" in parameters_of(thing) else {}
-    made = thing(**given, **named.parameters)
+        return FunctionFeatures(made, named.name, device)
     if not callable(made) or not hasattr(made, "dim"):
         raise InputError(f"feature network {named.name!r} made a {type(made).__name__}, which lacks dim or a call")
     network: FeatureNetwork = made

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omsdpm.errors import InputError
+from omsdpm.fid.frechet import real_array
 from omsdpm.scoring.metrics.base import Metric
 
 if TYPE_CHECKING:
@@ -64,7 +65,13 @@ class KIDMetric(Metric):
         return str(parameters.get("features", "inception"))
 
     def update(self, images: torch.Tensor, first: int) -> None:
-        self.parts.append((first, self.network(images)))
+        rows = real_array(self.network(images), "feature matrix")
+        if rows.shape != (len(images), self.real.shape[1]):
+            raise InputError(
+                f"metric 'kid': features of shape {rows.shape} for {len(images)} images: "
+                f"expected ({len(images)}, {self.real.shape[1]}), one row an image"
+            )
+        self.parts.append((first, rows))
 
     def merge(self, other: KIDMetric) -> None:
         self.parts += other.parts

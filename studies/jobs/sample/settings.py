@@ -53,6 +53,8 @@ class SampleSettings(SamplingSettings):
         if metric is None and self.stats is not None:
             raise InputError("--stats without a score: give --fid or --metric too")
         check_reference(metric, self.stats)
+        if metric is not None and self.num_images < 2:
+            raise InputError(f"{self.num_images} images: a score needs at least 2")
         if metric is None and self.images is None:
             raise InputError(
                 "nothing to do with the images: give --fid or --metric to score them, --images to write them"
