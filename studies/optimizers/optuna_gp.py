@@ -57,6 +57,10 @@ class OptunaGPOptimizer(Optimizer):
                 for _ in range(TRIES):
                     known = np.flatnonzero(~ledger.unseen(X))
                     X[known] = neighbors_of(problem, X[known], rng)
+                if not ledger.unseen(X).any():
+                    X = stratified(problem, self.batch, rng)
+                    if not ledger.unseen(X).any():
+                        return  # as good as all are known, and asking again would take long
                 ledger.score(X)
 
     def _ask(self, problem: SearchProblem, ledger: Ledger, rng: np.random.Generator) -> Schedules:
