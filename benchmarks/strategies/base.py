@@ -62,6 +62,7 @@ class Labels:
             self._known.update(zip(new, scores.tolist(), strict=True))
         return np.array([self._known[key] for key in keys])
 
+
 ROUNDING = 1e-9
 """A budget may be a whole number of steps; the quotient may fall short of it by this much."""
 
@@ -150,8 +151,9 @@ class NamedSchedule:
 class Strategy(ABC):
     """Proposes schedules under a latency budget.
 
-    Most know nothing of scores; those that do measure by ``problem.labels``, which counts. A strategy is asked once a budget. It asks the space what its solver can do (``orders``,
-    ``placings``, ``most_steps``, ``even_slots``), never which space it is. What it proposes is
+    Most know nothing of scores; those that do measure by ``problem.labels``, which counts. A strategy
+    is asked once a budget. It asks the space what its solver can do (``orders``, ``placings``,
+    ``most_steps``, ``even_slots``, ``takes_timesteps``), never which space it is. What it proposes is
     validated where a benchmark is built; winners of a search are compared with the best of it.
     To be found by name it is registered in the entry-point group ``omsdpm.strategies``; the
     first line of its docstring is what lists show.
@@ -192,9 +194,7 @@ def switching_order(space: ScheduleSpace) -> int:
     return 2 if 2 in space.orders else space.orders[-1]
 
 
-def most_of_each(
-    problem: Problem, budget: float, order: int, members: Sequence[int]
-) -> list[tuple[int, ...]]:
+def most_of_each(problem: Problem, budget: float, order: int, members: Sequence[int]) -> list[tuple[int, ...]]:
     """Steps of each of several members, one at least, that fit a budget and to which no step can be added.
 
     Args:

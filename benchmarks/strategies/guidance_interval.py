@@ -34,9 +34,7 @@ class GuidanceIntervalStrategy(Strategy):
     name: ClassVar[str] = "guidance-interval"
     usual: ClassVar[bool] = False
 
-    def __init__(
-        self, *, pairs: Sequence[Sequence[int]] = (), starts: Sequence[float] = (0.25, 0.5, 0.75)
-    ) -> None:
+    def __init__(self, *, pairs: Sequence[Sequence[int]] = (), starts: Sequence[float] = (0.25, 0.5, 0.75)) -> None:
         pairs = [pairs] if pairs and all(isinstance(part, int) for part in pairs) else pairs  # type: ignore[list-item]
         for pair in pairs if isinstance(pairs, (list, tuple)) else [pairs]:
             whole = isinstance(pair, (list, tuple)) and all(isinstance(number, int) for number in pair)

@@ -8,7 +8,7 @@ from benchmarks.strategies.jumps import JumpStrategy
 
 
 class LemicaStrategy(JumpStrategy):
-    """Every member alone in the steps whose largest measured jump error is least, then the second largest, and so on."""
+    """Every member alone in the steps whose largest measured jump error is least; ties by the next largest."""
 
     name: ClassVar[str] = "lemica"
 

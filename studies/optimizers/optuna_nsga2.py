@@ -72,9 +72,7 @@ class OptunaNSGA2Optimizer(Optimizer):
                         )
 
 
-def _ask(
-    study: optuna.Study, slots: dict[str, BaseDistribution], n: int
-) -> tuple[Schedules, list[dict[str, Any]]]:
+def _ask(study: optuna.Study, slots: dict[str, BaseDistribution], n: int) -> tuple[Schedules, list[dict[str, Any]]]:
     """``(n, L)`` proposals, not repaired, and what the sampler noted of each: its generation.
 
     The trials themselves are given up: what is told in their place is the repaired schedule.

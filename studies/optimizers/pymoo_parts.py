@@ -102,6 +102,7 @@ class UnseenOnly(DuplicateElimination):
         self._ledger = ledger
 
     def do(self, pop: Population, *args: Population, **kwargs: Any) -> Population:
+        """Those of ``pop`` that are new."""
         if not len(pop):
             return pop
         accepted = [other.get("X") for other in args if len(other)]
