@@ -109,5 +109,5 @@ def best_path(errors: NDArray[np.float64], steps: int, join: Any) -> NDArray[np.
         best = reached
     if last not in best:
         return None
-    stops = np.array(best[last][1][:-1], dtype=np.int64)
-    return np.sort(last - 1 - stops)
+    nodes = np.array(best[last][1][:-1], dtype=np.int64)
+    return np.sort(last - 1 - nodes)

@@ -18,4 +18,4 @@ class LeadingStrategy(GridStrategy):
 
     def grid(self, problem: Problem, steps: int) -> NDArray[np.float64]:
         train = problem.known_noise.steps
-        return np.arange(steps)[::-1] * float(train // steps)
+        return np.arange(steps, dtype=np.float64)[::-1] * (train // steps)
