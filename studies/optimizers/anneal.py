@@ -23,7 +23,10 @@ LOWEST = 0.8
 COLDEST = 0.01
 """The last temperature of the annealing, as a part of the first."""
 
-TRIES = 20
+RANDOM = 0.2
+"""Part of the climbs that start at random."""
+
+TRIES = 10
 """Draws of moves in search of ones that lead to an unseen schedule."""
 
 
@@ -33,8 +36,8 @@ class AnnealOptimizer(Optimizer):
     A chain moves to a neighbor that is better, or worse by ``d`` with probability
     ``exp(-d / T)``; ``T`` falls geometrically from ``heat`` times the spread of the first
     scores. The rest of the evaluations climb: neighbors of the best schedule are scored
-    until one is better, which is then the best; where none is left, from a random start.
-    Neighbors over the budget are repaired.
+    until one is better, whose neighbors come next; where none is better, the climb starts
+    again a few moves away from one of the best, or at random. Moves over the budget are repaired.
 
     Args:
         chains: chains that anneal side by side.
@@ -58,8 +61,10 @@ class AnnealOptimizer(Optimizer):
 
     def _search(self, problem: SearchProblem, ledger: Ledger, rng: np.random.Generator) -> None:
         self._anneal(problem, ledger, rng)
+        start = None  # the best schedule
         while ledger.open:
-            self._climb(problem, ledger, rng)
+            self._climb(problem, ledger, rng, start)
+            start = self._restart(problem, ledger, rng)
 
     def _anneal(self, problem: SearchProblem, ledger: Ledger, rng: np.random.Generator) -> None:
         seeds = uniform_schedules(problem)
@@ -77,25 +82,29 @@ class AnnealOptimizer(Optimizer):
             accepted = new < scores + temperature * rng.exponential(size=len(X))  # exp((old - new) / T) > u
             X[accepted], scores[accepted] = Y[accepted], new[accepted]
 
-    def _climb(self, problem: SearchProblem, ledger: Ledger, rng: np.random.Generator) -> None:
-        """From the best schedule whose neighbors are not all known up to one that has no better neighbor."""
-        for row in np.argsort(ledger.scores, kind="stable")[: self.chains]:
-            x, best = ledger.schedules[row], float(ledger.scores[row])
-            while ledger.open:
-                near = _around(problem, ledger, x, rng)
-                better = None
-                for start in range(0, len(near), self.batch):
-                    part = near[start : start + self.batch]
-                    scores = ledger.score(part)
-                    if scores.min() < best:
-                        better, best = part[scores.argmin()], float(scores.min())
-                        break
-                if better is None:
+    def _climb(
+        self, problem: SearchProblem, ledger: Ledger, rng: np.random.Generator, start: Schedules | None
+    ) -> None:
+        """From a schedule ``(1, L)``, or the best, to one that has no better neighbor within the budget."""
+        x = ledger.schedules[[ledger.scores.argmin()]] if start is None else start
+        (best,) = ledger.score(x) if start is not None else (ledger.scores.min(),)
+        while ledger.open:
+            near = _around(problem, ledger, x[0], rng)
+            for at in range(0, len(near), self.batch):
+                scores = ledger.score(near[at : at + self.batch])
+                if scores.min() < best:
+                    x, best = near[[at + int(scores.argmin())]], scores.min()
                     break
-                x = better
-            if not ledger.open:
+            else:
                 return
-        ledger.score(stratified(problem, self.chains, rng, lowest=LOWEST))
+
+    def _restart(self, problem: SearchProblem, ledger: Ledger, rng: np.random.Generator) -> Schedules:
+        """``(1, L)``: a few moves away from one of the best schedules, or one drawn at random."""
+        if rng.random() < RANDOM:
+            return stratified(problem, 1, rng, lowest=LOWEST)
+        best = np.argsort(ledger.scores, kind="stable")[: self.chains]
+        kicked = mutate(problem.space, mutate(problem.space, ledger.schedules[[rng.choice(best)]], rng), rng)
+        return problem.space.canonical(within_budget(problem, kicked, rng))
 
 
 def _moved(problem: SearchProblem, ledger: Ledger, X: Schedules, rng: np.random.Generator) -> Schedules:
