@@ -61,10 +61,9 @@ class AnnealOptimizer(Optimizer):
 
     def _search(self, problem: SearchProblem, ledger: Ledger, rng: np.random.Generator) -> None:
         self._anneal(problem, ledger, rng)
-        start = None  # the best schedule
+        climbed: set[bytes] = set()
         while ledger.open:
-            self._climb(problem, ledger, rng, start)
-            start = self._restart(problem, ledger, rng)
+            self._climb(problem, ledger, rng, self._start(problem, ledger, climbed, rng))
 
     def _anneal(self, problem: SearchProblem, ledger: Ledger, rng: np.random.Generator) -> None:
         seeds = uniform_schedules(problem)
@@ -82,12 +81,9 @@ class AnnealOptimizer(Optimizer):
             accepted = new < scores + temperature * rng.exponential(size=len(X))  # exp((old - new) / T) > u
             X[accepted], scores[accepted] = Y[accepted], new[accepted]
 
-    def _climb(
-        self, problem: SearchProblem, ledger: Ledger, rng: np.random.Generator, start: Schedules | None
-    ) -> None:
-        """From a schedule ``(1, L)``, or the best, to one that has no better neighbor within the budget."""
-        x = ledger.schedules[[ledger.scores.argmin()]] if start is None else start
-        (best,) = ledger.score(x) if start is not None else (ledger.scores.min(),)
+    def _climb(self, problem: SearchProblem, ledger: Ledger, rng: np.random.Generator, x: Schedules) -> None:
+        """From a schedule ``(1, L)`` to one that has no better neighbor within the budget."""
+        (best,) = ledger.score(x)
         while ledger.open:
             near = _around(problem, ledger, x[0], rng)
             for at in range(0, len(near), self.batch):
@@ -98,12 +94,19 @@ class AnnealOptimizer(Optimizer):
             else:
                 return
 
-    def _restart(self, problem: SearchProblem, ledger: Ledger, rng: np.random.Generator) -> Schedules:
-        """``(1, L)``: a few moves away from one of the best schedules, or one drawn at random."""
+    def _start(
+        self, problem: SearchProblem, ledger: Ledger, climbed: set[bytes], rng: np.random.Generator
+    ) -> Schedules:
+        """``(1, L)``: the best that no climb began at; else moves away from one of the best, or a random one."""
+        best = ledger.schedules[np.argsort(ledger.scores, kind="stable")[: self.chains]]
+        for x in best:
+            if x.tobytes() not in climbed:
+                climbed.add(x.tobytes())
+                return x[None]
         if rng.random() < RANDOM:
             return stratified(problem, 1, rng, lowest=LOWEST)
-        best = np.argsort(ledger.scores, kind="stable")[: self.chains]
-        kicked = mutate(problem.space, mutate(problem.space, ledger.schedules[[rng.choice(best)]], rng), rng)
+        x = best[[rng.integers(len(best))]]
+        kicked = mutate(problem.space, mutate(problem.space, x, rng), rng)
         return problem.space.canonical(within_budget(problem, kicked, rng))
 
 
