@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from benchmarks.strategies.base import NamedSchedule, Problem, Schedule, Strategy
-from benchmarks.strategies.registry import make_strategy, strategy_names
+from benchmarks.strategies.base import CannotError, Labels, Measure, NamedSchedule, Problem, Schedule, Strategy
+from benchmarks.strategies.registry import make_strategy, usual_strategies
 from omsdpm.errors import InputError
-from omsdpm.solvers import ScheduleSpace
+from omsdpm.noise import Noise
+from omsdpm.solvers import ScheduleSpace, SolverOptions
+from omsdpm.solvers.options import USUAL
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +33,11 @@ def all_baselines(
     latency: Sequence[float],
     budgets: Iterable[float],
     strategies: Sequence[str | Strategy] | None = None,
+    *,
+    noise: Noise | None = None,
+    options: SolverOptions = USUAL,
+    measure: Measure | None = None,
+    seed: int = 0,
 ) -> list[BaselineSchedule]:
     """What a careful user would try under each budget, without repetition.
 
@@ -38,10 +45,15 @@ def all_baselines(
         space: where the schedules live.
         latency: ms a member, ``(M,)``.
         budgets: ms.
-        strategies: by ``name[param=value,...]`` or made; ``None`` is all that are installed.
+        strategies: by ``name[param=value,...]`` or made; ``None`` is the usual ones: ``single``,
+            ``stitch`` and those of other packages. The others are there for who asks.
+        noise, options: the solver's noise schedule and how it runs, for strategies that speak of times.
+        measure: ``(n, L) -> (n,)`` scores, for strategies that spend labels.
+        seed: of strategies that draw at random.
 
     Raises:
-        InputError: an unknown strategy, or one that proposes what is no schedule within the budget.
+        InputError: an unknown strategy, one that proposes what is no schedule within the budget, or
+            that needs what was not given.
 
     Example:
         >>> [baseline.name for baseline in all_baselines(DDIMSpace(1, 4), [1.0], [2.0])]
@@ -49,19 +61,31 @@ def all_baselines(
     """
     made = [
         make_strategy(one) if isinstance(one, str) else one
-        for one in (strategy_names() if strategies is None else strategies)
+        for one in (usual_strategies() if strategies is None else strategies)
     ]
-    problem = Problem(space, latency)
+    labels = None if measure is None else Labels(space, measure)
+    problem = Problem(space, latency, noise, options, labels, seed)
     first: dict[bytes, BaselineSchedule] = {}  # by canonical form
     for budget in budgets:
-        proposed = [(one, strategy.name) for strategy in made for one in strategy.schedules(problem, budget)]
+        proposed = [(one, strategy.name) for strategy in made for one in feasible(strategy, problem, budget)]
         for one, kind in sorted(proposed, key=lambda pair: pair[0].order):  # a stable sort
-            _check(one, kind, problem, budget)
             first.setdefault(space.canonical(one.x).tobytes(), BaselineSchedule(one.name, kind, one.x))
     return list(first.values())
 
 
-def _check(proposed: NamedSchedule, kind: str, problem: Problem, budget: float) -> None:
+def feasible(strategy: Strategy, problem: Problem, budget: float) -> list[NamedSchedule]:
+    """What a strategy proposes under a budget, checked; nothing where it cannot."""
+    try:
+        proposed = list(strategy.schedules(problem, budget))
+    except CannotError:
+        return []
+    for one in proposed:
+        check_proposal(one, strategy.name, problem, budget)
+    return proposed
+
+
+def check_proposal(proposed: NamedSchedule, kind: str, problem: Problem, budget: float) -> None:
+    """Raises :class:`InputError` for a proposal that is no schedule, or is over budget."""
     try:
         (ms,) = problem.space.latency(problem.space.check(proposed.x), problem.latency)
     except InputError as error:

@@ -38,7 +38,9 @@ def build_baselines(
     if path.exists():
         check_measured(benchmark.folder, path.stem, measured_with)
         return benchmark.baselines
-    named = all_baselines(benchmark.space, benchmark.latency, benchmark.budgets)
+    named = all_baselines(
+        benchmark.space, benchmark.latency, benchmark.budgets, noise=benchmark.noise, options=benchmark.options
+    )
     X = np.array([baseline.x for baseline in named])
     scores = np.empty((len(X), len(seeds)))
     work = benchmark.folder / "build" / "baselines"

@@ -28,3 +28,8 @@ def make_strategy(text: str) -> Strategy:
             "baselines would not be found again: register it under that name"
         )
     return strategy
+
+
+def usual_strategies() -> list[str]:
+    """Names of the strategies whose proposals are baselines of every benchmark that is built, sorted."""
+    return [name for name in strategy_names() if getattr(STRATEGIES.load(name), "usual", True)]

@@ -20,6 +20,11 @@ SETTLED = ("space", "noise", "latency", "options", "random_state")
 
 GROUPS = ("omsdpm.predictors", "omsdpm.optimizers")
 
+ORACLE = "oracle"
+"""Asks for the benchmark's own measurement instead of a predictor (:class:`benchmarks.oracle.Oracle`)."""
+
+ORACLE_PARAMETERS = ("device",)
+
 
 def text_of(thing: Any) -> str:
     """The text that names what a job was given: itself, a ``name``, or ``name[param=value,...]``.
@@ -78,6 +83,11 @@ def check_predictor(text: str) -> None:
     from predictors import predictor_class
 
     named = Named.parse(text)
+    if named.name == ORACLE:
+        for parameter in named.parameters:
+            if parameter not in ORACLE_PARAMETERS:
+                raise unknown_name(f"parameter of predictor {ORACLE!r}", parameter, list(ORACLE_PARAMETERS))
+        return
     known = [name for name in predictor_class(named.name)._get_param_names() if name not in SETTLED]
     for parameter in named.parameters:
         if parameter not in known:
@@ -88,7 +98,8 @@ def predictor_of(thing: Any, problem: Problem, seed: int) -> Predictor:
     """An unfitted predictor that knows all of a problem but its scores.
 
     Args:
-        thing: ``name[param=value,...]``, or a predictor, of which a copy is made.
+        thing: ``name[param=value,...]``, or a predictor, of which a copy is made. ``oracle`` is the
+            problem's own measurement, if it is a benchmark.
         problem: has space, noise schedule, latencies and perhaps solver options.
         seed: all of the predictor's randomness.
 
@@ -99,6 +110,9 @@ def predictor_of(thing: Any, problem: Problem, seed: int) -> Predictor:
 
     if isinstance(thing, str):
         check_predictor(thing)
+        named = Named.parse(thing)
+        if named.name == ORACLE:
+            return _oracle(problem, **named.parameters)
         return predictor_for(problem, thing, seed)
     from sklearn.base import clone
 
@@ -106,6 +120,14 @@ def predictor_of(thing: Any, problem: Problem, seed: int) -> Predictor:
         raise InputError(f"predictor {thing!r}: expected name[param=value,...] or a predictors.Predictor")
     predictor: Predictor = clone(thing).set_params(**known_of(problem, type(thing), seed))
     return predictor
+
+
+def _oracle(problem: Any, device: str = "cpu") -> Any:
+    from benchmarks.oracle import Oracle
+
+    if not hasattr(problem, "evaluate"):
+        raise InputError(f"predictor {ORACLE!r} measures on a benchmark, and here is none: give another predictor")
+    return Oracle(problem, device)
 
 
 def _registered(family: type) -> str | None:

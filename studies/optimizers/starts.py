@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.strategies.single import single_member
 from studies.problem import SearchProblem
 
 Schedules = NDArray[np.int64]  # (n, L)
@@ -47,6 +48,36 @@ def stratified(problem: SearchProblem, n: int, rng: np.random.Generator, *, lowe
     low = max(problem.cheapest, lowest * problem.limit)
     caps = low + (problem.limit - low) * (np.arange(1, n + 1) - rng.random(n)) / n
     return starts(problem, rng.permutation(caps), rng)
+
+
+def uniform_schedules(problem: SearchProblem) -> Schedules:
+    """Every member at every number of uniform steps that fits, in every order of the solver's steps, ``(n, L)``."""
+    space = problem.space
+    rows = [
+        single_member(space, member, steps, order=order)
+        for order in space.orders
+        for member in range(1, space.num_models + 1)
+        for steps in range(1, space.most_steps(order) + 1)
+    ]
+    X = np.stack(rows)
+    return np.unique(X[problem.fits(X)], axis=0)
+
+
+def seeded(problem: SearchProblem, n: int, rng: np.random.Generator) -> Schedules:
+    """Uniform single-member schedules, for up to half, and :func:`stratified` ones, ``(n, L)``."""
+    X = stratified(problem, n, rng)
+    seeds = uniform_schedules(problem)
+    seeds = seeds[rng.permutation(len(seeds))[: n // 2]]
+    return np.concatenate([seeds, X[: n - len(seeds)]])
+
+
+def neighbors_of(problem: SearchProblem, X: Schedules, rng: np.random.Generator) -> Schedules:
+    """``(n, L) -> (n, L)``: one slot of each row drawn anew, repaired to the budget."""
+    X = X.copy()
+    X[np.arange(len(X)), rng.integers(X.shape[1], size=len(X))] = rng.integers(
+        problem.space.num_models + 1, size=len(X)
+    )
+    return within_budget(problem, X, rng)
 
 
 def within_budget(problem: SearchProblem, X: Schedules, rng: np.random.Generator) -> Schedules:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from benchmarks import load_benchmark
@@ -276,7 +278,7 @@ def test_list_goes_on_where_a_plug_in_is_broken(site, bench):
     (site.folder / "gone.py").unlink()
     listed = bench("list", path=[site.folder])
     assert listed.returncode == 0, listed.stderr
-    lines = [line.rstrip() for line in listed.stdout.splitlines()]
-    assert "  needy      Needs a lot." in lines
+    lines = [re.sub(r"(?<=\w) {2,}", "  ", line.rstrip()) for line in listed.stdout.splitlines()]
+    assert "  needy  Needs a lot." in lines
     assert "  typo" in lines and "  gone" in lines
-    assert any(line.startswith("  random     Random designs") for line in lines)
+    assert any(line.startswith("  random  Random designs") for line in lines)

@@ -13,15 +13,20 @@ from omsdpm.solvers import DDIMSpace, DPMSolverSpace
 from studies import Optimizer, make_optimizer, optimizer_names
 from studies import testing as kit
 
+SLOW = {"optuna-gp": ("optuna-gp[startup=190,batch=5]", (DDIMSpace(3, 5), DPMSolverSpace(3, 2)))}
+"""Optimizers whose proposals take long: with which parameters, and in which spaces, they are checked."""
+
 every_check = [
     pytest.param(check, id=f"{name}: {what}")
     for name in optimizer_names()
-    for what, check in kit.optimizer_checks(partial(make_optimizer, name))
+    for text, spaces in [SLOW.get(name, (name, kit.SPACES))]
+    for what, check in kit.optimizer_checks(partial(make_optimizer, text), spaces=spaces)
 ]
 
 
 def test_ours_are_registered():
-    assert {"nsga2", "tpe", "evolution", "random"} <= set(optimizer_names())
+    ours = {"nsga2", "tpe", "evolution", "random", "ga", "moead", "optuna-nsga2", "optuna-gp", "local", "anneal"}
+    assert ours <= set(optimizer_names())
 
 
 @pytest.mark.parametrize("check", every_check)
