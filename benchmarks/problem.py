@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from omsdpm.dataset import ScheduleDataset
 from omsdpm.dataset.recipe import DATASET_FILE, RECIPE_FILE, BenchmarkTable, measurement_of, parse_recipe, recipe_toml
 from omsdpm.errors import InputError
+from omsdpm.names import plain_name
 from omsdpm.noise import Noise
 from omsdpm.plugins import Named, parameters_of
 from omsdpm.scoring.identity import check_measured, identity
@@ -104,6 +105,10 @@ class Benchmark:
     """All of ``benchmark.toml`` as it is written, for :attr:`data_hash`."""
 
     def __post_init__(self) -> None:
+        try:
+            plain_name(self.name)  # files are named after it
+        except ValueError as error:
+            raise InputError(f"benchmark name {error}") from error
         if self.measurement.seed in self.validation_seeds:
             raise InputError(f"validation seed {self.measurement.seed} is the dataset's noise: use another")
 

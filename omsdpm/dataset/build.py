@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import uuid
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
@@ -20,6 +18,7 @@ from omsdpm.dataset.dataset import ScheduleDataset
 from omsdpm.dataset.designs import Setting, draw, share_out
 from omsdpm.dataset.recipe import Recipe, Round
 from omsdpm.dataset.shards import Measured, Shard, claim, cut, measure_shard, scores_of
+from omsdpm.dataset.workfolder import own_folder, put_away
 from omsdpm.errors import InputError, unknown_name
 from omsdpm.files import replacing, writable_folder
 from omsdpm.scoring.identity import check_measured, identity, identity_digest, remember_measured
@@ -154,6 +153,7 @@ def build_dataset(
             if entry.name in dataset.design:
                 continue
             work = recipe.folder / "build" / f"{number:02d}-{entry.name}"
+            own_folder(work)
             X = _drawn(recipe, entry, dataset, work)
 
             def tell(done: int, name: str = entry.name, n: int = len(X)) -> None:
@@ -402,11 +402,3 @@ def _merge(
                 remember_measured(recipe.folder, recipe.dataset.stem, now)
             after.write(recipe.dataset)
         put_away(work)
-
-
-def put_away(work: Path) -> None:
-    """Removes a folder of merged shards: at once for other processes, which must not see it half empty."""
-    away = work.with_name(f".{work.name}-{uuid.uuid4().hex}")
-    with suppress(FileNotFoundError):
-        work.rename(away)
-    shutil.rmtree(away, ignore_errors=True)

@@ -26,6 +26,7 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator
 
 from omsdpm.errors import InputError
+from omsdpm.names import PlainName
 from omsdpm.networks.base import PredictionType
 from omsdpm.networks.unet2d import UNet2DTable
 from omsdpm.noise import make_noise
@@ -50,7 +51,7 @@ class MemberRecipe(ZooTable):
     A ``unet`` with ``num_class_embeds`` is trained with labels.
     """
 
-    name: Annotated[str, Field(min_length=1)]
+    name: PlainName
     unet: dict[str, Any]
     prediction_type: PredictionType = "epsilon"
     training: Training = Training()
@@ -89,7 +90,7 @@ class ZooRecipe(ZooTable):
     @classmethod
     def _names_differ(cls, members: tuple[MemberRecipe, ...]) -> tuple[MemberRecipe, ...]:
         names = [member.name for member in members]
-        if len(set(names)) < len(names):
+        if len({name.casefold() for name in names}) < len(names):  # folders of disks that know no case
             raise ValueError(f"members named {', '.join(names)}: expected each with its own name")
         return members
 

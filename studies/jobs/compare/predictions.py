@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from omsdpm.dataset import ScheduleDataset
 from omsdpm.errors import InputError
 from omsdpm.files import replacing
+from omsdpm.names import file_name
 from studies.ranking import HELD_OUT
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Predictions:
 
 def predictions_path(folder: str | Path, benchmark: str, predictor: str, size: int, seed: int) -> Path:
     """Where the predictions of a fit are kept in the folder of a comparison."""
-    name = f"{benchmark}-{predictor}-{size}-{seed}.csv".replace("/", "_")  # a parameter may be a path
+    name = file_name(f"{benchmark}-{predictor}-{size}-{seed}.csv")  # a parameter may be a path
     return Path(folder) / "predictions" / name
 
 
