@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,6 +65,35 @@ def writable_folder(path: str | os.PathLike[str]) -> Path:
     except OSError as error:
         raise InputError(f"cannot write to folder {folder}: {error.strerror}; name another one") from error
     return folder
+
+
+def regular_file(path: str | os.PathLike[str], expected: str, what: str = "") -> Path:
+    """The path, known to be a file that can be read: a pipe or a device would be waited for without end.
+
+    Args:
+        path: what a user named.
+        expected: what it should be, for errors: ``"expected a .pth file"``.
+        what: what errors call it; its path if empty.
+
+    Raises:
+        InputError: there is none, it is a folder or another thing, or may not be read.
+    """
+    path = Path(path)
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise InputError(f"{what or path} is a folder: {expected}")
+        if not stat.S_ISREG(mode):
+            raise InputError(f"{what or path} is no file but a pipe, socket or device: {expected}")
+        with path.open("rb"):
+            pass
+    except (OSError, ValueError) as error:  # a NUL in a name is a ValueError, and so is InputError
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"cannot read {what or path}: {getattr(error, 'strerror', None) or error}; {expected}"
+        ) from error
+    return path
 
 
 def _umask() -> int:

@@ -68,8 +68,8 @@ class ImagesTable(ZooTable):
     """``[zoo]``: its name, and the square images that its members model."""
 
     name: str
-    image_size: Positive
-    channels: Positive
+    image_size: Annotated[int, Field(gt=0, le=2**14)]
+    channels: Annotated[int, Field(gt=0, le=2**12)]
 
     @property
     def shape(self) -> tuple[int, int, int]:

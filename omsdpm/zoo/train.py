@@ -21,6 +21,7 @@ from omsdpm.files import replacing
 from omsdpm.guidance import check_labels
 from omsdpm.images import Images
 from omsdpm.networks.predictions import training_target
+from omsdpm.networks.sizes import check_arguments, shapes_of
 from omsdpm.networks.unet2d import WEIGHTS_FILE, write_unet
 from omsdpm.noise import Noise
 from omsdpm.zoo.recipe import MemberRecipe, ZooRecipe
@@ -153,15 +154,22 @@ def _network(recipe: ZooRecipe, member: MemberRecipe) -> Any:
     """The member's ``UNet2DModel`` with random weights."""
     from diffusers import UNet2DModel
 
-    try:
-        return UNet2DModel(
-            sample_size=recipe.zoo.image_size,
-            in_channels=recipe.zoo.channels,
-            out_channels=recipe.zoo.channels,
-            **member.unet,
-        )
-    except (TypeError, ValueError) as error:
-        raise InputError(f"member {member.name!r} has no UNet2DModel arguments: {error}") from error
+    where = f"member {member.name!r} has no UNet2DModel arguments"
+
+    def build() -> Any:
+        try:
+            return UNet2DModel(
+                sample_size=recipe.zoo.image_size,
+                in_channels=recipe.zoo.channels,
+                out_channels=recipe.zoo.channels,
+                **member.unet,
+            )
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{where}: {error}") from error
+
+    check_arguments(member.unet, where)
+    shapes_of(build, where)
+    return build()
 
 
 def _trained(noise: Noise) -> tuple[Any, Any, Any]:
