@@ -32,7 +32,7 @@ BROKEN = (
 
 def read_npz(
     path: str | os.PathLike[str], what: str, largest: Mapping[str, int], optional: frozenset[str] = frozenset()
-) -> Any:
+) -> dict[str, NDArray[Any]]:
     """Some arrays of an ``.npz``, as a dictionary by key.
 
     Args:
