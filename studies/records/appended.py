@@ -9,6 +9,7 @@ from pathlib import Path
 
 from omsdpm.errors import InputError
 from omsdpm.files import replacing, writable_folder
+from studies.records.tables import cell, uncell
 
 PATIENCE = 60.0
 """Seconds to wait for another run that is writing."""
@@ -59,7 +60,7 @@ class AppendedCSV:
         """
         header, found = self._cells(self._content())
         absent = dict.fromkeys(self.columns, "")
-        return [{**absent, **dict(zip(header, cells, strict=True))} for cells in found]
+        return [{**absent, **dict(zip(header, map(uncell, cells), strict=True))} for cells in found]
 
     def append(self, rows: Iterable[Mapping[str, object]]) -> None:
         """Adds rows of this version's columns.
@@ -79,7 +80,8 @@ class AppendedCSV:
             with FileLock(self.path.parent / f".{self.path.name}.lock", timeout=PATIENCE):
                 content = self._widened(self._content())
                 added = io.StringIO()
-                csv.DictWriter(added, _header(content), restval="", lineterminator="\n").writerows(new)
+                writer = csv.DictWriter(added, _header(content), restval="", lineterminator="\n")
+                writer.writerows({name: cell(value) for name, value in row.items()} for row in new)
                 with replacing(self.path) as temporary:
                     temporary.write_text(content + added.getvalue(), encoding="utf-8", newline="")
         except Timeout as error:
