@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from omsdpm.devices import resolve_device
 from omsdpm.errors import InputError
 from omsdpm.files import writable_folder
-from omsdpm.images import to_uint8
+from omsdpm.images import SUFFIXES, to_uint8
 from omsdpm.released import infer_solver, read_schedules
 from omsdpm.solvers import Schedules, space_on
 from omsdpm.zoo.opening import open_zoo
@@ -45,6 +45,9 @@ def sample(settings: SampleSettings, reporter: Reporter = SILENT) -> SampleResul
     folder, metric = settings.images, settings.scored_with
     if folder is not None:
         writable_folder(folder)
+        older = sum(path.suffix.lower() in SUFFIXES for path in folder.iterdir())
+        if older:
+            raise InputError(f"--images {folder} holds {older} images already: name a folder without any")
     scorer = None if metric is None else Scorer(metric, settings.stats, zoo)
     nfe = int(space.nfe(x)[0])
     score: float | None = None
