@@ -13,6 +13,7 @@ from omsdpm.dataset.designs import ALPHA, NULL
 from omsdpm.errors import InputError, unknown_name
 from omsdpm.names import PlainName, plain_name
 from omsdpm.scoring.measurement import Measurement, measurement_from_table
+from omsdpm.seeds import Seed, check_seed
 from omsdpm.tables import read_table, read_toml
 
 RECIPE_FILE = "benchmark.toml"
@@ -49,7 +50,6 @@ def _rising(window: tuple[float, float]) -> tuple[float, float]:
 
 
 Count = Annotated[int, Field(gt=0)]
-Seed = Annotated[int, Field(ge=0)]
 Budget = Annotated[float, Field(gt=0)]
 Milliseconds = Annotated[float, Field(ge=0)]
 Null = Annotated[float | tuple[float, float], BeforeValidator(_probabilities)]
@@ -235,7 +235,9 @@ def measurement_of(file: RecipeTable, folder: Path) -> Measurement:
         InputError: a key that is unknown, lacking or of a wrong value.
     """
     try:
-        return measurement_from_table(file.measurement, folder)
+        measurement = measurement_from_table(file.measurement, folder)
+        check_seed(measurement.seed, "[measurement] seed")
+        return measurement
     except (TypeError, ValueError) as error:  # InputError is a ValueError
         raise InputError(f"{folder / RECIPE_FILE}: {error}") from error
 

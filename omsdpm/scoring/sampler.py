@@ -169,9 +169,11 @@ class Sampler:
         """Number of the first image and starting noise of each batch, on the zoo's device."""
         import torch
 
+        from omsdpm.seeds import torch_generator
+
         # Drawn on the CPU, one batch after the other from one stream, so that every device
         # and every batch size starts from the same.
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch_generator(seed)
         for first in range(0, images, self.batch_size):
             size = min(self.batch_size, images - first)
             if self.start is not None:

@@ -30,6 +30,7 @@ from omsdpm.names import PlainName
 from omsdpm.networks.base import PredictionType
 from omsdpm.networks.unet2d import UNet2DTable
 from omsdpm.noise import make_noise
+from omsdpm.seeds import Seed
 from omsdpm.tables import read_table, read_toml
 from omsdpm.zoo.files import ZOO_FILE, ImagesTable, NoiseTable, Positive, ZooFile, ZooTable
 
@@ -42,7 +43,7 @@ class Training(ZooTable):
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     warmup: Annotated[int, Field(ge=0)] = 200
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
 
 
 class MemberRecipe(ZooTable):

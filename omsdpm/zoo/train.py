@@ -24,6 +24,7 @@ from omsdpm.networks.predictions import training_target
 from omsdpm.networks.sizes import check_arguments, shapes_of
 from omsdpm.networks.unet2d import WEIGHTS_FILE, write_unet
 from omsdpm.noise import Noise
+from omsdpm.seeds import seed_torch, torch_generator
 from omsdpm.zoo.recipe import MemberRecipe, ZooRecipe
 
 CHECKPOINT = "training.pt"
@@ -68,11 +69,11 @@ def train_member(
         return folder
     classes = check_training(recipe, member, images, labels)
     plan = recipe.training_of(member)
-    torch.manual_seed(plan.seed)
+    seed_torch(plan.seed)
     unet = _network(recipe, member).to(device)
     ema = [parameter.detach().clone() for parameter in unet.parameters()]
     optimizer = torch.optim.Adam(unet.parameters(), lr=plan.learning_rate)
-    generator = torch.Generator().manual_seed(plan.seed)
+    generator = torch_generator(plan.seed)
     data = torch.from_numpy(np.ascontiguousarray(images))
     timesteps, alphas, sigmas = _trained(recipe.noise)
 

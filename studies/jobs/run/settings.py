@@ -10,6 +10,7 @@ from pydantic import model_validator
 
 from omsdpm.devices import DEVICES
 from omsdpm.errors import InputError
+from omsdpm.seeds import LARGEST
 from studies.jobs.settings import Settings, option
 from studies.jobs.solvers import solver_names
 
@@ -54,7 +55,7 @@ class RunSettings(Settings):
     evaluations: int = option(
         10_000, ge=1, topic=SEARCH, help="Schedules that the search may score with the predictor, all budgets together."
     )
-    seed: int = option(0, ge=0, topic=SEARCH, help="Seed of fit and search.")
+    seed: int = option(0, ge=0, le=LARGEST, topic=SEARCH, help="Seed of fit and search.")
     seeds: int = option(3, ge=1, topic=VALIDATION, help="Seeds of fresh noise that each winner is validated with.")
     validate_images: int | None = option(
         None, ge=2, topic=VALIDATION, shown="as the baselines", help="Images a seed that validate a winner."

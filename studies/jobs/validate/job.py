@@ -11,6 +11,7 @@ from omsdpm.plugins import Named
 from omsdpm.released import infer_solver, read_schedules
 from omsdpm.sampling import Count
 from omsdpm.scoring.measurement import usual_metric
+from omsdpm.seeds import after
 from omsdpm.solvers import space_on
 from omsdpm.zoo.opening import open_zoo
 from studies.jobs.naming import benchmark_of
@@ -68,7 +69,7 @@ def validate(settings: ValidateSettings, reporter: Reporter = SILENT) -> Validat
     )
     best = min(schedules, key=lambda scored: scored.score)
     if settings.final_images:
-        images, seed = settings.final_images, settings.seed + 1
+        images, seed = settings.final_images, after(settings.seed)
         with reporter.part(f"Sampling the best again, {images} images") as step:
             (score,) = scorer.score(sampler, X[[best.row]], images, seed=seed, progress=step).tolist()
         best = best.model_copy(update={"score": score, "images": images, "seed": seed})
@@ -124,7 +125,7 @@ def _checked(benchmark: Benchmark, settings: ValidateSettings) -> Benchmark:
         if Named.parse(settings.metric).name != Named.parse(m.metric).name:
             raise InputError(f"--metric {settings.metric}: benchmark {name} has {m.metric}; leave --metric out")
         benchmark = benchmark.with_metric(settings.metric)
-    used = (settings.seed, settings.seed + 1) if settings.final_images else (settings.seed,)
+    used = (settings.seed, after(settings.seed)) if settings.final_images else (settings.seed,)
     if settings.noise is None and m.seed in used:
         raise InputError(f"seed {m.seed} is the noise of benchmark {name}'s dataset: give another --seed")
     return benchmark
