@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from omsdpm.errors import InputError, one_line, unknown_name
+from omsdpm.errors import InputError, InputWarning, one_line, unknown_name
 
 
 class Refused(click.ClickException):
@@ -56,7 +57,17 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command that was named."""
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                usual = warnings.showwarning
+
+                def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+                    if issubclass(category, InputWarning):
+                        click.echo(f"Warning: {one_line(Exception(message))}", err=True)
+                    else:
+                        usual(message, category, *place, **more)
+
+                warnings.showwarning = show
+                return super().invoke(ctx)
         except InputError as error:
             raise Refused(error) from error
         except click.exceptions.NoArgsIsHelpError:
