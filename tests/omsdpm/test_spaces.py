@@ -190,7 +190,7 @@ def test_equal_schedules_cost_the_same_alone_in_a_batch_and_in_any_order():
     np.testing.assert_allclose(batch, np.array(exact, dtype=float), rtol=1e-14)
 
 
-@pytest.mark.parametrize(("length", "last"), [(600, 599), (300, 897), (999, 998), (501, 500)])
+@pytest.mark.parametrize(("length", "last"), [(600, 599), (300, 897), (501, 500)])
 def test_a_length_whose_slots_leave_much_of_the_time_out_says_so(length, last):
     with pytest.warns(InputWarning, match=rf"length={length}: slots every .* reach {last} only"):
         assert DDIMSpace(2, length).timesteps[-1] == last
