@@ -23,6 +23,7 @@ from omsdpm.scoring.identity import check_measured, identity
 from omsdpm.scoring.measurement import BATCH_SIZE, Measurement
 from omsdpm.solvers import ScheduleSpace, SolverOptions
 from omsdpm.zoo import ModelZoo
+from omsdpm.zoo.files import card_batch_size
 
 if TYPE_CHECKING:
     from predictors import Predictor
@@ -331,7 +332,7 @@ class Benchmark:
                     progress(before + done, len(seeds) * len(batch) * parts)
 
             scores[:, i] = meter.measure(batch, progress=step, keep=keep if i == 0 else None)
-        size = int(self.latency_card["batch_size"])
+        size = card_batch_size(self.latency_card)
         measured = measure_latency(loaded.zoo, batch_size=size, repeats=5, warmup=2)
         return Validation(scores, self.space.latency(batch, measured), grids)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -36,6 +37,12 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.replace(target)
         except OSError as error:
             raise InputError(f"cannot write {target}: {error.strerror}; name another file") from error
+    except Exception as error:
+        if isinstance(error, InputError) or not is_full(error):
+            raise
+        raise InputError(
+            f"cannot write {target}: no space left; make room and give the same command again, what is there is kept"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -65,6 +72,59 @@ def writable_folder(path: str | os.PathLike[str]) -> Path:
     except OSError as error:
         raise InputError(f"cannot write to folder {folder}: {error.strerror}; name another one") from error
     return folder
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Makes the folder of a file that will be written at the end, and proves that it can be.
+
+    Raises:
+        InputError: it cannot.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"cannot write {path}: it is a folder; name a file")
+    writable_folder(path.parent)
+
+
+@contextmanager
+def locked(path: str | os.PathLike[str], timeout: float = -1) -> Iterator[bool]:
+    """Holds a lock file that every user of the folder can take, whatever their umask.
+
+    Args:
+        path: of the lock file.
+        timeout: seconds to wait; negative without end.
+
+    Yields:
+        Whether it is held; ``False`` after the timeout.
+
+    Raises:
+        InputError: the lock file cannot be opened.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path, timeout=timeout, mode=0o666)  # filelock's own 0o644 locks out everybody else for good
+    try:
+        lock.acquire()
+    except Timeout:
+        yield False
+        return
+    except OSError as error:
+        raise InputError(
+            f"cannot lock {path}: {error.strerror or error}; it is another user's, who can remove it or make it "
+            "writable for all"
+        ) from error
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether a library's error says that a disk or quota has no room, which several say in their own types."""
+    return getattr(error, "errno", None) in _FULL or "No space left on device" in str(error)
+
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def regular_file(path: str | os.PathLike[str], expected: str, what: str = "") -> Path:

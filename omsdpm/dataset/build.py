@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import zlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from omsdpm.dataset.recipe import Recipe, Round
 from omsdpm.dataset.shards import Measured, Shard, claim, cut, measure_shard, scores_of
 from omsdpm.dataset.workfolder import own_folder, put_away
 from omsdpm.errors import InputError, unknown_name
-from omsdpm.files import replacing, writable_folder
+from omsdpm.files import locked, replacing, writable_folder
 from omsdpm.scoring.identity import check_measured, identity, identity_digest, remember_measured
 from omsdpm.scoring.measurement import Measurement
 from omsdpm.solvers import Schedules
@@ -79,12 +80,31 @@ class Workers:
             finally:
                 pool().shutdown(wait=True, kill_workers=True)
         elif self.executor == "dask":
-            with self._dask_client() as client:
+            with self._scheduler_watched(), self._dask_client() as client:
                 # A worker that dies takes its shard with it; the scheduler gives it to another.
                 executor = client.get_executor(pure=False)
                 yield Pool(self, lambda: executor, in_flight=2 * max(1, sum(client.ncores().values())))
         else:
             raise unknown_name("executor", self.executor, ("joblib", "dask"))
+
+    @contextmanager
+    def _scheduler_watched(self) -> Iterator[None]:
+        """Makes one line of the many that Dask has for a scheduler that is gone."""
+        logger = logging.getLogger("distributed")
+        before = logger.level
+        logger.setLevel(logging.CRITICAL + 1)
+        try:
+            yield
+        except (CancelledError, TimeoutError, ConnectionError, OSError) as error:
+            ours = isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError)
+            if ours:  # of a file
+                raise
+            raise InputError(
+                f"the Dask scheduler {self.scheduler} was lost: measured shards are kept; start one, and give the "
+                "same command again"
+            ) from error
+        finally:
+            logger.setLevel(before)
 
     def _dask_client(self) -> Any:
         try:
@@ -141,7 +161,7 @@ def build_dataset(
     Raises:
         InputError: the folder cannot be written, or holds a dataset of another measurement.
     """
-    writable_folder(recipe.folder)
+    writable_folder(recipe.folder / "build")
     if recipe.dataset.exists():
         check_measured(recipe.folder, recipe.dataset.stem, identity(recipe.measurement))
     facts = _facts(recipe)
@@ -278,8 +298,6 @@ def measure_sharded(
 
 def _kept_size(measurement: Measurement, X: Schedules, folder: Path, size: int) -> int:
     """The shard size that the folder was begun with: shards are known by number, so a resumed build cuts alike."""
-    from filelock import FileLock
-
     path = folder / "cut.json"
     facts = {
         "schedules": zlib.crc32(np.ascontiguousarray(X, dtype=np.int64).tobytes()),
@@ -288,7 +306,7 @@ def _kept_size(measurement: Measurement, X: Schedules, folder: Path, size: int) 
         "metric": measurement.metric,
         "measured": identity_digest(measurement),
     }
-    with FileLock(path.with_suffix(".lock")):
+    with locked(path.with_suffix(".lock")):
         if not path.exists():
             with replacing(path) as temporary:
                 temporary.write_text(json.dumps({**facts, "shard_size": size}))
@@ -369,9 +387,7 @@ def _merge(
     recipe: Recipe, entry: Round, X: Schedules, measured: list[Measured], work: Path, facts: dict[str, object]
 ) -> None:
     """Appends the round to the dataset, and clears its shards."""
-    from filelock import FileLock
-
-    with FileLock(recipe.folder / "build" / "merge.lock"):
+    with locked(recipe.folder / "build" / "merge.lock"):
         before = _existing(recipe, facts)
         if entry.name not in before.design:
             y = scores_of(measured)

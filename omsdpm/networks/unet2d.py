@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from omsdpm.errors import InputError
-from omsdpm.files import replacing
+from omsdpm.files import regular_file, replacing
 from omsdpm.networks.base import MemberTable, Network
 from omsdpm.networks.heads import set_heads
 from omsdpm.networks.sizes import check_arguments, shapes_of
@@ -164,8 +164,13 @@ def _compare(asked: dict[str, tuple[int, ...]], stored: dict[str, tuple[int, ...
 
 def _check_files(folder: Path) -> None:
     for path in (folder / CONFIG_FILE, folder / WEIGHTS_FILE):
-        if not path.is_file():
+        try:
+            missing = not path.exists()
+        except OSError:  # a folder that may not be looked into
+            missing = False
+        if missing:
             raise InputError(f"zoo member {folder} lacks {path.name}: expected a diffusers UNet2DModel folder")
+        regular_file(path, "expected a file of a diffusers UNet2DModel folder")
 
 
 def _line(error: BaseException) -> str:

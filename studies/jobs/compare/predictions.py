@@ -66,7 +66,7 @@ def read_predictions(path: Path) -> Predictions:
         InputError: it cannot be read, or holds something else.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file, restval=""))
         split = np.array([uncell(row["split"]) for row in rows], dtype=np.str_)
         numbers = [np.array([float(row[name] or "nan") for row in rows]) for name in COLUMNS[1:]]

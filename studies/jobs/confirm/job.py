@@ -9,6 +9,7 @@ import numpy as np
 
 from omsdpm.devices import resolve_device
 from omsdpm.errors import InputError
+from omsdpm.files import check_writable
 from omsdpm.seeds import after
 from studies.jobs.confirm.result import ConfirmResult, Duel
 from studies.jobs.confirm.settings import ConfirmSettings
@@ -30,6 +31,8 @@ def confirm(settings: ConfirmSettings, reporter: Reporter = SILENT) -> ConfirmRe
     Raises:
         InputError: no result of a run, or of a search without a benchmark.
     """
+    if settings.output is not None:
+        check_writable(settings.output)
     run = RunResult.read(settings.run)
     if run.validation is None:
         raise InputError(f"{settings.run} is a search without a benchmark: there is nothing to sample it with")

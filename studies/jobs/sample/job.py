@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from omsdpm.devices import resolve_device
 from omsdpm.errors import InputError
-from omsdpm.files import writable_folder
+from omsdpm.files import check_writable, writable_folder
 from omsdpm.images import SUFFIXES, to_uint8
 from omsdpm.released import infer_solver, read_schedules
 from omsdpm.solvers import Schedules, space_on
@@ -28,6 +28,8 @@ def sample(settings: SampleSettings, reporter: Reporter = SILENT) -> SampleResul
     Raises:
         InputError: something in ``settings`` cannot be used; told before anything is sampled.
     """
+    if settings.output is not None:
+        check_writable(settings.output)
     x = _one(settings.schedule, settings.row)
     device = resolve_device(settings.device)
     solver = settings.solver
@@ -71,7 +73,11 @@ def sample(settings: SampleSettings, reporter: Reporter = SILENT) -> SampleResul
         environment=environment(device),
     )
     if settings.output is not None:
-        result.write(settings.output)
+        try:
+            result.write(settings.output)
+        except InputError:
+            reporter.note(f"{metric}: {score:.6g}, {settings.num_images} images")  # it took hours, and is not lost
+            raise
     return result
 
 

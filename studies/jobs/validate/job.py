@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from omsdpm.devices import resolve_device
 from omsdpm.errors import InputError
+from omsdpm.files import check_writable
 from omsdpm.plugins import Named
 from omsdpm.released import infer_solver, read_schedules
 from omsdpm.sampling import Count
@@ -32,6 +33,8 @@ def validate(settings: ValidateSettings, reporter: Reporter = SILENT) -> Validat
     Raises:
         InputError: something in ``settings`` cannot be used; told before anything is sampled.
     """
+    if settings.output is not None:
+        check_writable(settings.output)
     benchmark = None if settings.benchmark is None else _checked(benchmark_of(settings.benchmark), settings)
     device = resolve_device(settings.device)
     X = read_schedules(settings.population)[: settings.top]
@@ -84,7 +87,13 @@ def validate(settings: ValidateSettings, reporter: Reporter = SILENT) -> Validat
         environment=environment(device),
     )
     if settings.output is not None:
-        result.write(settings.output)
+        try:
+            result.write(settings.output)
+        except InputError:  # scores took hours, and are not lost
+            for scored in result.order:
+                reporter.note(f"row {scored.row}: {ground.metric} {scored.score:.6g}, {scored.images} images")
+            reporter.note(f"best, row {best.row}: {ground.metric} {best.score:.6g}, {best.images} images")
+            raise
     return result
 
 
