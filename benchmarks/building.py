@@ -9,8 +9,9 @@ import numpy as np
 from benchmarks.baselines import all_baselines
 from benchmarks.problem import BASELINES_FILE, REPEAT_FILE, Baseline, Benchmark, read_baselines, write_baselines
 from omsdpm.dataset import ScheduleDataset
-from omsdpm.dataset.build import MergedElsewhereError, Workers, measure_sharded, put_away
+from omsdpm.dataset.build import MergedElsewhereError, Workers, measure_sharded
 from omsdpm.dataset.shards import scores_of
+from omsdpm.dataset.workfolder import own_folder, put_away
 from omsdpm.scoring.identity import check_measured, identity, remember_measured, validation_identity
 
 Progress = Callable[[str, int, int], None]
@@ -44,6 +45,7 @@ def build_baselines(
     X = np.array([baseline.x for baseline in named])
     scores = np.empty((len(X), len(seeds)))
     work = benchmark.folder / "build" / "baselines"
+    own_folder(work)
     with workers.open() as pool:
         for i, seed in enumerate(seeds):
             measurement = benchmark.measurement.with_noise(images=images, seed=seed)
@@ -92,6 +94,7 @@ def build_repeat(
     rows = np.sort(rng.permutation(len(benchmark.dataset))[: int(wanted["n"])])
     sample = benchmark.dataset[rows]
     work = benchmark.folder / "build" / "repeat"
+    own_folder(work)
 
     def tell(done: int) -> None:
         if progress is not None:

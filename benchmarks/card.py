@@ -15,6 +15,7 @@ from rich.table import Table
 
 from omsdpm.dataset import SPLITS
 from omsdpm.files import replacing
+from omsdpm.zoo.files import card_facts
 
 if TYPE_CHECKING:
     from benchmarks import Baseline, Benchmark
@@ -52,7 +53,7 @@ def write_card(benchmark: Benchmark) -> Path:
     lines += [f"Python {platform.python_version()}, {made}; card of {datetime.date.today().isoformat()}."]
     path = benchmark.folder / CARD_FILE
     with replacing(path) as temporary:
-        temporary.write_text("\n".join(lines) + "\n")
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
 
@@ -106,7 +107,8 @@ def _facts(benchmark: Benchmark) -> Iterator[tuple[str, str]]:
     yield "slots, members", f"{space.length}, {space.num_models}"
     yield "schedules", f"{space.cardinality:,}" if space.cardinality < 10**7 else f"{space.cardinality:.3g}"
     yield "frozen latency", ", ".join(f"{ms:.4g}" for ms in benchmark.latency) + " ms a member"
-    yield "", f"batch of {card['batch_size']} on {card['device']}, {card['date']}"
+    batch, device, date = card_facts(card)
+    yield "", f"{batch} on {device}, {date}"
     yield "budgets", ", ".join(f"{ms:g}" for ms in benchmark.budgets) + " ms"
     yield "metric", f"{benchmark.metric} (lower is better)"
     splits = [f"{name or 'other'} {int((dataset.split == name).sum())}" for name in (*SPLITS, "")]

@@ -16,11 +16,13 @@ from numpy.typing import ArrayLike, NDArray
 from omsdpm.dataset import ScheduleDataset
 from omsdpm.dataset.recipe import DATASET_FILE, RECIPE_FILE, BenchmarkTable, measurement_of, parse_recipe, recipe_toml
 from omsdpm.errors import InputError
+from omsdpm.names import plain_name
 from omsdpm.noise import Noise
 from omsdpm.scoring.identity import check_measured, identity
 from omsdpm.scoring.measurement import Measurement
 from omsdpm.solvers import ScheduleSpace, SolverOptions
 from omsdpm.zoo import ModelZoo
+from omsdpm.zoo.files import card_batch_size
 
 if TYPE_CHECKING:
     from omsdpm.scoring.growing import GrowingScores
@@ -104,6 +106,10 @@ class Benchmark:
     """All of ``benchmark.toml`` as it is written, for :attr:`data_hash`."""
 
     def __post_init__(self) -> None:
+        try:
+            plain_name(self.name)  # files are named after it
+        except ValueError as error:
+            raise InputError(f"benchmark name {error}") from error
         if self.measurement.seed in self.validation_seeds:
             raise InputError(f"validation seed {self.measurement.seed} is the dataset's noise: use another")
 
@@ -316,7 +322,7 @@ class Benchmark:
                     progress(before * total + done, len(seeds) * total)
 
             scores[:, i] = meter.measure(batch, progress=step, keep=keep if i == 0 else None)
-        size = int(self.latency_card["batch_size"])
+        size = card_batch_size(self.latency_card)
         measured = measure_latency(loaded.zoo, batch_size=size, repeats=5, warmup=2)
         return Validation(scores, self.space.latency(batch, measured), grids)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omsdpm.errors import InputError
+from omsdpm.names import plain_name
 from omsdpm.plugins import Registry
 
 if TYPE_CHECKING:
@@ -45,4 +46,8 @@ def load_benchmark(name: str) -> Benchmark:
     lacking = [need for need in NEEDS if not hasattr(benchmark, need)]
     if lacking:
         raise InputError(f"benchmark {name!r} made a {type(benchmark).__name__}, which lacks {', '.join(lacking)}")
+    try:
+        plain_name(benchmark.name)  # files are named after it
+    except ValueError as error:
+        raise InputError(f"benchmark {name!r} made one whose name is {error}") from error
     return benchmark

@@ -14,6 +14,10 @@ class InputError(ValueError):
     """
 
 
+class InputWarning(UserWarning):
+    """Input that can be used, but is probably not what was meant; the command line prints it in one line."""
+
+
 def one_line(error: BaseException) -> str:
     """What an error says, with its line breaks and runs of blanks as single blanks."""
     return " ".join(str(error).split())

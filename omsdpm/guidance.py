@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from omsdpm.errors import InputError
 from omsdpm.noise import Noise
+from omsdpm.seeds import check_seed
 
 if TYPE_CHECKING:
     import torch
@@ -117,7 +118,7 @@ def draw_labels(labels: int | str | Sequence[int], images: int, count: int, seed
         InputError: not a class, nor ``"random"``.
     """
     if labels == RANDOM:
-        return np.random.default_rng(seed).integers(count, size=images)
+        return np.random.default_rng(check_seed(seed)).integers(count, size=images)
     if isinstance(labels, (int, str)):
         try:
             classes = np.array([int(labels)])

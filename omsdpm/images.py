@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import struct
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from omsdpm.errors import InputError
+from omsdpm.errors import InputError, one_line
 
 Images = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -47,22 +50,61 @@ def read_images(paths: Sequence[Path], size: int, channels: int) -> Images:
     Raises:
         InputError: a number of channels that images do not have, or a file that cannot be read.
     """
-    from PIL import Image, UnidentifiedImageError
-
     if channels not in (1, 3):
         raise InputError(f"channels={channels}: images have 1 or 3")
     images = np.empty((len(paths), channels, size, size), dtype=np.float32)
     for i, path in enumerate(paths):
-        try:
-            with Image.open(path) as image:
-                converted = image.convert("L" if channels == 1 else "RGB")
-                if converted.size != (size, size):
-                    converted = converted.resize((size, size), Image.Resampling.LANCZOS)
-        except (OSError, UnidentifiedImageError) as error:
-            raise InputError(f"cannot read image {path}: {error}") from error
-        pixels = np.asarray(converted, dtype=np.float32).reshape(size, size, channels)
-        images[i] = pixels.transpose(2, 0, 1) / 127.5 - 1.0
+        images[i] = read_image(path, size, channels)
     return images
+
+
+def read_image(path: Path, size: int, channels: int) -> Images:
+    """One image ``(channels, size, size)``, resized; of 8 or 16 bits, or of floats from 0 to 1.
+
+    Raises:
+        InputError: it cannot be read, or has values that no image of its kind has.
+    """
+    from PIL import Image
+
+    mode = "L" if channels == 1 else "RGB"
+    try:
+        with Image.open(path) as image:
+            # Pillow clips these to 8 bits instead of scaling them.
+            deep = image.mode == "F" or image.mode.startswith("I")
+            converted = _scaled(image) if deep else image.convert(mode)
+            if converted.size != (size, size):
+                converted = _resized(converted, size)
+    except InputError as error:
+        raise InputError(f"cannot read image {path}: {error}") from error
+    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
+        raise InputError(f"cannot read image {path}: {one_line(error)}") from error
+    pixels = np.clip(np.asarray(converted, dtype=np.float32), 0, 255).reshape(size, size, -1)
+    return np.broadcast_to(pixels, (size, size, channels)).transpose(2, 0, 1) / 127.5 - 1.0
+
+
+def _scaled(image: Any) -> Any:
+    """A gray image of 16 bits or floats as one of floats from 0 to 255."""
+    from PIL import Image
+
+    values = np.asarray(image).astype(np.float64)
+    most = 1.0 if image.mode == "F" else 65535.0
+    if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= most):
+        kind = "floats from 0 to 1" if image.mode == "F" else "whole numbers from 0 to 65535"
+        raise InputError(f"values from {values.min():g} to {values.max():g}, expected {kind}")
+    scaled = values * 255 if image.mode == "F" else values / 257
+    if np.abs(scaled - scaled.round()).max() < 1e-4:  # made of 8 bits: the same picture, resized too
+        return Image.fromarray(scaled.round().astype(np.uint8))
+    return Image.fromarray(scaled.astype(np.float32))
+
+
+def _resized(image: Any, size: int) -> Any:
+    from PIL import Image
+
+    if image.mode != "F":
+        return image.resize((size, size), Image.Resampling.LANCZOS)
+    # As Pillow does it with 8 bits, which holds the values in their range between the two ways.
+    across = np.clip(np.asarray(image.resize((size, image.height), Image.Resampling.LANCZOS)), 0, 255)
+    return Image.fromarray(across).resize((size, size), Image.Resampling.LANCZOS)
 
 
 def load_folder_labels(folder: str | Path) -> Labels:
@@ -86,15 +128,36 @@ def load_folder_labels(folder: str | Path) -> Labels:
 def image_paths(root: Path) -> list[Path]:
     """Every image below a folder, in the order of their paths.
 
+    Links to folders are followed; hidden files and folders do not count.
+
     Raises:
-        InputError: no such folder, or no image in it.
+        InputError: no such folder, no image in it, one that is no file, or a link that leads back.
     """
     if not root.is_dir():
         raise InputError(f"image folder {root} does not exist: give a folder of images")
-    paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
+    try:
+        paths = sorted(_images_in(root, (os.path.realpath(root),)))
+    except OSError as error:
+        raise InputError(f"cannot read image folder {root}: {error.filename}: {error.strerror}") from error
     if not paths:
         raise InputError(f"no image in {root}: expected files ending in {', '.join(sorted(SUFFIXES))}")
     return paths
+
+
+def _images_in(folder: Path, above: tuple[str, ...]) -> Iterator[Path]:
+    """Images below a folder; ``above`` are the real paths of the folders that it is in, and its own."""
+    for path in folder.iterdir():
+        if path.name.startswith(".") or path.name == "__MACOSX":
+            continue  # copies that notebooks and file managers keep, as .ipynb_checkpoints and ._x.png
+        if path.is_dir() and path.suffix.lower() not in SUFFIXES:
+            real = os.path.realpath(path)
+            if real in above:
+                raise InputError(f"image folder {path} is a link to a folder that it is in: remove it")
+            yield from _images_in(path, (*above, real))
+        elif path.suffix.lower() in SUFFIXES:
+            if not path.is_file():
+                raise InputError(f"cannot read image {path}: it is no file, or a link to none; remove it")
+            yield path
 
 
 def to_uint8(images: NDArray[np.floating]) -> NDArray[np.uint8]:

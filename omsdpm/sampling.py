@@ -305,9 +305,11 @@ class _Walk:
         """Noise of a timestep: drawn on the CPU, so that every device adds the same."""
         import torch
 
+        from omsdpm.seeds import torch_generator
+
         # Between whole timesteps the number's own bits tell them apart.
         key = int(timestep) if timestep.is_integer() else int.from_bytes(struct.pack("<d", timestep), "little")
-        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + key) % 2**63)
+        generator = torch_generator(self.seed, key)
         drawn = torch.randn(self.x_T.shape, generator=generator, dtype=self.x_T.dtype)
         return drawn.to(self.x_T.device)
 

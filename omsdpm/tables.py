@@ -15,11 +15,15 @@ from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from omsdpm.errors import InputError, unknown_name
+from omsdpm.files import regular_file
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
 
     Model = TypeVar("Model", bound=BaseModel)
+
+LARGEST = 2**24
+"""Bytes of a file that people write."""
 
 LONGEST = 60
 """Letters of a value that a message repeats."""
@@ -49,8 +53,15 @@ def read_toml(path: str | os.PathLike[str], hint: str) -> dict[str, Any]:
     Raises:
         InputError: it cannot be read, or is not TOML; the message has the line and column.
     """
+    path = Path(path)
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
+        if path.exists() and not path.is_dir():
+            path = regular_file(path, hint)
+            if path.stat().st_size > LARGEST:
+                raise InputError(f"{path} has {path.stat().st_size} bytes: expected {LARGEST} at most; {hint}")
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}; {hint}") from error
     except (ValueError, RecursionError) as error:

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from omsdpm.errors import InputError
 from omsdpm.noise import DiscreteVP, Noise
+from omsdpm.seeds import numpy_state
 from omsdpm.solvers import USUAL, BatchPlan, ScheduleSpace, SolverOptions, space_from_table
 from predictors import folder as _folder
 from predictors.coverage import Coverage
@@ -282,7 +283,10 @@ class Predictor(RegressorMixin, BaseEstimator):
 
     def _seed(self) -> int:
         """A seed drawn from ``random_state``, for libraries that take an integer."""
-        return int(check_random_state(self.random_state).randint(2**31 - 1))
+        state = self.random_state
+        if isinstance(state, (int, np.integer)):
+            state = numpy_state(state)
+        return int(check_random_state(state).randint(2**31 - 1))
 
     def _check_pairs(self, X: ArrayLike, y: ArrayLike, what: str) -> tuple[Schedules, Array]:
         space = self._space

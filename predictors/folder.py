@@ -106,6 +106,8 @@ def read_arrays(folder: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
 
     path = Path(folder) / ARRAYS
     try:
+        with path.open("rb"):  # safetensors calls a file that may not be read one that is not there
+            pass
         return load_file(path)
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path} cannot be read: {error}; save the predictor again") from error

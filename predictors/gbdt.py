@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -17,6 +18,8 @@ from omsdpm.solvers import ScheduleSpace, SolverOptions
 from predictors.base import Array, Predictor, Schedules
 from predictors.calibration import RisingCurve
 from predictors.features import structural_features
+from predictors.trees import Trees, trees_of
+from predictors.ubjson import decode
 
 PATIENCE = 50
 """Trees without progress on validation schedules before training stops."""
@@ -149,19 +152,23 @@ class GBDTPredictor(Predictor):
             return os.cpu_count() or 1
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        arrays: dict[str, NDArray[Any]] = {
-            "booster": np.frombuffer(self.booster_.save_raw("ubj"), dtype=np.uint8)
-        }  # binary JSON
+        trees = trees_of(json.loads(self.booster_.save_raw("json")))
+        arrays = trees.arrays()
         if self.curve_ is not None:
             arrays |= {"raw": self.curve_.raw, "z": self.curve_.z}
-        return {}, arrays
+        return {"base_score": trees.base_score}, arrays
 
     def _restore(self, values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
-        self.booster_ = xgboost.Booster({"nthread": self._threads})
-        try:
-            self.booster_.load_model(bytearray(arrays["booster"].tobytes()))
-        except xgboost.core.XGBoostError as error:
-            raise ValueError(str(error).splitlines()[0]) from error
+        if "booster" in arrays:  # of an earlier version: xgboost's binary JSON, which it would believe as it is
+            trees = trees_of(decode(arrays["booster"].tobytes()))
+        else:
+            trees = Trees.from_arrays(arrays, float(values["base_score"]))
+        if self.objective not in OBJECTIVES:
+            raise unknown_name("objective", self.objective, OBJECTIVES)
+        space = self._space
+        _, names = structural_features(np.ones((1, space.length), np.int64), space, self._noise, self.latency)
+        trees.check(len(names))
+        self.booster_ = trees.booster(names, str(OBJECTIVES[self.objective]["objective"]), self._threads)
         self.curve_ = RisingCurve(arrays["raw"], arrays["z"]) if self.objective == "ranking" else None
 
 

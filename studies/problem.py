@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from omsdpm.errors import InputError
+from omsdpm.errors import InputError, InputWarning
 from omsdpm.solvers import ScheduleSpace
 
 
@@ -58,6 +59,14 @@ class SearchProblem:
             raise InputError(
                 f"budget {self.budget:g} ms is below the cheapest schedule: "
                 f"give at least {self.cheapest:.6g} ms, one step of member {member}"
+            )
+
+        if self.budget is not None and self.budget > self.dearest:
+            warnings.warn(
+                f"budget {self.budget:g} ms is more than the dearest schedule takes, {self.dearest:.6g} ms: it limits "
+                "nothing; if the latency table is in seconds, give milliseconds",
+                InputWarning,
+                stacklevel=2,
             )
 
     @property

@@ -316,8 +316,8 @@ def lstm_learners(space: ScheduleSpace, noise: Noise, X: Schedules, y: Array) ->
     """An update of ``lstm``: all pairs of a batch, in every network."""
     defaults = LSTMPredictor()
     tokens = step_tokens(space.batch_plan(X, noise))
-    torch.manual_seed(0)
     weights = LSTMWeights(defaults.networks, tokens.what.shape[1], tokens.where.shape[1])
+    weights.draw(torch.Generator().manual_seed(0))
     targets = torch.as_tensor((y - y.mean()) / y.std(), dtype=torch.float32)
     visible = torch.ones(defaults.networks, len(y))
     batch = StepBatch(tokens, "cpu")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
-import uuid
+import logging
 import zlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -21,8 +20,9 @@ from omsdpm.dataset.dataset import ScheduleDataset
 from omsdpm.dataset.designs import Setting, draw, share_out
 from omsdpm.dataset.recipe import Recipe, Round
 from omsdpm.dataset.shards import Measured, Shard, claim, cut, measure_shard, prepare, scores_of
+from omsdpm.dataset.workfolder import own_folder, put_away
 from omsdpm.errors import InputError, unknown_name
-from omsdpm.files import replacing, writable_folder
+from omsdpm.files import locked, replacing, writable_folder
 from omsdpm.scoring.identity import check_measured, identity, identity_digest, remember_measured
 from omsdpm.scoring.measurement import Measurement
 from omsdpm.solvers import Schedules
@@ -81,12 +81,31 @@ class Workers:
             finally:
                 pool().shutdown(wait=True, kill_workers=True)
         elif self.executor == "dask":
-            with self._dask_client() as client:
+            with self._scheduler_watched(), self._dask_client() as client:
                 # A worker that dies takes its shard with it; the scheduler gives it to another.
                 executor = client.get_executor(pure=False)
                 yield Pool(self, lambda: executor, in_flight=2 * max(1, sum(client.ncores().values())))
         else:
             raise unknown_name("executor", self.executor, ("joblib", "dask"))
+
+    @contextmanager
+    def _scheduler_watched(self) -> Iterator[None]:
+        """Makes one line of the many that Dask has for a scheduler that is gone."""
+        logger = logging.getLogger("distributed")
+        before = logger.level
+        logger.setLevel(logging.CRITICAL + 1)
+        try:
+            yield
+        except (CancelledError, TimeoutError, ConnectionError, OSError) as error:
+            ours = isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError)
+            if ours:  # of a file
+                raise
+            raise InputError(
+                f"the Dask scheduler {self.scheduler} was lost: measured shards are kept; start one, and give the "
+                "same command again"
+            ) from error
+        finally:
+            logger.setLevel(before)
 
     def _dask_client(self) -> Any:
         try:
@@ -144,7 +163,7 @@ def build_dataset(
         InputError: the folder cannot be written, or holds a dataset of another measurement.
     """
     recipe.measurement.check()
-    writable_folder(recipe.folder)
+    writable_folder(recipe.folder / "build")
     if recipe.dataset.exists():
         check_measured(recipe.folder, recipe.dataset.stem, identity(recipe.measurement))
     facts = _facts(recipe)
@@ -159,6 +178,7 @@ def build_dataset(
             if entry.name in dataset.design:
                 continue
             work = recipe.folder / "build" / f"{number:02d}-{entry.name}"
+            own_folder(work)
             X = _drawn(recipe, entry, dataset, work)
 
             def tell(done: int, name: str = entry.name, n: int = len(X)) -> None:
@@ -283,8 +303,6 @@ def measure_sharded(
 
 def _kept_size(measurement: Measurement, X: Schedules, folder: Path, size: int) -> int:
     """The shard size that the folder was begun with: shards are known by number, so a resumed build cuts alike."""
-    from filelock import FileLock
-
     path = folder / "cut.json"
     facts = {
         "schedules": zlib.crc32(np.ascontiguousarray(X, dtype=np.int64).tobytes()),
@@ -293,7 +311,7 @@ def _kept_size(measurement: Measurement, X: Schedules, folder: Path, size: int) 
         "metric": measurement.score_name,
         "measured": identity_digest(measurement),
     }
-    with FileLock(path.with_suffix(".lock")):
+    with locked(path.with_suffix(".lock")):
         if not path.exists():
             with replacing(path) as temporary:
                 temporary.write_text(json.dumps({**facts, "shard_size": size}))
@@ -374,9 +392,7 @@ def _merge(
     recipe: Recipe, entry: Round, X: Schedules, measured: list[Measured], work: Path, facts: dict[str, object]
 ) -> None:
     """Appends the round to the dataset, and clears its shards."""
-    from filelock import FileLock
-
-    with FileLock(recipe.folder / "build" / "merge.lock"):
+    with locked(recipe.folder / "build" / "merge.lock"):
         before = _existing(recipe, facts)
         if entry.name not in before.design:
             y = scores_of(measured)
@@ -407,11 +423,3 @@ def _merge(
                 remember_measured(recipe.folder, recipe.dataset.stem, now)
             after.write(recipe.dataset)
         put_away(work)
-
-
-def put_away(work: Path) -> None:
-    """Removes a folder of merged shards: at once for other processes, which must not see it half empty."""
-    away = work.with_name(f".{work.name}-{uuid.uuid4().hex}")
-    with suppress(FileNotFoundError):
-        work.rename(away)
-    shutil.rmtree(away, ignore_errors=True)

@@ -130,20 +130,16 @@ class ScheduleDataset:
             if column not in table.column_names:
                 raise InputError(f"dataset {path} lacks the column {column!r}: it has {', '.join(table.column_names)}")
         facts = _facts(table.schema.metadata, path)
-        blank = [""] * table.num_rows
+        blank = np.full(table.num_rows, "")
         names = set(table.column_names)
         try:
             space = space_from_table(facts)
-            schedules = table["schedule"].to_pylist()
-            wrong = next((i for i, row in enumerate(schedules) if len(row or ()) != space.length), None)
-            if wrong is not None:
-                raise InputError(f"row {wrong} has {len(schedules[wrong] or ())} slots, expected {space.length}")
             return cls(
                 space=space,
-                X=np.array(schedules, dtype=np.int64).reshape(-1, space.length),
-                y=table["score"].to_numpy().astype(float),
-                split=np.array(table["split"].to_pylist() if "split" in names else blank, dtype=np.str_),
-                design=np.array(table["design"].to_pylist() if "design" in names else blank, dtype=np.str_),
+                X=_slots(table["schedule"], space.length),
+                y=_scores(table["score"]),
+                split=_labels(table["split"]) if "split" in names else blank,
+                design=_labels(table["design"]) if "design" in names else blank,
                 metric=facts["metric"],
                 extra=facts["extra"],
             )
@@ -168,6 +164,54 @@ def _facts(metadata: dict[bytes, bytes] | None, path: Path) -> dict[str, Any]:
             f"dataset {path} does not say its solver, number of members and length: "
             "write it with omsdpm, or import it with `omsdpm-bench dataset import`"
         ) from error
+
+
+def _slots(column: Any, length: int) -> Schedules:
+    """``(n, L)`` of a Parquet column of lists: whole numbers, in whatever type.
+
+    Raises:
+        InputError: names the first row that is none.
+    """
+    import pyarrow as pa
+
+    kind = column.type
+    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    number = lists and (pa.types.is_integer(kind.value_type) or pa.types.is_floating(kind.value_type))
+    if not number and not pa.types.is_null(kind):
+        raise InputError(f"column 'schedule' holds {kind}, expected lists of member numbers")
+    rows = column.to_pylist()
+    for row, slots in enumerate(rows):
+        if len(slots or ()) != length:
+            raise InputError(f"row {row} has {len(slots or ())} slots, expected {length}")
+    values = np.array(rows, dtype=object).reshape(-1, length)
+    if len(values) and not pa.types.is_integer(kind.value_type):
+        wrong = [
+            (row, slot)
+            for (row, slot), value in np.ndenumerate(values)
+            if value is None or not float(value).is_integer()
+        ]
+    else:
+        wrong = [(int(row), int(slot)) for row, slot in np.argwhere(values == None)]  # noqa: E711  # elementwise
+    if wrong:
+        row, slot = wrong[0]
+        value = "null" if values[row, slot] is None else values[row, slot]
+        raise InputError(f"row {row} has {value} in slot {slot}, expected a member number, 0 for none")
+    if len(values) and not all(-(2**31) < value < 2**31 for value in (values.min(), values.max())):
+        raise InputError("a slot holds a number of more than 9 digits, expected member numbers")
+    return values.astype(np.int64)
+
+
+def _scores(column: Any) -> NDArray[np.float64]:
+    import pyarrow as pa
+
+    if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type) or pa.types.is_null(column.type)):
+        raise InputError(f"column 'score' holds {column.type}, expected numbers")
+    return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=float)
+
+
+def _labels(column: Any) -> NDArray[np.str_]:
+    """Words, empty where there are none."""
+    return np.array([word or "" for word in column.to_pylist()], dtype=np.str_)
 
 
 def _first_line(error: BaseException) -> str:

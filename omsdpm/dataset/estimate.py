@@ -71,7 +71,13 @@ def estimate(X: ArrayLike, measurement: Measurement, shard_size: int = 50) -> Es
     m = measurement
     batch = m.space.check(np.asarray(X))
     # Milliseconds of one evaluation of all images, from those of the profiled batch.
-    ms = np.array(m.latency) * m.images / float(m.latency_card["batch_size"])
+    size = m.latency_card.get("batch_size")
+    if size is None:
+        raise InputError(
+            f"{m.zoo}/latency.toml does not say of how many images its latencies are: add batch_size = N, "
+            "or measure with `omsdpm-bench zoo profile`"
+        )
+    ms = np.array(m.latency) * m.images / float(size)
     order = walk_order(batch, space=m.space, noise=m.noise, options=m.options)
     spent = np.zeros(len(ms))
     for rows in np.array_split(order, max(1, -(-len(batch) // shard_size))):

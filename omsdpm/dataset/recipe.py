@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -12,20 +11,17 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from omsdpm.dataset.dataset import SPLITS
 from omsdpm.dataset.designs import ALPHA, NULL
 from omsdpm.errors import InputError, unknown_name
+from omsdpm.names import PlainName, plain_name
 from omsdpm.scoring.measurement import Measurement, measurement_from_table
+from omsdpm.seeds import Seed, check_seed
 from omsdpm.tables import read_table, read_toml
 
 RECIPE_FILE = "benchmark.toml"
 DATASET_FILE = "schedules.parquet"
 
-PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
-"""Names that are safe as names of folders."""
 
-
-def _plain_name(name: str) -> str:
-    if not PLAIN.fullmatch(name):
-        raise ValueError(f"{name!r}, expected letters, digits, '-', '_' and '.', which is not the first")
-    return name
+def _name_or_none(name: str) -> str:
+    return plain_name(name) if name else name
 
 
 def _known_split(split: str) -> str:
@@ -54,7 +50,6 @@ def _rising(window: tuple[float, float]) -> tuple[float, float]:
 
 
 Count = Annotated[int, Field(gt=0)]
-Seed = Annotated[int, Field(ge=0)]
 Budget = Annotated[float, Field(gt=0)]
 Milliseconds = Annotated[float, Field(ge=0)]
 Null = Annotated[float | tuple[float, float], BeforeValidator(_probabilities)]
@@ -69,7 +64,7 @@ class _Table(BaseModel):
 class _RoundTable(_Table):
     """What every ``[[round]]`` has; see :class:`Round`."""
 
-    name: Annotated[str, AfterValidator(_plain_name)]
+    name: PlainName
     split: Annotated[str, AfterValidator(_split_or_none)] = ""
     splits: dict[Annotated[str, AfterValidator(_known_split)], Count] = {}
 
@@ -132,7 +127,7 @@ class RepeatTable(_Table):
 class RecipeTable(_Table):
     """All of a ``benchmark.toml``; the content of ``[measurement]`` is checked where it is made."""
 
-    name: str = ""
+    name: Annotated[str, AfterValidator(_name_or_none)] = ""
     summary: str = ""
     notes: str = ""
     seed: Seed = 0
@@ -155,7 +150,7 @@ class RecipeTable(_Table):
 class BenchmarkTable(RecipeTable):
     """The file of a benchmark, which a recipe with budgets is."""
 
-    name: str
+    name: PlainName
     summary: str
     budgets: tuple[Budget, ...]
 
@@ -240,7 +235,9 @@ def measurement_of(file: RecipeTable, folder: Path) -> Measurement:
         InputError: a key that is unknown, lacking or of a wrong value.
     """
     try:
-        return measurement_from_table(file.measurement, folder)
+        measurement = measurement_from_table(file.measurement, folder)
+        check_seed(measurement.seed, "[measurement] seed")
+        return measurement
     except (TypeError, ValueError) as error:  # InputError is a ValueError
         raise InputError(f"{folder / RECIPE_FILE}: {error}") from error
 

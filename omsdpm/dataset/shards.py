@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omsdpm.errors import InputError
-from omsdpm.files import replacing
+from omsdpm.files import locked, replacing
 from omsdpm.sampling import Count, walk_order
 from omsdpm.scoring.measurement import Measurement, Meter
 from omsdpm.scoring.reference import Progress
@@ -138,15 +138,5 @@ def claim(path: Path) -> Iterator[bool]:
     The claim is a lock of the operating system, so it ends with the process however that
     ends, and another one can take the shard.
     """
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(path.with_suffix(".lock"), timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
+    with locked(path.with_suffix(".lock"), timeout=0) as held:
+        yield held

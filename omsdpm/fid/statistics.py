@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-import zipfile
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from omsdpm.arrays import read_npz
 from omsdpm.errors import InputError
 from omsdpm.fid.frechet import Reference, checked_moments, real_array
 from omsdpm.files import replacing
+
+FEATURES = 8192
+"""Most features that statistics in a file are of; Inception's have 2,048."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,23 +93,13 @@ class Statistics:
         Raises:
             InputError: no such file, not an ``.npz``, a key is missing, or bad numbers.
         """
-        path = Path(path)
-        try:
-            file = np.load(path, allow_pickle=False)
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise InputError(f"statistics {path} are a single array: expected an .npz with the keys mu and sigma")
-            with file:
-                missing = [key for key in ("mu", "sigma") if key not in file]
-                if missing:
-                    raise InputError(f"statistics {path} lack {' and '.join(missing)}: it holds {', '.join(file)}")
-                mu, sigma = file["mu"], file["sigma"]
-                n = int(file["n"]) if "n" in file else None
-        except InputError:
-            raise
-        except OSError as error:
-            raise InputError(f"cannot read statistics {path}: {error.strerror or error}") from error
-        except (ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise InputError(f"statistics {path} is no readable .npz: {error}") from error
+        largest = {"mu": 8 * FEATURES, "sigma": 8 * FEATURES**2, "n": 8}
+        arrays = read_npz(path, "statistics", largest, optional=frozenset({"n"}))
+        mu, sigma, n = arrays["mu"], arrays["sigma"], None
+        if "n" in arrays:
+            if arrays["n"].size != 1 or not arrays["n"] >= 0:
+                raise InputError(f"statistics {path}: n is {arrays['n'].tolist()}, expected a number of images")
+            n = int(arrays["n"])
         try:
             return cls(mu, sigma, n)
         except InputError as error:

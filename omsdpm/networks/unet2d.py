@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from omsdpm.errors import InputError
-from omsdpm.files import replacing
+from omsdpm.files import regular_file, replacing
 from omsdpm.networks.base import MemberTable, Network
 from omsdpm.networks.heads import set_heads
+from omsdpm.networks.sizes import check_arguments, shapes_of
 
 if TYPE_CHECKING:
     import torch
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "diffusion_pytorch_model.safetensors"
+CONFIG_BYTES = 2**20
+"""Longest ``config.json``; diffusers writes a thousand."""
 
 
 class UNet2D(Network):
@@ -72,12 +75,8 @@ class UNet2DTable(MemberTable):
     def content(self, folder: Path) -> dict[str, Any]:
         path = folder / self.folder
         _check_files(path)
-        try:
-            config = json.loads((path / CONFIG_FILE).read_text(encoding="utf-8"))
-            # diffusers' own version, and where the network once came from.
-            described = {key: value for key, value in config.items() if not key.startswith("_")}
-        except (ValueError, AttributeError) as error:
-            raise InputError(f"{path / CONFIG_FILE} is not a UNet2DModel config: {_line(error)}") from error
+        # Without diffusers' own version, and where the network once came from.
+        described = {key: value for key, value in _read_config(path).items() if not key.startswith("_")}
         said = {key: value for key, value in self.table().items() if key != "folder"}
         return {**said, "config": described, "weights": path / WEIGHTS_FILE}
 
@@ -95,13 +94,16 @@ def load_unet(folder: str | Path) -> Any:
 
     folder = Path(folder)
     _check_files(folder)
-    try:
-        config = UNet2DModel.load_config(folder)
-        unet = UNet2DModel.from_config(config)
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{folder / CONFIG_FILE} is not a UNet2DModel config: {_line(error)}") from error
     weights = folder / WEIGHTS_FILE
+    where = f"{folder / CONFIG_FILE} is not a UNet2DModel config"
     try:
+        stored = _stored_shapes(weights)
+        config = _read_config(folder)
+        check_arguments(config, where, layers=len(stored))
+        # Claimed shapes are compared with those of the file before memory is taken for them.
+        asked = shapes_of(lambda: UNet2DModel.from_config(config), where)
+        _compare(asked, stored, weights)
+        unet = UNet2DModel.from_config(config)
         state = load_file(weights)
         unet.load_state_dict(state)
     except (safetensors.SafetensorError, OSError, RuntimeError) as error:
@@ -122,10 +124,53 @@ def write_unet(unet: Any, folder: str | Path) -> None:
         save_file(weights, temporary, metadata={"format": "pt"})
 
 
+def _read_config(folder: Path) -> dict[str, Any]:
+    """``config.json`` as it is.
+
+    Raises:
+        InputError: it cannot be read, or is no JSON object.
+    """
+    path = folder / CONFIG_FILE
+    try:
+        if path.stat().st_size > CONFIG_BYTES:
+            raise ValueError(f"it has more than {CONFIG_BYTES} bytes")
+        config = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(config, dict):
+            raise ValueError("expected an object")
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not a UNet2DModel config: {_line(error)}") from error
+    return config
+
+
+def _stored_shapes(weights: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes of a safetensors file's tensors, from its header, which is checked against the file's size."""
+    from safetensors import safe_open
+
+    with safe_open(weights, framework="pt") as file:
+        return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  # it is no dict
+
+
+def _compare(asked: dict[str, tuple[int, ...]], stored: dict[str, tuple[int, ...]], weights: Path) -> None:
+    for name in {**asked, **stored}:
+        if asked.get(name) != stored.get(name):
+            there, wanted = (f"{one[name]}" if name in one else "none" for one in (stored, asked))
+            raise InputError(
+                f"{weights} is truncated or not this network's weights: {name} has shape {there}, "
+                f"{CONFIG_FILE} asks for {wanted}"
+            )
+
+
 def _check_files(folder: Path) -> None:
     for path in (folder / CONFIG_FILE, folder / WEIGHTS_FILE):
-        if not path.is_file():
+        try:
+            missing = not path.exists()
+        except OSError:  # a folder that may not be looked into
+            missing = False
+        if missing:
             raise InputError(f"zoo member {folder} lacks {path.name}: expected a diffusers UNet2DModel folder")
+        regular_file(path, "expected a file of a diffusers UNet2DModel folder")
 
 
 def _line(error: BaseException) -> str:

@@ -7,10 +7,7 @@ a file may hold NumPy values, is how NumPy spells a number or an array of number
 
 from __future__ import annotations
 
-import contextlib
-import io
 import pickle
-import pickletools
 import struct
 import warnings
 import zipfile
@@ -19,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from omsdpm.errors import InputError
+from omsdpm.files import regular_file
+from omsdpm.released._bounds import check_archive, check_content, is_binary_codec, is_plain, opcodes
 from omsdpm.released._numpy import STAND_INS
 
 # What a stream of wrong bytes makes the restricted interpreter raise; it has no error of
@@ -55,34 +54,40 @@ def load_pth(path: str | Path, *, numpy_values: bool = False) -> Any:
     """
     import torch
 
-    path = Path(path)
-    try:
-        size = path.stat().st_size
-        if path.is_dir():
-            raise InputError(f"{path} is a folder: expected a .pth file")
-        with path.open("rb"):
-            pass
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    if size == 0:
+    path = regular_file(path, "expected a .pth file")
+    if path.stat().st_size == 0:
         raise InputError(f"{path} is empty (0 bytes): copy or download it again")
     allowed: list[Any] = [*STAND_INS] if numpy_values else []
+    archive = check_archive(path)
+    _check_names(path, allowed)
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals(allowed):
             warnings.simplefilter("ignore")  # about pickle protocols; a failure is reported below
-            return torch.load(path, map_location="cpu", weights_only=True)
+            # Mapped, a storage cannot claim more than the file has.
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=archive)
     except _BROKEN as error:
-        unsafe = sorted(_globals(path) - _known_globals(allowed))
-        if unsafe:
-            lightning = any(name.split(".")[0] in ("pytorch_lightning", "lightning") for name in unsafe)
-            hint = "; it looks like a Lightning checkpoint, such as those of Stable Diffusion" if lightning else ""
-            raise InputError(
-                f"refused {path}: it wants to run {_printable(', '.join(unsafe[:5]))}, and a file of numbers needs "
-                f"nothing but tensors and lists{hint}; nothing of it was run"
-            ) from error
         raise InputError(
             f"{path} is truncated or no file that torch.save wrote ({_reason(error)}): copy or download it again"
         ) from error
+    check_content(content, path)
+    return content
+
+
+def _check_names(path: Path, allowed: list[Any]) -> None:
+    """Raises :class:`InputError` for a file that names what a file of numbers does not need."""
+    names, words = _globals(path)
+    unsafe = sorted(names - _known_globals(allowed))
+    if unsafe:
+        lightning = any(name.split(".")[0] in ("pytorch_lightning", "lightning") for name in unsafe)
+        hint = "; it looks like a Lightning checkpoint, such as those of Stable Diffusion" if lightning else ""
+        raise InputError(
+            f"refused {path}: it wants to run {_printable(', '.join(unsafe[:5]))}, and a file of numbers needs "
+            f"nothing but tensors and lists{hint}; nothing of it was run"
+        )
+    special = sorted(name for name in names - {name for _, name in allowed} if not is_plain(name))
+    special += sorted(f"the codec {word}" for word in words if "_codecs.encode" in names and is_binary_codec(word))
+    if special:
+        raise InputError(f"refused {path}: it needs {_printable(', '.join(special[:5]))}; expected plain tensors only")
 
 
 def _known_globals(allowed: list[Any]) -> set[str]:
@@ -91,30 +96,21 @@ def _known_globals(allowed: list[Any]) -> set[str]:
     return {name for _, name in allowed} | set(_get_allowed_globals())
 
 
-def _globals(path: Path) -> set[str]:
-    """Every importable name in the file's pickles, read as text, without running them."""
+def _globals(path: Path) -> tuple[set[str], set[str]]:
+    """Every importable name in the file's pickles, and every short word."""
     names: set[str] = set()
-    for stream in _streams(path):
-        strings: list[str] = []
-        # An old torch.save file is several pickles in a row, then raw numbers.
-        with contextlib.suppress(ValueError, IndexError, EOFError, struct.error):
-            while True:
-                for opcode, argument, _ in pickletools.genops(stream):
-                    if opcode.name in ("GLOBAL", "INST"):
-                        names.add(str(argument).replace(" ", "."))
-                    elif opcode.name == "STACK_GLOBAL":
-                        names.add(".".join(strings[-2:]))
-                    elif isinstance(argument, str):
-                        strings.append(argument)
-    return names
-
-
-def _streams(path: Path) -> list[io.BytesIO]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return [io.BytesIO(archive.read(name)) for name in archive.namelist() if name.endswith(".pkl")]
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, RuntimeError, ValueError, OSError):
-        return [io.BytesIO(path.read_bytes())]
+    words: set[str] = set()
+    strings = ["", ""]
+    for opcode, argument in opcodes(path):
+        if opcode in ("GLOBAL", "INST"):
+            names.add(str(argument).replace(" ", ".").replace("__builtin__.", "builtins."))  # as Python 2 called it
+        elif opcode == "STACK_GLOBAL":
+            names.add(".".join(strings))
+        elif isinstance(argument, str):
+            strings = [strings[1], argument]
+            if len(argument) <= 20:
+                words.add(argument)
+    return names, words
 
 
 def _reason(error: BaseException) -> str:

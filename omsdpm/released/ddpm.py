@@ -19,11 +19,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omsdpm.errors import InputError
+from omsdpm.networks.sizes import check_arguments, shapes_of
 
 if TYPE_CHECKING:
     import torch
 
 GROUPS = 32
+
+LEVELS = 16
+"""Most halvings of an image."""
 
 NEEDED = {
     "guided": "a converter of its input_blocks, middle_block and output_blocks, scale-and-shift residual blocks "
@@ -87,12 +91,17 @@ class DDPMConfig:
             )
         except KeyError as error:
             raise InputError(f"{path} lacks the key {error} of a DDPM U-Net") from error
-        except (TypeError, ValueError, AttributeError) as error:
+        except (TypeError, ValueError, AttributeError, OverflowError) as error:
             raise InputError(f"{path}: a key of the network has a wrong value: {error}") from error
         config._check(mult, path)
         return config
 
     def _check(self, mult: list[int], path: Path) -> None:
+        if len(mult) > LEVELS:
+            raise InputError(f"{path}: ch_mult has {len(mult)} levels, expected {LEVELS} at most")
+        sizes = {"image_size": self.image_size, "in_channels": self.in_channels, "out_ch": self.out_channels}
+        sizes |= {"temb_ch": self.temb_channels, "num_res_blocks": self.blocks, "ch": max(self.widths, default=1)}
+        check_arguments(sizes, str(path))
         if not mult or mult[0] != 1:
             raise InputError(
                 f"{path}: ch_mult {mult} cannot be expressed as UNet2DModel, whose first convolution has the width "
@@ -180,8 +189,10 @@ def to_diffusers(config: DDPMConfig, state: Mapping[str, torch.Tensor], path: Pa
     Raises:
         InputError: the weights are not those of the config; names the first that differs.
     """
-    unet = config.network()
-    wanted = unet.state_dict()
+    where = f"{path}: config.yml describes another network"
+    if config.blocks * len(config.widths) > len(state):
+        raise InputError(f"{where}, of {len(config.widths)} levels of {config.blocks} blocks")
+    wanted = shapes_of(config.network, where)  # memory is taken for the network once its weights are known to fit
     converted = {}
     released = dict(_released_names(config, wanted))
     several = config.heads
@@ -189,18 +200,19 @@ def to_diffusers(config: DDPMConfig, state: Mapping[str, torch.Tensor], path: Pa
         if name not in state:
             raise InputError(f"{path} lacks {name}: config.yml describes another network")
         tensor = state[name]
-        if tensor.ndim == 4 and wanted[target].ndim == 2 and tensor.shape[2:] == (1, 1):
+        if tensor.ndim == 4 and len(wanted[target]) == 2 and tensor.shape[2:] == (1, 1):
             tensor = tensor[:, :, 0, 0]  # a 1x1 convolution as a linear layer
-        if tensor.shape != wanted[target].shape:
+        if tuple(tensor.shape) != wanted[target]:
             raise InputError(
                 f"{path}: {name} has shape {tuple(state[name].shape)}, config.yml describes a network where it has "
-                f"{tuple(wanted[target].shape)}"
+                f"{wanted[target]}"
             )
         heads = several.get(target.partition(".attentions.")[0], 1) if ".to_q." in target else 1
-        converted[target] = tensor.to(wanted[target].dtype) * heads**-0.5
+        converted[target] = tensor.float() * heads**-0.5
     superfluous = sorted(set(state) - set(released) - UNUSED)
     if superfluous:
         raise InputError(f"{path} has {superfluous[0]!r}, which the network of config.yml has not")
+    unet = config.network()
     unet.load_state_dict(converted)
     return unet.eval().requires_grad_(False)
 

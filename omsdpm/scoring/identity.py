@@ -114,7 +114,7 @@ def remember_measured(folder: str | Path, part: str, identity: Mapping[str, str]
 
     folder = Path(folder)
     (folder / "build").mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "build" / "measured.lock"):
+    with FileLock(folder / "build" / "measured.lock", mode=0o666):
         write_json(folder / MEASURED_FILE, {"format": FORMAT, **_read(folder), part: dict(identity)})
 
 

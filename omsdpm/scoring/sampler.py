@@ -16,6 +16,7 @@ from omsdpm.errors import InputError
 from omsdpm.guidance import conditioned, draw_labels, num_classes
 from omsdpm.noise import Noise
 from omsdpm.sampling import Count, sample_population
+from omsdpm.seeds import LARGEST
 from omsdpm.solvers import USUAL, Schedules, ScheduleSpace, SolverOptions, compile_plans
 
 if TYPE_CHECKING:
@@ -121,12 +122,14 @@ class Sampler:
         """
         import torch
 
+        from omsdpm.seeds import torch_generator
+
         labels, classes = None, num_classes(self.zoo.members)
         if self.labels is not None and classes is not None:
             labels = draw_labels(self.labels, images, classes, seed)
         # Drawn on the CPU, one batch after the other from one stream, so that every device
         # and every batch size starts from the same.
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch_generator(seed)
         for number, first in enumerate(range(0, images, self.batch_size)):
             size = min(self.batch_size, images - first)
             if self.start is not None:
@@ -152,7 +155,7 @@ class Sampler:
             members = conditioned(members, start.labels)
         return sample_population(
             members, X, start.x_T, space=self.space, noise=self.noise, options=self.options,
-            seed=seed + 1_000_000 * start.number, count=count,
+            seed=(seed + 1_000_000 * start.number) % (LARGEST + 1), count=count,
         )  # fmt: skip
 
     def batches(

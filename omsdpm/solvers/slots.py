@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from omsdpm.errors import InputError
+from omsdpm.errors import InputError, InputWarning
 from omsdpm.noise import Noise
 from omsdpm.solvers.batch import BatchPlan
 from omsdpm.solvers.options import USUAL, SolverOptions
@@ -21,6 +22,9 @@ from omsdpm.solvers.space import Schedule, Schedules, ScheduleSpace, check_count
 
 TRAIN_STEPS = 1000
 """Timesteps that networks are usually trained on."""
+
+LEFT_OUT = 0.05
+"""Part of the timesteps that a grid of slots may leave out at the noise end without a word."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -33,7 +37,10 @@ class SlotSpace(ScheduleSpace):
         num_models: members ``M`` of the zoo.
         length: slots ``L``.
         grid: model-input timestep of each slot in the order of sampling, falling, whole or not, as
-            schedulers take them; ``None`` puts slot ``i`` at ``i * (train_steps // length)``.
+            schedulers take them; ``None`` puts slot ``i`` at ``i * (train_steps // length)``, as the release and
+            diffusers' "leading" spacing do. Where ``length`` does not divide ``train_steps``, the
+            timesteps after the last slot's room are left out: 4 of 1,000 with 6 slots, but 400 with 600. Where
+            that is a twentieth or more, an :class:`~omsdpm.errors.InputWarning` says so.
         train_steps: timesteps that the networks were trained on, for the usual grid.
 
     Raises:
@@ -53,6 +60,15 @@ class SlotSpace(ScheduleSpace):
             object.__setattr__(self, "grid", _checked_grid(self.grid, self.length))
         elif self.length > self.train_steps:
             raise InputError(f"length={self.length}: at most {self.train_steps} slots, one a training timestep")
+        elif self.train_steps % self.length >= LEFT_OUT * self.train_steps:
+            stride = self.train_steps // self.length
+            warnings.warn(
+                f"length={self.length}: slots every {stride} of {self.train_steps} timesteps reach "
+                f"{stride * (self.length - 1)} only, where some signal is left; give timesteps, or a length that "
+                f"divides {self.train_steps}",
+                InputWarning,
+                stacklevel=4,
+            )
 
     def __repr__(self) -> str:
         facts: dict[str, Any] = {"num_models": self.num_models, "length": self.length}

@@ -245,11 +245,14 @@ class ScheduleSpace(ABC):
                 f"latency table {np.round(table, 4).tolist()}: expected {self.num_models} "
                 "non-negative numbers, one a member, without the null model"
             )
-        # Counting members before multiplying makes the sum independent of their order, so
-        # that equal schedules cost exactly the same and a budget separates them cleanly.
+        # Counting members before multiplying makes the sum independent of their order, and adding
+        # member by member makes it independent of the batch, whose products a library sums as it likes:
+        # equal schedules cost exactly the same, and a budget that is a schedule's own cost includes it.
         batch = self.as_batch(X)
-        counts = (batch[:, :, None] == np.arange(1, self.num_models + 1)).sum(axis=1)  # (n, M)
-        return counts @ table
+        total = np.zeros(len(batch))
+        for member, cost in enumerate(table, start=1):
+            total += np.count_nonzero(batch == member, axis=1) * cost
+        return total
 
     # -- questions of strategies -----------------------------------------------------
 

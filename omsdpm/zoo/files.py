@@ -32,6 +32,9 @@ from omsdpm.tables import read_table, read_toml
 
 ZOO_FILE = "zoo.toml"
 LATENCY_FILE = "latency.toml"
+USUAL_BATCH = 500
+"""Images of an evaluation that `omsdpm-bench zoo profile` times, where nobody says otherwise."""
+
 MEASURE = "measure it with `omsdpm-bench zoo profile`"
 
 
@@ -68,8 +71,8 @@ class ImagesTable(ZooTable):
     """``[zoo]``: its name, and the square images that its members model."""
 
     name: str
-    image_size: Positive
-    channels: Positive
+    image_size: Annotated[int, Field(gt=0, le=2**14)]
+    channels: Annotated[int, Field(gt=0, le=2**12)]
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -163,6 +166,22 @@ def read_latency_card(folder: str | Path, num_models: int | None = None) -> dict
             "measure anew with `omsdpm-bench zoo profile`"
         )
     return card.model_dump(exclude_unset=True)
+
+
+def card_facts(card: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Batch, device and date of a latency card in words; a table that was imported does not know them all."""
+    size = card.get("batch_size")
+    batch = "a batch of unknown size" if size is None else f"batch of {size}"
+    return (
+        batch,
+        str(card.get("device") or card.get("source") or "an unknown device"),
+        str(card.get("date") or "undated"),
+    )
+
+
+def card_batch_size(card: Mapping[str, Any]) -> int:
+    """Images of an evaluation that the card's latencies are of; :data:`USUAL_BATCH` where it does not say."""
+    return int(card.get("batch_size") or USUAL_BATCH)
 
 
 def write_latency_card(folder: str | Path, card: dict[str, Any]) -> None:

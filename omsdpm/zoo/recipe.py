@@ -26,9 +26,11 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator
 
 from omsdpm.errors import InputError
+from omsdpm.names import PlainName
 from omsdpm.networks.base import PredictionType
 from omsdpm.networks.unet2d import UNet2DTable
 from omsdpm.noise import make_noise
+from omsdpm.seeds import Seed
 from omsdpm.tables import read_table, read_toml
 from omsdpm.zoo.files import ZOO_FILE, ImagesTable, NoiseTable, Positive, ZooFile, ZooTable
 
@@ -41,7 +43,7 @@ class Training(ZooTable):
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     warmup: Annotated[int, Field(ge=0)] = 200
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
 
 
 class MemberRecipe(ZooTable):
@@ -50,7 +52,7 @@ class MemberRecipe(ZooTable):
     A ``unet`` with ``num_class_embeds`` is trained with labels.
     """
 
-    name: Annotated[str, Field(min_length=1)]
+    name: PlainName
     unet: dict[str, Any]
     prediction_type: PredictionType = "epsilon"
     training: Training = Training()
@@ -89,7 +91,7 @@ class ZooRecipe(ZooTable):
     @classmethod
     def _names_differ(cls, members: tuple[MemberRecipe, ...]) -> tuple[MemberRecipe, ...]:
         names = [member.name for member in members]
-        if len(set(names)) < len(names):
+        if len({name.casefold() for name in names}) < len(names):  # folders of disks that know no case
             raise ValueError(f"members named {', '.join(names)}: expected each with its own name")
         return members
 

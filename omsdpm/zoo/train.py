@@ -21,8 +21,10 @@ from omsdpm.files import replacing
 from omsdpm.guidance import check_labels
 from omsdpm.images import Images
 from omsdpm.networks.predictions import training_target
+from omsdpm.networks.sizes import check_arguments, shapes_of
 from omsdpm.networks.unet2d import WEIGHTS_FILE, write_unet
 from omsdpm.noise import Noise
+from omsdpm.seeds import seed_torch, torch_generator
 from omsdpm.zoo.recipe import MemberRecipe, ZooRecipe
 
 CHECKPOINT = "training.pt"
@@ -67,11 +69,11 @@ def train_member(
         return folder
     classes = check_training(recipe, member, images, labels)
     plan = recipe.training_of(member)
-    torch.manual_seed(plan.seed)
+    seed_torch(plan.seed)
     unet = _network(recipe, member).to(device)
     ema = [parameter.detach().clone() for parameter in unet.parameters()]
     optimizer = torch.optim.Adam(unet.parameters(), lr=plan.learning_rate)
-    generator = torch.Generator().manual_seed(plan.seed)
+    generator = torch_generator(plan.seed)
     data = torch.from_numpy(np.ascontiguousarray(images))
     timesteps, alphas, sigmas = _trained(recipe.noise)
 
@@ -153,15 +155,22 @@ def _network(recipe: ZooRecipe, member: MemberRecipe) -> Any:
     """The member's ``UNet2DModel`` with random weights."""
     from diffusers import UNet2DModel
 
-    try:
-        return UNet2DModel(
-            sample_size=recipe.zoo.image_size,
-            in_channels=recipe.zoo.channels,
-            out_channels=recipe.zoo.channels,
-            **member.unet,
-        )
-    except (TypeError, ValueError) as error:
-        raise InputError(f"member {member.name!r} has no UNet2DModel arguments: {error}") from error
+    where = f"member {member.name!r} has no UNet2DModel arguments"
+
+    def build() -> Any:
+        try:
+            return UNet2DModel(
+                sample_size=recipe.zoo.image_size,
+                in_channels=recipe.zoo.channels,
+                out_channels=recipe.zoo.channels,
+                **member.unet,
+            )
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{where}: {error}") from error
+
+    check_arguments(member.unet, where)
+    shapes_of(build, where)
+    return build()
 
 
 def _trained(noise: Noise) -> tuple[Any, Any, Any]:

@@ -92,7 +92,9 @@ class ModelZoo:
         """``x_T (images, C, H, W)`` float32, drawn on the CPU so that every device starts from the same."""
         import torch
 
-        generator = torch.Generator().manual_seed(seed)
+        from omsdpm.seeds import torch_generator
+
+        generator = torch_generator(seed)
         return torch.randn((images, *self.shape), generator=generator).to(self.device)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -64,12 +64,23 @@ class StepBatch:
 class Weights(torch.nn.Module):
     """The parameters of ``K`` networks of one shape, each tensor with a leading dimension of networks.
 
-    A subclass maps a batch to raw scores. Drawing takes PyTorch's global random state.
+    A subclass maps a batch to raw scores. They are zeros until :meth:`draw`.
     """
 
     def __init__(self, networks: int) -> None:
         super().__init__()
         self.networks = networks
+        self.bounds: dict[str, float] = {}
+
+    def draw(self, generator: torch.Generator) -> Self:
+        """Draws all parameters, in the order that they were declared in; returns itself.
+
+        From a generator of its own, so that fits in several threads do not take each other's numbers.
+        """
+        with torch.no_grad():
+            for name, bound in self.bounds.items():
+                self.get_parameter(name).uniform_(-bound, bound, generator=generator)
+        return self
 
     @abstractmethod
     def forward(self, batch: StepBatch, rows: torch.Tensor) -> torch.Tensor:
@@ -82,8 +93,9 @@ class Weights(torch.nn.Module):
         self.uniform(f"{name}_bias", bound, 1, outputs)
 
     def uniform(self, name: str, bound: float, *shape: int) -> None:
-        """A parameter ``(K, *shape)`` drawn uniformly within a bound."""
-        self.register_parameter(name, torch.nn.Parameter(torch.empty(self.networks, *shape).uniform_(-bound, bound)))
+        """A parameter ``(K, *shape)`` to be drawn uniformly within a bound."""
+        self.register_parameter(name, torch.nn.Parameter(torch.zeros(self.networks, *shape)))
+        self.bounds[name] = bound
 
     def apply_linear(self, name: str, x: torch.Tensor) -> torch.Tensor:
         """``(m, inputs)`` for all networks or ``(K, m, inputs)`` to ``(K, m, outputs)``."""
@@ -156,9 +168,7 @@ class NeuralPredictor(Predictor):
         seed = self._seed()
         rng = np.random.default_rng(seed)
         tokens = step_tokens(self._batch_plan(X))
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.weights_ = self._new_weights(tokens).to(self.device)
+        self.weights_ = self._new_weights(tokens).draw(torch.Generator().manual_seed(seed)).to(self.device)
         hold_back = validation is None and len(X) >= FEWEST
         seen = _seen(len(X), self.networks, rng) if hold_back else np.ones((self.networks, len(X)), dtype=bool)
         self._train(StepBatch(tokens, self.device), z, seen, rng)
@@ -243,8 +253,7 @@ class NeuralPredictor(Predictor):
 
     def _restore(self, values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
         one = np.ones((1, self._space.length), dtype=np.int64)
-        with torch.random.fork_rng(devices=[]):
-            self.weights_ = self._new_weights(step_tokens(self._batch_plan(self._space.canonical(one))))
+        self.weights_ = self._new_weights(step_tokens(self._batch_plan(self._space.canonical(one))))
         try:
             self.weights_.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in arrays.items()})
         except RuntimeError as error:

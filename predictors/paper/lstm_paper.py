@@ -14,7 +14,7 @@ from omsdpm.noise import Noise
 from omsdpm.solvers import ScheduleSpace, SolverOptions
 from predictors.base import Array, Predictor, Schedules
 from predictors.calibration import RisingCurve
-from predictors.paper.network import PAPER, ScheduleNetwork, Sizes, TokenBatch, release_weights
+from predictors.paper.network import PAPER, ScheduleNetwork, Sizes, TokenBatch, draw, release_weights
 from predictors.paper.ranking import ranking_loss
 from predictors.paper.tokens import tokenize
 from predictors.targets import TargetScale
@@ -95,9 +95,7 @@ class LSTMPaperPredictor(Predictor):
     def _learn(self, X: Schedules, z: Array, validation: tuple[Schedules, Array] | None) -> None:
         seed = self._seed()
         generator = torch.Generator().manual_seed(seed)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.network_ = self._new_network()
+        self.network_ = self._new_network(generator=torch.Generator().manual_seed(seed))
         y = self.target_.inverse(z)
         targets = torch.as_tensor((y - y.mean()) / (y.std() or 1.0), device=self.device)
         batch = self._batch(X)
@@ -137,9 +135,15 @@ class LSTMPaperPredictor(Predictor):
     def _batch(self, X: Schedules) -> TokenBatch:
         return TokenBatch(tokenize(self._batch_plan(X)), self.device)
 
-    def _new_network(self, sizes: Sizes = PAPER) -> ScheduleNetwork:
+    def _new_network(self, sizes: Sizes = PAPER, generator: torch.Generator | None = None) -> ScheduleNetwork:
+        """A network whose weights are drawn from the generator, or still to be loaded."""
         space = self._space
-        return ScheduleNetwork(space.num_models, space.group_size > 1, sizes).to(self.device)
+        with torch.device("meta"):  # where drawing takes nothing from torch's global generator
+            network = ScheduleNetwork(space.num_models, space.group_size > 1, sizes)
+        network = network.to_empty(device="cpu")
+        if generator is not None:
+            draw(network, generator)
+        return network.to(self.device)
 
     def _set_network(self, state: Mapping[str, torch.Tensor]) -> None:
         """A network with these weights, and so of their sizes."""

@@ -189,6 +189,24 @@ class ScheduleNetwork(nn.Module):
         return token_gates, F.pad(time_gates, (0, 0, 0, 1))  # a row of zeros for no timestep
 
 
+def draw(network: ScheduleNetwork, generator: torch.Generator) -> None:
+    """Draws the weights as PyTorch's layers do by themselves, but from a generator of the caller's.
+
+    Several fits in threads would take each other's numbers from the global one.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Embedding):
+            nn.init.normal_(layer.weight, generator=generator)
+        elif isinstance(layer, nn.Linear):
+            nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
+            bound = layer.in_features**-0.5
+            nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+        elif isinstance(layer, nn.LSTM):
+            bound = layer.hidden_size**-0.5
+            for weight in layer.parameters():
+                nn.init.uniform_(weight, -bound, bound, generator=generator)
+
+
 def sinusoids(timesteps: torch.Tensor, size: int = PAPER.time_input) -> torch.Tensor:
     """``(V,) -> (V, size)``: sines, then cosines, of ``size / 2`` frequencies from 1 down to 1e-4."""
     half = size // 2

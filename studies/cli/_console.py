@@ -48,7 +48,7 @@ class Reporter:
         start = time.perf_counter()
         if self._progress.is_terminal:
             columns = (
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 CountColumn(),
                 TimeElapsedColumn(),

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import io
+import sys
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from omsdpm.errors import InputError, one_line, unknown_name
+from omsdpm.errors import InputError, InputWarning, one_line, unknown_name
+from omsdpm.files import is_full
 
 
 class Refused(click.ClickException):
@@ -31,6 +35,13 @@ class LazyGroup(click.Group):
     def __init__(self, *args: Any, lazy: Mapping[str, str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.lazy = dict(lazy)
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """As click's, on streams that write what a terminal's encoding lacks as its number instead of failing."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        return super().main(*args, **kwargs)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The commands in the order of their table."""
@@ -56,9 +67,26 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command that was named."""
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                usual = warnings.showwarning
+
+                def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+                    if issubclass(category, InputWarning):
+                        click.echo(f"Warning: {one_line(Exception(message))}", err=True)
+                    else:
+                        usual(message, category, *place, **more)
+
+                warnings.showwarning = show
+                return super().invoke(ctx)
         except InputError as error:
             raise Refused(error) from error
+        except OSError as error:
+            if not is_full(error):
+                raise
+            where = f" {error.filename}" if error.filename else ""
+            raise Refused(
+                InputError(f"cannot write{where}: no space left; make room, what is there is kept")
+            ) from error
         except click.exceptions.NoArgsIsHelpError:
             raise
         except click.UsageError as error:  # click's own take three lines

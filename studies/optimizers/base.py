@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from omsdpm.errors import InputError
+from omsdpm.seeds import check_seed
 from studies.optimizers.ledger import Ledger, Progress
 from studies.problem import SearchProblem
 from studies.result import SearchResult
@@ -59,8 +60,7 @@ class Optimizer(ABC):
         """
         if not isinstance(evaluations, (int, np.integer)) or evaluations < 1:
             raise InputError(f"evaluations={evaluations!r}: expected a positive integer")
-        if not isinstance(seed, (int, np.integer)) or seed < 0:
-            raise InputError(f"seed={seed!r}: expected a non-negative integer")
+        check_seed(seed)
         ledger = Ledger(problem, int(evaluations), progress)
         population = self._search(problem, ledger, np.random.default_rng(seed))
         return ledger.result(population)

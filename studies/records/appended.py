@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from omsdpm.errors import InputError
-from omsdpm.files import replacing, writable_folder
+from omsdpm.files import locked, replacing, writable_folder
+from studies.records.tables import cell, uncell
 
 PATIENCE = 60.0
 """Seconds to wait for another run that is writing."""
@@ -49,6 +50,9 @@ class AppendedCSV:
     def check(self) -> None:
         """Raises :class:`InputError` if rows could not be appended; changes nothing."""
         writable_folder(self.path.parent)
+        if self._lock.exists():  # another user's: that it can be taken is known before hours of work, not after
+            with locked(self._lock, timeout=0):
+                pass
         self._widened(self._content())
 
     def rows(self) -> list[dict[str, str]]:
@@ -59,7 +63,7 @@ class AppendedCSV:
         """
         header, found = self._cells(self._content())
         absent = dict.fromkeys(self.columns, "")
-        return [{**absent, **dict(zip(header, cells, strict=True))} for cells in found]
+        return [{**absent, **dict(zip(header, map(uncell, cells), strict=True))} for cells in found]
 
     def append(self, rows: Iterable[Mapping[str, object]]) -> None:
         """Adds rows of this version's columns.
@@ -68,25 +72,28 @@ class AppendedCSV:
             InputError: the file is something else, cannot be written, or is locked for too long.
             ValueError: a row has a column that is none of this version's.
         """
-        from filelock import FileLock, Timeout
-
         new = [dict(row) for row in rows]
         for row in new:
             if unexpected := sorted(set(row) - set(self.columns)):
                 raise ValueError(f"unexpected columns {', '.join(unexpected)}")
         writable_folder(self.path.parent)
-        try:
-            with FileLock(self.path.parent / f".{self.path.name}.lock", timeout=PATIENCE):
+        with locked(self._lock, timeout=PATIENCE) as held:
+            if held:
                 content = self._widened(self._content())
                 added = io.StringIO()
-                csv.DictWriter(added, _header(content), restval="", lineterminator="\n").writerows(new)
+                writer = csv.DictWriter(added, _header(content), restval="", lineterminator="\n")
+                writer.writerows({name: cell(value) for name, value in row.items()} for row in new)
                 with replacing(self.path) as temporary:
                     temporary.write_text(content + added.getvalue(), encoding="utf-8", newline="")
-        except Timeout as error:
+        if not held:
             raise InputError(
                 f"{self._what} {self.path} was locked for {PATIENCE:g} s: another run is writing, or was stopped "
                 f"while it did; {self._instead}"
-            ) from error
+            )
+
+    @property
+    def _lock(self) -> Path:
+        return self.path.parent / f".{self.path.name}.lock"
 
     def _content(self) -> str:
         """The file as it is, empty if there is none.
@@ -95,7 +102,7 @@ class AppendedCSV:
             InputError: it cannot be read, or is something else.
         """
         try:
-            with self.path.open(encoding="utf-8", newline="") as file:
+            with self.path.open(encoding="utf-8-sig", newline="") as file:
                 content = file.read()
         except FileNotFoundError:
             return ""

@@ -12,6 +12,7 @@ from omsdpm import InputError
 from omsdpm.dataset.build import Workers, build_dataset
 from omsdpm.dataset.recipe import Recipe
 from omsdpm.dataset.shards import claim
+from omsdpm.dataset.workfolder import MARKER
 
 RECIPE = """
 seed = 3
@@ -246,3 +247,30 @@ def test_bad_recipes_say_what_is_wrong(tmp_path, tiny_zoo, old, new, message):
     (folder / "benchmark.toml").write_text(text.replace(old, new, 1))
     with pytest.raises(InputError, match=message):
         Recipe.read(folder)
+
+
+def test_a_build_refuses_a_folder_with_files_of_others(tmp_path, tiny_zoo):
+    folder = write_recipe(tmp_path / "b", tiny_zoo)
+    work = folder / "build" / "00-first"
+    work.mkdir(parents=True)
+    (work / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"holds 'notes.txt', which no build wrote there"):
+        build(folder)
+    assert (work / "notes.txt").read_text() == "mine"
+
+
+def test_a_build_that_an_earlier_version_began_goes_on(tmp_path, tiny_zoo, built):
+    folder = write_recipe(tmp_path / "b", tiny_zoo)
+
+    class KilledError(Exception):
+        pass
+
+    def kill(*args):
+        if args[1] >= 4:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        build(folder, progress=kill)
+    (folder / "build" / "00-first" / MARKER).unlink()
+    assert rows(build(folder)) == rows(built[1])
+    assert not list((folder / "build").glob("0*"))

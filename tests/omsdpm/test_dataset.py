@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -106,3 +108,48 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 def test_columns_must_agree(kw, message):
     with pytest.raises(InputError, match=message):
         ScheduleDataset(DDIMSpace(2, 3), [[1, 0, 0], [2, 0, 0]], **kw)
+
+
+def parquet(path, schedule, score=(1.0, 2.0), **columns):
+    facts = {"solver": "ddim", "num_models": 3, "length": 2, "metric": "fid"}
+    table = pa.table({"schedule": schedule, "score": pa.array(score), **columns})
+    pq.write_table(table.replace_schema_metadata({b"omsdpm": json.dumps(facts).encode()}), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("slots", "message"),
+    [
+        ([[1.0, 2.0], [1.7, 0.0]], r"row 1 has 1\.7 in slot 0, expected a member number"),
+        ([[1.0, float("nan")], [1.0, 0.0]], "row 0 has nan in slot 1, expected a member number"),
+        ([[1.0, float("inf")], [1.0, 0.0]], "row 0 has inf in slot 1, expected a member number"),
+        ([[1, 2], [None, 1]], "row 1 has null in slot 0, expected a member number"),
+        ([[1.0, 2.0], [None, 1.0]], "row 1 has null in slot 0, expected a member number"),
+        ([[1, 2], None], "row 1 has 0 slots, expected 2"),
+        ([[1, 2], [3, 10**12]], "a slot holds a number of more than 9 digits"),
+        (["12", "13"], "column 'schedule' holds string, expected lists of member numbers"),
+        ([["1", "2"], ["1", "3"]], r"column 'schedule' holds list<.*string>, expected lists of member numbers"),
+        ([None, None], "row 0 has 0 slots"),
+    ],
+)
+def test_slots_that_are_no_member_numbers_are_told(tmp_path, slots, message):
+    path = parquet(tmp_path / "a.parquet", slots)
+    with pytest.raises(InputError, match=f"dataset .*a.parquet: {message}"):
+        ScheduleDataset.read(path)
+
+
+def test_whole_numbers_are_read_from_any_type(tmp_path):
+    dataset = ScheduleDataset.read(parquet(tmp_path / "a.parquet", [[1.0, 2.0], [0.0, 3.0]], split=[None, "train"]))
+    assert dataset.X.tolist() == [[1, 2], [0, 3]]
+    assert dataset.split.tolist() == ["", "train"]
+
+
+@pytest.mark.parametrize("score", [["1", "2"], [True, False]])
+def test_scores_that_are_no_numbers_are_told(tmp_path, score):
+    with pytest.raises(InputError, match=r"a\.parquet: column 'score' holds (string|bool), expected numbers"):
+        ScheduleDataset.read(parquet(tmp_path / "a.parquet", [[1, 2], [0, 3]], score))
+
+
+def test_a_score_that_is_lacking_is_told(tmp_path):
+    with pytest.raises(InputError, match="row 1 has score nan"):
+        ScheduleDataset.read(parquet(tmp_path / "a.parquet", [[1, 2], [0, 3]], [1.0, None]))

@@ -123,7 +123,7 @@ def test_reads_a_file_of_pytorch_fid_and_writes_one_it_reads(tmp_path):
 def test_bad_files(tmp_path):
     with pytest.raises(InputError, match=r"cannot read statistics .*No such file"):
         Statistics.read(tmp_path / "none.npz")
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="is a folder: expected an"):
         Statistics.read(tmp_path)
 
     text = tmp_path / "text.npz"
@@ -137,7 +137,7 @@ def test_bad_files(tmp_path):
     pickled = tmp_path / "pickled.npz"
     np.savez(pickled, mu=np.array([None, 1], dtype=object), sigma=np.eye(2))
     for path in (text, empty, truncated, pickled):
-        with pytest.raises(InputError, match=f"statistics {path} is no readable .npz"):
+        with pytest.raises(InputError, match=f"{path}"):
             Statistics.read(path)
 
     single = tmp_path / "single.npy"

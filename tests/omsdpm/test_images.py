@@ -5,7 +5,9 @@ import pytest
 from PIL import Image
 
 from omsdpm import InputError
+from omsdpm.fid import Statistics
 from omsdpm.images import (
+    image_paths,
     load_digits_images,
     load_digits_labels,
     load_folder_labels,
@@ -115,3 +117,84 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, spoil):
     with pytest.raises(InputError, match=r"cannot read image .*b\.png") as error:
         load_image_folder(tmp_path, 64, 1)
     assert "\n" not in str(error.value)
+
+
+def test_sixteen_bits_and_floats_are_the_same_picture(tmp_path):
+    """scikit-learn's digits as 8 bits, as 16, and as floats from 0 to 1: a Fréchet distance of 0."""
+    digits = to_uint8(load_digits_images()[:40])[..., 0]
+    for i, pixels in enumerate(digits):
+        save(tmp_path / "8" / f"{i:03d}.png", pixels)
+        for name, array in {
+            "16.png": pixels.astype(np.uint16) * 257,
+            "16.tif": pixels.astype(np.uint16) * 257,
+            "f.tif": (pixels / 255).astype(np.float32),
+        }.items():
+            path = tmp_path / name / f"{i:03d}.{name[-3:]}"
+            path.parent.mkdir(exist_ok=True)
+            Image.fromarray(array).save(path)
+    expected = load_image_folder(tmp_path / "8", size=8, channels=1)
+    statistics = Statistics.of(expected.reshape(40, -1))
+    for name in ("16.png", "16.tif", "f.tif"):
+        images = load_image_folder(tmp_path / name, size=8, channels=1)
+        np.testing.assert_allclose(images, expected, atol=1e-6)
+        assert statistics.distance(Statistics.of(images.reshape(40, -1))) == pytest.approx(0, abs=1e-4)
+        colored = load_image_folder(tmp_path / name, size=8, channels=3)
+        np.testing.assert_allclose(colored, np.repeat(expected, 3, axis=1), atol=1e-6)
+        larger = load_image_folder(tmp_path / name, size=16, channels=1)
+        np.testing.assert_array_equal(larger, load_image_folder(tmp_path / "8", size=16, channels=1))
+
+
+def test_sixteen_bits_are_resized_as_eight_are(tmp_path):
+    pixels = np.random.default_rng(0).integers(256, size=(9, 9)).astype(np.uint8)
+    save(tmp_path / "8" / "0.png", pixels)
+    (tmp_path / "16").mkdir()
+    Image.fromarray(pixels.astype(np.uint16) * 257 + 1 - (pixels == 255)).save(tmp_path / "16" / "0.png")
+    for size in (4, 9, 16):
+        deep, usual = (load_image_folder(tmp_path / name, size, 1) for name in ("16", "8"))
+        np.testing.assert_allclose(deep, usual, atol=2 / 127.5)  # rounded after each of the two ways
+
+
+@pytest.mark.parametrize("values", [[[0, 255.0]], [[-0.1, 1]], [[0, np.nan]]])
+def test_floats_of_another_scale_are_refused(tmp_path, values):
+    Image.fromarray(np.array(values, np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(InputError, match=r"a\.tif: values from .* expected floats from 0 to 1"):
+        load_image_folder(tmp_path, size=2, channels=1)
+
+
+def test_linked_class_folders_are_followed(tmp_path):
+    save(tmp_path / "elsewhere" / "b" / "0.png", np.full((2, 2), 255))
+    save(tmp_path / "real" / "a" / "0.png", np.zeros((2, 2)))
+    (tmp_path / "real" / "b").symlink_to(tmp_path / "elsewhere" / "b")
+    assert load_image_folder(tmp_path / "real", 2, 1)[:, 0, 0, 0].tolist() == [-1, 1]
+    assert load_folder_labels(tmp_path / "real").tolist() == [0, 1]
+
+
+def test_what_leads_nowhere_or_back_is_told(tmp_path):
+    save(tmp_path / "a" / "0.png", np.zeros((2, 2)))
+    (tmp_path / "a" / "again").symlink_to(tmp_path)
+    with pytest.raises(InputError, match="again is a link to a folder that it is in"):
+        image_paths(tmp_path)
+    (tmp_path / "a" / "again").unlink()
+    (tmp_path / "a" / "1.png").symlink_to(tmp_path / "nothing.png")
+    with pytest.raises(InputError, match=r"1\.png: it is no file, or a link to none"):
+        image_paths(tmp_path)
+
+
+def test_copies_of_notebooks_and_file_managers_do_not_count(tmp_path):
+    hidden = ["a/.ipynb_checkpoints/0-checkpoint.png", "a/._0.png", ".b/0.png", "__MACOSX/a/0.png", ".0.png"]
+    for name in ["a/0.png", *hidden]:
+        save(tmp_path / name, np.zeros((2, 2)))
+    assert image_paths(tmp_path) == [tmp_path / "a" / "0.png"]
+    assert load_folder_labels(tmp_path).tolist() == [0]
+
+
+def test_a_hidden_folder_that_is_named_counts(tmp_path):
+    save(tmp_path / ".data" / "0.png", np.zeros((2, 2)))
+    assert len(image_paths(tmp_path / ".data")) == 1
+
+
+def test_a_picture_that_claims_too_many_pixels_is_named(tmp_path, monkeypatch):
+    save(tmp_path / "a.png", np.zeros((20, 20)))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(InputError, match=r"cannot read image .*a\.png"):
+        load_image_folder(tmp_path, size=2, channels=1)

@@ -1,4 +1,6 @@
 import itertools
+import warnings
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from omsdpm import DDIMSpace, DPMSolverSpace, InputError, MultistepSpace, make_space
+from omsdpm.errors import InputWarning
 from omsdpm.noise import DiscreteVP, LinearVP
 from omsdpm.solvers import compile_plan
 
@@ -172,3 +175,29 @@ def test_bad_schedules_say_what_is_wrong_in_one_line(space, X, message):
 def test_bad_arguments_say_what_is_wrong(make, message):
     with pytest.raises(InputError, match=message):
         make()
+
+
+def test_equal_schedules_cost_the_same_alone_in_a_batch_and_in_any_order():
+    """To the last bit, so that a budget which is a schedule's own cost includes it."""
+    rng = np.random.default_rng(0)
+    space, latency = DDIMSpace(6, 30), (rng.random(6) * 7).tolist()
+    X = space.random(2000, rng, null=0.3)
+    batch = space.latency(X, latency)
+    assert [float(space.latency(x, latency)[0]) for x in X] == batch.tolist()
+    assert np.array_equal(space.latency(X[::-1], latency)[::-1], batch)
+    assert np.array_equal(space.latency(rng.permuted(X, axis=1), latency), batch)
+    exact = [sum(Fraction(latency[member - 1]) for member in x if member) for x in X.tolist()]
+    np.testing.assert_allclose(batch, np.array(exact, dtype=float), rtol=1e-14)
+
+
+@pytest.mark.parametrize(("length", "last"), [(600, 599), (300, 897), (501, 500)])
+def test_a_length_whose_slots_leave_much_of_the_time_out_says_so(length, last):
+    with pytest.warns(InputWarning, match=rf"length={length}: slots every .* reach {last} only"):
+        assert DDIMSpace(2, length).timesteps[-1] == last
+
+
+@pytest.mark.parametrize(("length", "stride"), [(6, 166), (7, 142), (25, 40), (30, 33), (60, 16), (1000, 1), (1, 1000)])
+def test_others_are_as_they_were_and_say_nothing(length, stride):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert DDIMSpace(2, length).timesteps.tolist() == [i * stride for i in range(length)]

@@ -153,7 +153,7 @@ def spied(monkeypatch, tmp_path, zoo, member, images, **given):
     monkeypatch.setattr("diffusers.UNet2DModel", lambda **arguments: spies.append(Spy(**arguments)) or spies[-1])
     monkeypatch.setattr(module, "write_unet", lambda *args: None)
     train_member(zoo, member, images, tmp_path / "m", **given)
-    return spies[0]
+    return spies[-1]  # the first has no memory: it only tells its sizes
 
 
 class TwoSteps(Noise):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,10 @@ from omsdpm.solvers import DDIMSpace, DPMSolverSpace, MultistepSpace
 from predictors import make_predictor
 from predictors.calibration import normal_scale
 from predictors.neural.base import CLOSE, STEEPNESS, _seen, batches, pairwise_logistic, warm_cosine
+from predictors.neural.deepsets import DeepSetsPredictor
+from predictors.neural.lstm import LSTMPredictor
+from predictors.paper.lstm_paper import LSTMPaperPredictor
+from predictors.paper.network import ScheduleNetwork
 from predictors.steps import step_tokens
 
 SPACES = [
@@ -105,3 +111,32 @@ def test_normal_scale_is_the_standard_deviation_of_normal_residuals():
     assert normal_scale(residuals) == pytest.approx(2.5, rel=0.03)
     residuals[:5] = 1e6
     assert normal_scale(residuals) == pytest.approx(2.5, rel=0.03)
+
+
+@pytest.mark.parametrize("make", [
+    lambda space: LSTMPredictor(space, updates=15),
+    lambda space: DeepSetsPredictor(space, updates=15),
+    lambda space: LSTMPaperPredictor(space, epochs=2),
+], ids=["lstm", "deepsets", "lstm-paper"])  # fmt: skip
+def test_fits_in_threads_learn_what_a_fit_alone_learns(make, ddim_landscape):
+    """None takes numbers from a generator that they share."""
+    X, y = ddim_landscape.X[:60], ddim_landscape.y[:60]
+
+    def predicted(_):
+        return make(ddim_landscape.space).fit(X, y).predict(ddim_landscape.X_test[:40])
+
+    alone = predicted(0)
+    with ThreadPoolExecutor(4) as pool:
+        assert all(np.array_equal(alone, together) for together in pool.map(predicted, range(12)))
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_the_papers_network_starts_as_pytorch_starts_it(grouped):
+    from predictors.paper.network import draw
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        usual = ScheduleNetwork(4, grouped).state_dict()
+    network = ScheduleNetwork(4, grouped)
+    draw(network, torch.Generator().manual_seed(3))
+    assert all(torch.equal(tensor, usual[name]) for name, tensor in network.state_dict().items())

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import subprocess
 import sys
 
 import click
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from omsdpm.errors import InputError
 from studies.cli import main
@@ -121,3 +125,38 @@ def test_info_prints_the_card_and_draws_the_landscape(tiny, tmp_path, monkeypatc
     assert not (tmp_path / "none.png").exists()
     unknown = CliRunner().invoke(main, ["info", "tinny"])
     assert unknown.exit_code == 2 and "choose one of: tiny, " in unknown.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp932", "latin-1"])
+def test_what_a_terminal_cannot_encode_is_written_otherwise(tmp_path, encoding):
+    """Paths of users may have any letters; their last line must not cost them the work."""
+    name = "größe-表-é"
+    outcome = subprocess.run(
+        [sys.executable, "-m", "studies.cli", "info", name],
+        env={**os.environ, "PYTHONIOENCODING": f"{encoding}:strict"}, capture_output=True, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    assert outcome.returncode == 2
+    assert b"UnicodeEncodeError" not in outcome.stderr
+    assert outcome.stderr.startswith(b"Error: ")
+
+
+def test_brackets_are_no_markup():
+    """Nor in the title of a progress bar, whose console has a terminal."""
+    from studies.cli import _console
+
+    file = io.StringIO()
+    reporter = _console.Reporter()
+    reporter._progress = Console(file=file, force_terminal=True, width=100)
+    with reporter.part("Training member [v2] of [/b]") as step:
+        step(1, 2)
+    assert "Training member [v2] of [/b]" in file.getvalue()
+
+
+def test_a_full_disk_is_one_line(monkeypatch):
+    def full(self, ctx):
+        raise OSError(errno.ENOSPC, "No space left on device", "out/result.json")
+
+    monkeypatch.setattr(click.Group, "invoke", full)
+    outcome = CliRunner().invoke(main, ["list"])
+    assert outcome.exit_code == 2
+    assert outcome.stderr == "Error: cannot write out/result.json: no space left; make room, what is there is kept\n"

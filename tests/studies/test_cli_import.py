@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from omsdpm import ModelZoo, ScheduleDataset
 from omsdpm.released import load_zoo
+from omsdpm.zoo.files import card_batch_size, read_latency_card
 from studies.cli import main
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
@@ -173,3 +174,30 @@ def test_a_bad_file_is_one_line(here, args, expected):
     assert len(errors) == 1 and outcome.stderr.splitlines()[-1] == errors[0]
     assert expected in errors[0]
     assert sorted(path.name for path in here.iterdir()) == before  # nothing was written, nothing ran
+
+
+def test_an_imported_zoo_whose_table_says_no_batch_size_is_used_to_the_end(tmp_path, monkeypatch):
+    """`dataset build`, the card and `info` need not know it; `dataset estimate` says at once that it does."""
+    monkeypatch.chdir(tmp_path)
+    assert run("zoo", "import", RELEASED, "--output", "zoo").exit_code == 0
+    card = read_latency_card("zoo")
+    assert "batch_size" not in card and card["source"]
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "benchmark.toml").write_text(
+        'name = "b"\nsummary = "s"\nbudgets = [1000.0]\n'
+        '[measurement]\nzoo = "../zoo"\nsolver = "ddim"\nlength = 2\nimages = 2\nmembers = [1]\nreference = "r.npz"\n'
+        '[validation]\nimages = 2\nseeds = [7]\n[[round]]\nname = "r"\ndesign = "random"\nn = 2\n'
+    )
+    from benchmarks import Benchmark
+    from benchmarks.card import _facts
+    from omsdpm import ScheduleDataset
+
+    benchmark = Benchmark.read("b")
+    X = benchmark.space.enumerate()
+    ScheduleDataset(benchmark.space, X, np.arange(len(X)) + 1.0, metric=benchmark.metric).write("b/schedules.parquet")
+    assert ("", "a batch of unknown size on the OMS-DPM release, undated") in list(_facts(benchmark))
+    assert run("info", "b", "--no-plot").exit_code == 0
+    assert card_batch_size(benchmark.latency_card) == 500
+    outcome = run("dataset", "estimate", "b")
+    assert outcome.exit_code == 2
+    assert "does not say of how many images its latencies are: add batch_size" in outcome.stderr

@@ -206,3 +206,13 @@ def test_bad_input_is_one_line(here, tiny_zoo, more, expected):
     (line,) = outcome.stderr.splitlines()
     assert line.startswith("Error: ") and expected in line
     assert sorted(path.name for path in here.iterdir()) == ["searched.pth", "tiny.pth"]
+
+
+def test_images_are_not_mixed_with_older_ones(here, tiny_zoo):
+    arguments = ["--zoo", tiny_zoo, "--schedule", "tiny.pth", "--images", "out", "-n"]
+    assert run(*arguments, 5).exit_code == 0
+    before = {path: path.read_bytes() for path in (here / "out").iterdir()}
+    outcome = run(*arguments, 2)
+    assert outcome.exit_code == 2
+    assert "--images out holds 5 images already: name a folder without any" in outcome.stderr
+    assert {path: path.read_bytes() for path in (here / "out").iterdir()} == before

@@ -189,3 +189,18 @@ def test_our_own_comparison_is_read_as_it_is():
     ranks = file.of("digits-ddim", "3c210a331f14b2c9")
     assert float(ranks["lstm-paper", 50, 0]["kendall_tau"]) == 0.752657
     assert file.path.read_bytes() == before
+
+
+TEXTS = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "'=1", "''=1", "'", "it's", "-", "\t=1", "a=1", "0 3 0", ""]
+
+
+def test_cells_are_no_formulas_and_are_read_back(tmp_path):
+    """What a spreadsheet would run begins with none of its signs, and numbers stay as they are."""
+    table = AppendedCSV(tmp_path / "t.csv", ("name", "score"))
+    table.append({"name": text, "score": -1.5e-7} for text in TEXTS)
+    table.append([{"name": "=again", "score": "+2"}])
+    with open(table.path, encoding="utf-8", newline="") as file:
+        cells = list(csv.reader(file))[1:]
+    assert not any(name.startswith(("=", "+", "-", "@", "\t")) for name, _ in cells)
+    assert [score for _, score in cells] == ["-1.5e-07"] * len(TEXTS) + ["+2"]
+    assert [row["name"] for row in table.rows()] == [*TEXTS, "=again"]

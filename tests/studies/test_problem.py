@@ -1,9 +1,12 @@
 """The search problem and what it refuses."""
 
+import warnings
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from omsdpm.errors import InputError
+from omsdpm.errors import InputError, InputWarning
 from omsdpm.solvers import DDIMSpace
 from studies import Ledger, SearchProblem
 
@@ -76,3 +79,23 @@ def test_best_within_a_budget_that_nothing_fits():
     assert result.best(4.0).tolist() == [0, 1, 0, 0]
     with pytest.raises(InputError, match=r"budget 2\.6 ms: the cheapest .* costs 3 ms"):
         result.best(2.6)
+
+
+def test_a_budget_that_limits_nothing_is_told():
+    """As with a table in seconds, where every schedule is within it."""
+    space, predictor = DDIMSpace(2, 4), SimpleNamespace(predict=lambda X: np.zeros(len(X)))
+    with pytest.warns(InputWarning, match=r"budget 50 ms is more than the dearest schedule takes, 0\.08 ms"):
+        SearchProblem(space=space, predictor=predictor, latency=[0.01, 0.02], budget=50)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        SearchProblem(space=space, predictor=predictor, latency=[10, 20], budget=80)
+
+
+def test_a_budget_that_is_a_schedules_own_cost_includes_it():
+    rng = np.random.default_rng(0)
+    space, latency = DDIMSpace(6, 20), rng.random(6) * 9
+    X = space.random(300, rng, null=0.3)
+    for x, cost in zip(X, space.latency(X, latency.tolist()), strict=True):
+        problem = SearchProblem(space=space, predictor=None, latency=latency, budget=float(cost))
+        assert problem.fits(x).all()
+        assert problem.fits(X)[(x == X).all(axis=1)].all()

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from omsdpm.dataset import ScheduleDataset
 from omsdpm.errors import InputError
-from omsdpm.files import replacing
+from omsdpm.names import file_name
 from studies.ranking import HELD_OUT
+from studies.records.tables import uncell, write_csv
 
 if TYPE_CHECKING:
     from predictors import Predictor
@@ -43,7 +44,7 @@ class Predictions:
 
 def predictions_path(folder: str | Path, benchmark: str, predictor: str, size: int, seed: int) -> Path:
     """Where the predictions of a fit are kept in the folder of a comparison."""
-    name = f"{benchmark}-{predictor}-{size}-{seed}.csv".replace("/", "_")  # a parameter may be a path
+    name = file_name(f"{benchmark}-{predictor}-{size}-{seed}.csv")  # a parameter may be a path
     return Path(folder) / "predictions" / name
 
 
@@ -55,10 +56,7 @@ def write_predictions(path: Path, predictor: Predictor, data: ScheduleDataset) -
     if predictor.has_std:
         ends = [[f"{end:.8g}" for end in side] for side in predictor.predict_interval(held_out.X, LEVEL)]
     columns = (held_out.split, *([f"{y:.8g}" for y in scores] for scores in (held_out.y, predicted)), *ends)
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(zip(*columns, strict=True))
+    write_csv(path, COLUMNS, zip(*columns, strict=True))
 
 
 def read_predictions(path: Path) -> Predictions:
@@ -68,9 +66,9 @@ def read_predictions(path: Path) -> Predictions:
         InputError: it cannot be read, or holds something else.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file, restval=""))
-        split = np.array([row["split"] for row in rows], dtype=np.str_)
+        split = np.array([uncell(row["split"]) for row in rows], dtype=np.str_)
         numbers = [np.array([float(row[name] or "nan") for row in rows]) for name in COLUMNS[1:]]
     except (OSError, KeyError, ValueError) as error:
         raise InputError(f"{path} holds no predictions: {error}; remove it and its row of the comparison") from error

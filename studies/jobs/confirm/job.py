@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from itertools import count, islice
+from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 
 from omsdpm.devices import resolve_device
 from omsdpm.errors import InputError
+from omsdpm.files import check_writable
+from omsdpm.seeds import after
 from studies.jobs.confirm.result import ConfirmResult, Duel
 from studies.jobs.confirm.settings import ConfirmSettings
 from studies.jobs.naming import benchmark_of
 from studies.jobs.run.result import RunResult
 from studies.records.progress import SILENT, Reporter
+
+
+def _from(seed: int) -> Iterator[int]:
+    """A seed and those after it."""
+    while True:
+        yield seed
+        seed = after(seed)
 
 
 def confirm(settings: ConfirmSettings, reporter: Reporter = SILENT) -> ConfirmResult:
@@ -21,6 +31,8 @@ def confirm(settings: ConfirmSettings, reporter: Reporter = SILENT) -> ConfirmRe
     Raises:
         InputError: no result of a run, or of a search without a benchmark.
     """
+    if settings.output is not None:
+        check_writable(settings.output)
     run = RunResult.read(settings.run)
     if run.validation is None:
         raise InputError(f"{settings.run} is a search without a benchmark: there is nothing to sample it with")
@@ -32,7 +44,7 @@ def confirm(settings: ConfirmSettings, reporter: Reporter = SILENT) -> ConfirmRe
         reporter.note(f"{benchmark.name} has other data than the run had: its baselines are those of today")
     images, stored = benchmark.validation
     used = {benchmark.measurement.seed, *stored, *run.validation.seeds}
-    seeds = tuple(islice((seed for seed in count(settings.first_seed) if seed not in used), settings.seeds))
+    seeds = tuple(islice((seed for seed in _from(settings.first_seed) if seed not in used), settings.seeds))
     pairs = []
     for winner in run.winners:
         within = [baseline for baseline in benchmark.baselines if baseline.latency <= winner.budget]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from omsdpm.devices import DEVICES
+from omsdpm.seeds import LARGEST
 from studies.jobs.settings import Settings, option
 
 FIRST_SEED = 5001
@@ -22,6 +23,8 @@ class ConfirmSettings(Settings):
 
     run: Path = option(argument=True, metavar="RUN_FOLDER", help="What 'run' wrote.")
     seeds: int = option(6, ge=1, help="How many.")
-    first_seed: int = option(FIRST_SEED, ge=0, help="They count from here; those that were used are left out.")
+    first_seed: int = option(
+        FIRST_SEED, ge=0, le=LARGEST, help="They count from here; those that were used are left out."
+    )
     device: str = option("auto", choices=lambda: DEVICES, help="Where networks run; auto takes CUDA if there is one.")
     output: Path | None = option(None, file=True, help="JSON file for the result.")

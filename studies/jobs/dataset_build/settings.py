@@ -22,7 +22,11 @@ class BuildSettings(Settings):
     executor: str = option("joblib", choices=lambda: ("joblib", "dask"), help="Where shards run.")
     jobs: int | None = option(None, ge=1, shown="one a core; one on a GPU", help="Local processes.")
     threads: int = option(1, ge=1, help="Threads a process.")
-    scheduler: str | None = option(None, metavar="ADDRESS", help="Of the Dask scheduler, as tcp://host:8786.")
+    scheduler: str | None = option(
+        None,
+        metavar="ADDRESS",
+        help="Of the Dask scheduler, as tcp://host:8786. It and its workers must be trusted.",
+    )
     shard_size: int = option(50, ge=1, help="Schedules a shard.")
     metric: str | None = option(
         None, shown="the file's", help="Parameters of the file's metric, as 'fid[weights=PATH]'."

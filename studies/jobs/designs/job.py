@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omsdpm.errors import InputError
+from omsdpm.files import check_writable
 from studies.jobs.designs.result import DesignRow, DesignsResult
 from studies.jobs.designs.settings import DesignsSettings
 from studies.jobs.naming import benchmark_of, check_predictor, predictor_of, text_of
@@ -24,6 +25,8 @@ def designs(settings: DesignsSettings, reporter: Reporter = SILENT) -> DesignsRe
     Raises:
         InputError: an unknown predictor, or a benchmark without training rounds or held-out splits.
     """
+    if settings.output is not None:
+        check_writable(settings.output)
     if isinstance(settings.predictor, str):
         check_predictor(settings.predictor)
     benchmark = benchmark_of(settings.benchmark)

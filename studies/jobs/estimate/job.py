@@ -12,6 +12,8 @@ from omsdpm.dataset.estimate import Estimate, total
 from omsdpm.dataset.estimate import estimate as count
 from omsdpm.dataset.recipe import Recipe
 from omsdpm.errors import InputError
+from omsdpm.files import check_writable
+from omsdpm.zoo.files import card_facts
 from studies.jobs.estimate.result import EstimateResult, RoundCost
 from studies.jobs.estimate.settings import EstimateSettings
 from studies.records.progress import SILENT, Reporter
@@ -27,6 +29,8 @@ def estimate(settings: EstimateSettings, reporter: Reporter = SILENT) -> Estimat
         InputError: the folder cannot be used, has no rounds, or a zoo that was never profiled.
     """
     recipe = Recipe.read(settings.folder)
+    if settings.output is not None:
+        check_writable(settings.output)
     if not recipe.rounds:
         raise InputError(f"{settings.folder}/benchmark.toml has no [[round]]: there is nothing to estimate")
     m = recipe.measurement
@@ -52,7 +56,7 @@ def estimate(settings: EstimateSettings, reporter: Reporter = SILENT) -> Estimat
         rounds=tuple(RoundCost(name=name, **asdict(cost)) for name, cost in costs.items()),
         total=RoundCost(name="all", **asdict(everything)),
         images=m.images,
-        device=str(card["device"]),
+        device=card_facts(card)[1],
         threads=str(card.get("threads", "?")),
         devices=None if settings.deadline is None else everything.devices(3600 * settings.deadline),
     )

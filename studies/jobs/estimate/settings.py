@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from omsdpm.seeds import LARGEST
 from studies.jobs.settings import Settings, option
 
 
@@ -20,5 +21,5 @@ class EstimateSettings(Settings):
     schedules: int | None = option(None, ge=1, help="Estimate for this many instead of the file's rounds.")
     deadline: float | None = option(None, gt=0, metavar="HOURS", help="Devices to meet it.")
     shard_size: int = option(50, ge=1, help="Schedules a shard.")
-    seed: int = option(0, help="Of the draws that are counted.")
+    seed: int = option(0, ge=0, le=LARGEST, help="Of the draws that are counted.")
     output: Path | None = option(None, file=True, help="JSON file for the result.")

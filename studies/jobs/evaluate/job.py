@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from omsdpm.errors import InputError
+from omsdpm.files import check_writable
 from omsdpm.released import load_predictor as load_released
 from predictors import load_predictor
 from studies.jobs.datasets import is_released, open_dataset
@@ -20,6 +21,8 @@ def evaluate(settings: EvaluateSettings, reporter: Reporter = SILENT) -> Evaluat
     Raises:
         InputError: something in ``settings`` cannot be used, or fewer than two schedules are left.
     """
+    if settings.output is not None:
+        check_writable(settings.output)
     path, dataset, solver, members = settings.predictor_folder, settings.dataset, settings.solver, settings.members
     released = path.is_file()
     model = load_released(path, solver=solver) if released else load_predictor(path)

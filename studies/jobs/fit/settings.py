@@ -10,6 +10,7 @@ from pydantic import model_validator
 
 from omsdpm.errors import InputError
 from omsdpm.plugins import Named
+from omsdpm.seeds import LARGEST
 from studies.jobs.naming import text_of
 from studies.jobs.settings import Settings, option
 from studies.jobs.solvers import solver_names
@@ -31,7 +32,7 @@ class FitSettings(Settings):
         None, gt=0, le=1, shown="the training split if there is one, else 0.5",
         help="Part to fit on, drawn at random.",
     )  # fmt: skip
-    seed: int = option(0, ge=0, help="Of the drawing and the fit.")
+    seed: int = option(0, ge=0, le=LARGEST, help="Of the drawing and the fit.")
     parameters: tuple[str, ...] = option(
         (), flags=("--set",), metavar="NAME=VALUE",
         help="A parameter of the family, repeatable; as in the brackets of --predictor.",

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omsdpm.errors import InputError
+from omsdpm.files import check_writable
 from omsdpm.solvers import Schedules
 from studies.jobs.fresh.result import FreshResult, FreshRow
 from studies.jobs.fresh.settings import FreshSettings
@@ -29,6 +30,8 @@ def fresh(settings: FreshSettings, reporter: Reporter = SILENT) -> FreshResult:
     Raises:
         InputError: an unknown predictor, or a benchmark without repeats.
     """
+    if settings.output is not None:
+        check_writable(settings.output)
     for thing in settings.predictors:
         if isinstance(thing, str):
             check_predictor(thing)

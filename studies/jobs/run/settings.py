@@ -10,6 +10,7 @@ from pydantic import model_validator
 
 from omsdpm.devices import DEVICES
 from omsdpm.errors import InputError
+from omsdpm.seeds import LARGEST
 from studies.jobs.settings import Settings, option
 from studies.jobs.solvers import solver_names
 from studies.pessimist import KAPPA
@@ -62,7 +63,7 @@ class RunSettings(Settings):
         KAPPA, topic=SEARCH, allow_inf_nan=False,
         help="Standard deviations that the search adds to predictions, where the predictor knows them.",
     )  # fmt: skip
-    seed: int = option(0, ge=0, topic=SEARCH, help="Seed of fit and search.")
+    seed: int = option(0, ge=0, le=LARGEST, topic=SEARCH, help="Seed of fit and search.")
     top: int = option(
         10, ge=1, topic=VALIDATION,
         help="Best predicted schedules under each budget that are sampled and race for the win.",
@@ -73,7 +74,7 @@ class RunSettings(Settings):
     seeds: int = option(
         5, ge=1, topic=VALIDATION, help="Seeds that winners and baselines are reported on; nothing is chosen by them."
     )
-    first_seed: int = option(3001, ge=0, topic=VALIDATION, help="They count from here.")
+    first_seed: int = option(3001, ge=0, le=LARGEST, topic=VALIDATION, help="They count from here.")
     validate_images: int | None = option(
         None, ge=2, topic=VALIDATION, shown="as the stored baselines, 1000 at most",
         help="Images a seed for the report.",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from omsdpm.devices import resolve_device
 from omsdpm.errors import InputError
-from omsdpm.files import writable_folder
-from omsdpm.images import to_uint8
+from omsdpm.files import check_writable, writable_folder
+from omsdpm.images import SUFFIXES, to_uint8
 from omsdpm.released import infer_solver, read_schedules
 from omsdpm.solvers import Schedules, SolverOptions, space_on
 from omsdpm.zoo.opening import open_zoo
@@ -28,6 +28,8 @@ def sample(settings: SampleSettings, reporter: Reporter = SILENT) -> SampleResul
     Raises:
         InputError: something in ``settings`` cannot be used; told before anything is sampled.
     """
+    if settings.output is not None:
+        check_writable(settings.output)
     x = _one(settings.schedule, settings.row)
     device = resolve_device(settings.device)
     solver = settings.solver
@@ -46,6 +48,9 @@ def sample(settings: SampleSettings, reporter: Reporter = SILENT) -> SampleResul
     metric = None if asked is None else open_metric(asked, settings.stats, sampler, reporter)
     if folder is not None:
         writable_folder(folder)
+        older = sum(path.suffix.lower() in SUFFIXES for path in folder.iterdir())
+        if older:
+            raise InputError(f"--images {folder} holds {older} images already: name a folder without any")
     nfe = int(space.nfe(x)[0])
     score: float | None = None
     with reporter.part(f"Sampling {settings.num_images} images of {nfe} evaluations") as step:
@@ -68,7 +73,11 @@ def sample(settings: SampleSettings, reporter: Reporter = SILENT) -> SampleResul
         environment=environment(device),
     )
     if settings.output is not None:
-        result.write(settings.output)
+        try:
+            result.write(settings.output)
+        except InputError:
+            reporter.note(f"{metric}: {score:.6g}, {settings.num_images} images")  # it took hours, and is not lost
+            raise
     return result
 
 

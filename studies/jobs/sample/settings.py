@@ -9,6 +9,7 @@ from pydantic import model_validator
 
 from omsdpm.errors import InputError
 from omsdpm.plugins import Named
+from omsdpm.seeds import LARGEST
 from studies.jobs.sampling import SAMPLING, SCORE, SamplingSettings, check_reference
 from studies.jobs.settings import option
 from studies.jobs.solvers import solver_names
@@ -35,7 +36,7 @@ class SampleSettings(SamplingSettings):
     )  # fmt: skip
     num_images: int = option(50_000, ge=1, flags=("-n", "--num-images"), topic=SAMPLING, help="Images to sample.")
     eta: float = option(0.0, ge=0, le=1, topic=SAMPLING, help="DDIM: 0 deterministic, 1 ancestral.")
-    seed: int = option(0, ge=0, topic=SAMPLING, help="Of all noise that is drawn.")
+    seed: int = option(0, ge=0, le=LARGEST, topic=SAMPLING, help="Of all noise that is drawn.")
     images: Path | None = option(None, topic=SAMPLING, help="Folder for the images as PNG.")
     fid: bool = option(False, topic=SCORE, help="Score the images; short for --metric fid.")
     output: Path | None = option(None, file=True, topic=SCORE, help="JSON file for the score.")

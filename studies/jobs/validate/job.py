@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from omsdpm.devices import resolve_device
 from omsdpm.errors import InputError
+from omsdpm.files import check_writable
 from omsdpm.plugins import Named
 from omsdpm.released import infer_solver, read_schedules
 from omsdpm.sampling import Count
 from omsdpm.scoring.measurement import usual_metric
 from omsdpm.scoring.metrics.opening import takes_reference
+from omsdpm.seeds import after
 from omsdpm.solvers import Schedules, ScheduleSpace, SolverOptions, space_on
 from omsdpm.zoo.opening import open_zoo
 from studies.jobs.naming import benchmark_of
@@ -32,6 +34,8 @@ def validate(settings: ValidateSettings, reporter: Reporter = SILENT) -> Validat
     Raises:
         InputError: something in ``settings`` cannot be used; told before anything is sampled.
     """
+    if settings.output is not None:
+        check_writable(settings.output)
     benchmark = None if settings.benchmark is None else _checked(benchmark_of(settings.benchmark), settings)
     device = resolve_device(settings.device)
     X = read_schedules(settings.population)[: settings.top]
@@ -62,7 +66,7 @@ def validate(settings: ValidateSettings, reporter: Reporter = SILENT) -> Validat
     )
     best = min(schedules, key=lambda scored: scored.score)
     if settings.final_images:
-        images, seed = settings.final_images, settings.seed + 1
+        images, seed = settings.final_images, after(settings.seed)
         with reporter.part(f"Sampling the best again, {images} images") as step:
             (score,) = sampler.score(X[[best.row]], images, seed=seed, metric=metric, progress=step).tolist()
         best = best.model_copy(update={"score": score, "images": images, "seed": seed})
@@ -77,7 +81,13 @@ def validate(settings: ValidateSettings, reporter: Reporter = SILENT) -> Validat
         environment=environment(device),
     )
     if settings.output is not None:
-        result.write(settings.output)
+        try:
+            result.write(settings.output)
+        except InputError:  # scores took hours, and are not lost
+            for scored in result.order:
+                reporter.note(f"row {scored.row}: {ground.metric} {scored.score:.6g}, {scored.images} images")
+            reporter.note(f"best, row {best.row}: {ground.metric} {best.score:.6g}, {best.images} images")
+            raise
     return result
 
 
@@ -135,7 +145,7 @@ def _checked(benchmark: Benchmark, settings: ValidateSettings) -> Benchmark:
         if Named.parse(settings.metric).name != Named.parse(m.metric).name:
             raise InputError(f"--metric {settings.metric}: benchmark {name} has {m.metric}; leave --metric out")
         benchmark = benchmark.with_metric(settings.metric)
-    used = (settings.seed, settings.seed + 1) if settings.final_images else (settings.seed,)
+    used = (settings.seed, after(settings.seed)) if settings.final_images else (settings.seed,)
     if settings.noise is None and m.seed in used:
         raise InputError(f"seed {m.seed} is the noise of benchmark {name}'s dataset: give another --seed")
     return benchmark

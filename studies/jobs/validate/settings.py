@@ -8,6 +8,7 @@ from typing import Any, Self
 from pydantic import model_validator
 
 from omsdpm.errors import InputError
+from omsdpm.seeds import LARGEST
 from studies.jobs.naming import text_of
 from studies.jobs.sampling import SAMPLING, SCORE, SamplingSettings
 from studies.jobs.settings import option
@@ -45,7 +46,7 @@ class ValidateSettings(SamplingSettings):
     top: int = option(10, ge=1, topic=ROUNDS, help="Schedules of the first round.")
     num_images: int = option(5_000, ge=2, topic=ROUNDS, help="Images in the first round.")
     final_images: int = option(50_000, ge=0, topic=ROUNDS, help="Of the best; 0 for none.")
-    seed: int = option(SEED, ge=0, topic=SAMPLING, help="The best gets the next one.")
+    seed: int = option(SEED, ge=0, le=LARGEST, topic=SAMPLING, help="The best gets the next one.")
     output: Path | None = option(None, file=True, topic=SCORE, help="JSON file for all scores.")
 
     @model_validator(mode="after")

@@ -1,0 +1,84 @@
+"""Arrays from files that others made: what is claimed is checked before memory is taken for it."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omsdpm.errors import InputError, one_line
+from omsdpm.files import regular_file
+
+BROKEN = (
+    EOFError,
+    NotImplementedError,  # a method of compression that Python does not know
+    OSError,
+    OverflowError,
+    RuntimeError,  # an archive with a password
+    SyntaxError,  # a header that is no Python literal
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What reading a damaged archive raises."""
+
+
+def read_npz(
+    path: str | os.PathLike[str], what: str, largest: Mapping[str, int], optional: frozenset[str] = frozenset()
+) -> dict[str, NDArray[Any]]:
+    """Some arrays of an ``.npz``, as a dictionary by key.
+
+    Args:
+        path: the archive, compressed or not.
+        what: the file in a word, for errors.
+        largest: keys to read, and most bytes that each may have.
+        optional: those of the keys that need not be there.
+
+    Raises:
+        InputError: no such file, not an ``.npz``, a key is missing, or an array that is larger than
+            expected or holds something other than numbers.
+    """
+    expected = f"expected an .npz with the keys {' and '.join(key for key in largest if key not in optional)}"
+    path = regular_file(path, expected, f"{what} {Path(path)}")
+    arrays: dict[str, NDArray[Any]] = {}
+    try:
+        with path.open("rb") as file:
+            if file.read(6) == b"\x93NUMPY":
+                raise InputError(f"{what} {path} are a single array: {expected}")
+        with zipfile.ZipFile(path) as archive:
+            there = {name.removesuffix(".npy"): name for name in archive.namelist()}
+            missing = [key for key in largest if key not in there and key not in optional]
+            if missing:
+                raise InputError(f"{what} {path} lack {' and '.join(missing)}: it holds {', '.join(there)}")
+            for key in largest:
+                if key in there:
+                    with archive.open(there[key]) as entry:
+                        _check_header(entry, archive.getinfo(there[key]).file_size, largest[key], f"{path}: {key}")
+                    with archive.open(there[key]) as entry:
+                        arrays[key] = np.lib.format.read_array(entry, allow_pickle=False)
+    except InputError:
+        raise
+    except BROKEN as error:
+        raise InputError(f"{what} {path} is no readable .npz: {one_line(error) or type(error).__name__}") from error
+    return arrays
+
+
+def _check_header(file: IO[bytes], claimed: int, largest: int, where: str) -> None:
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    if dtype.hasobject or dtype.kind not in "biuf":
+        raise InputError(f"{where} holds {dtype}, expected numbers")
+    size = int(np.prod(shape, dtype=object)) * dtype.itemsize if shape else dtype.itemsize
+    if size > largest:
+        raise InputError(f"{where} has shape {shape}, {size} bytes; expected {largest} at most")
+    held = claimed - file.tell()
+    if size > held:
+        raise InputError(f"{where} has shape {shape} and {held} bytes, expected {size}")
