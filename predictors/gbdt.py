@@ -166,7 +166,9 @@ class GBDTPredictor(Predictor):
         if self.objective not in OBJECTIVES:
             raise unknown_name("objective", self.objective, OBJECTIVES)
         space = self._space
-        _, names = structural_features(np.ones((1, space.length), np.int64), space, self._noise, self.latency)
+        _, names = structural_features(
+            self._batch_plan(space.canonical(np.ones((1, space.length), np.int64))), self.latency
+        )
         trees.check(len(names))
         self.booster_ = trees.booster(names, str(OBJECTIVES[self.objective]["objective"]), self._threads)
         self.curve_ = RisingCurve(arrays["raw"], arrays["z"]) if self.objective == "ranking" else None

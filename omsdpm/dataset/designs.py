@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from omsdpm.dataset.dataset import SPLITS, ScheduleDataset
 from omsdpm.errors import InputError, unknown_name
-from omsdpm.solvers import DPMSolverSpace, Schedules, ScheduleSpace
+from omsdpm.solvers import Schedules, ScheduleSpace
 
 NULL = (0.4, 0.85)
 """Range of null probabilities when a design varies them."""
@@ -110,29 +110,14 @@ def stratified_design(setting: Setting, n: int, rng: np.random.Generator) -> Sch
 def tree_design(setting: Setting, n: int, rng: np.random.Generator) -> Schedules:
     """``branches`` schedules from each of several trunks: same noise end, image end drawn anew.
 
-    A DPM-Solver's times depend on how many solvers there are, so a branch keeps which
-    solvers of the trunk are active, and redraws what is in them.
+    How a branch leaves its trunk is the solver's to say (:meth:`~omsdpm.solvers.ScheduleSpace.branch`).
     """
     space = setting.space
     branches = int(setting.options.get("branches", 6))  # type: ignore[arg-type]
     trunks = stratified_design(setting, -(-n // branches), rng)
     children = np.repeat(trunks, branches, axis=0)
     fresh = random_design(setting, len(children), rng)
-    if isinstance(space, DPMSolverSpace):
-        children, fresh = space.canonical(children), space.canonical(fresh)
-        filled = space.groups(fresh)
-        singles = np.zeros_like(filled)
-        singles[:, :, 0] = rng.integers(1, space.num_models + 1, size=filled.shape[:2])
-        active = np.count_nonzero(space.groups(children), axis=2, keepdims=True) > 0
-        filled = np.where(filled[:, :, :1] > 0, filled, singles)
-        fresh = np.where(active, filled, 0).reshape(children.shape)
-        # Sampling walks from the last active group; the cut lies within the active ones.
-        solvers = active[:, :, 0].sum(axis=1)
-        cuts = 3 * rng.integers(1, np.maximum(solvers, 2))
-    else:
-        cuts = rng.integers(2, max(3, space.length - 2), size=len(children))
-    redraw = np.arange(space.length)[None, :] < cuts[:, None]
-    return space.repair(np.where(redraw, fresh, children), rng)
+    return space.branch(children, fresh, rng)
 
 
 def refine_design(setting: Setting, n: int, rng: np.random.Generator) -> Schedules:
