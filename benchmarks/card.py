@@ -110,6 +110,11 @@ def _facts(benchmark: Benchmark) -> Iterator[tuple[str, str]]:
     batch, device, date = card_facts(card)
     yield "", f"{batch} on {device}, {date}"
     yield "budgets", ", ".join(f"{ms:g}" for ms in benchmark.budgets) + " ms"
+    if (labels := benchmark.measurement.labels) is not None:
+        yield (
+            "labels of the images",
+            f"{', '.join(map(str, labels))}, in turn" if isinstance(labels, tuple) else f"{labels}",
+        )
     yield "metric", f"{benchmark.metric} (lower is better)"
     splits = [f"{name or 'other'} {int((dataset.split == name).sum())}" for name in (*SPLITS, "")]
     yield "measured schedules", f"{len(dataset):,}"

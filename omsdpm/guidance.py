@@ -114,6 +114,8 @@ def check_labels(labels: ArrayLike | torch.Tensor, count: int | None = None) -> 
 def draw_labels(labels: int | str | Sequence[int], images: int, count: int, seed: int) -> NDArray[np.int64]:
     """``(images,)`` labels: all of one class, several classes in turn, or with :data:`RANDOM` a class drawn for each.
 
+    Several may be a text too, as ``"0,1,2"``.
+
     Raises:
         InputError: not a class, nor ``"random"``.
     """
@@ -121,7 +123,7 @@ def draw_labels(labels: int | str | Sequence[int], images: int, count: int, seed
         return np.random.default_rng(check_seed(seed)).integers(count, size=images)
     if isinstance(labels, (int, str)):
         try:
-            classes = np.array([int(labels)])
+            classes = np.array([int(part) for part in str(labels).split(",")])
         except ValueError as error:
             raise InputError(f"label {labels!r}: give a class, 0..{count - 1}, or {RANDOM!r}") from error
     else:

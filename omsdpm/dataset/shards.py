@@ -119,11 +119,15 @@ def prepare(
     """
     import torch
 
+    before = torch.get_num_threads()
     if threads is not None:
         torch.set_num_threads(threads)
-    _meter(measurement, device).prepare(progress)
-    if not keep:
-        _meter.cache_clear()
+    try:
+        _meter(measurement, device).prepare(progress)
+    finally:
+        if not keep:
+            torch.set_num_threads(before)
+            _meter.cache_clear()
 
 
 @lru_cache(maxsize=1)

@@ -32,7 +32,10 @@ class SamplingSettings(Settings):
         None, topic=SAMPLING, shown="drawn from the seed", help="Fixed starting noise (N, C, H, W), .pth or .npy."
     )
     label: str | None = option(
-        None, metavar="CLASS", topic=SAMPLING, help="For members that take labels: a class from 0, or 'random'."
+        None,
+        metavar="CLASS",
+        topic=SAMPLING,
+        help="For members that take labels: a class from 0, several in turn as 0,1,2, or 'random'.",
     )
     device: str = option(
         "auto", choices=lambda: DEVICES, topic=SAMPLING, help="Where networks run; auto takes CUDA if there is one."
@@ -91,6 +94,6 @@ def open_metric(metric: str, stats: str | None, sampler: Sampler, reporter: Repo
     from omsdpm.scoring.metrics.opening import usual_reference
 
     zoo = sampler.zoo
-    with reporter.part("Opening the metric and its real images") as step:
+    with reporter.part(f"Opening {Named.parse(metric).name}") as step:
         context = Context(zoo.shape, zoo.device, stats or usual_reference(metric), sampler.space, step)
         return OpenMetric(metric, context)

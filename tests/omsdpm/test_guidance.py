@@ -213,6 +213,7 @@ def test_labels_of_a_sampler_do_not_depend_on_its_batches(zoo):
     torch.testing.assert_close(images("random", 7), images("random", 3), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(images(1, 7), images("1", 2), rtol=1e-4, atol=1e-5)
     assert not torch.allclose(images(1, 7), images(2, 7))
+    assert draw_labels("2,0", 5, 3, seed=0).tolist() == draw_labels((2, 0), 5, 3, seed=0).tolist() == [2, 0, 2, 0, 2]
     drawn = draw_labels("random", 300, 3, seed=0)
     assert set(drawn.tolist()) == {0, 1, 2}
 

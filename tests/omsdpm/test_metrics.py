@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
 import sys
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -143,26 +143,36 @@ def test_psnr_is_to_one_member_in_every_slot_from_the_same_noise(tiny_zoo, space
 # -- merging -----------------------------------------------------------------------------
 
 
-def taken_in(part):
-    """What a worker sends back."""
-    text, x, first = part
-    metric = made(text)
-    metric.update(x, first)
-    return metric
+WORKER = """
+import pickle, sys
+import torch
+from omsdpm.scoring.metrics import make_metric
+torch.set_num_threads(1)
+text, images, first = pickle.load(open(sys.argv[1], "rb"))
+metric = make_metric(text, shape=(1, 8, 8), reference="digits")
+metric.update(images, first)
+pickle.dump(metric, open(sys.argv[1], "wb"))
+"""
 
 
 @pytest.mark.parametrize("text", ["fd-digits", "kid[features=digits,subsets=3,subset_size=20]"])
-def test_workers_take_in_a_part_each(text):
+def test_workers_take_in_a_part_each(text, tmp_path):
     x = images(60)
-    whole = taken_in((text, x, 0))
-    parts = [(text, x[first : first + 15], first) for first in (45, 0, 30, 15)]  # in any order
-    with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
-        torch.set_num_threads(1)
-        merged, *others = pool.map(taken_in, parts)
+    whole = made(text)
+    whole.update(x, 0)
+    running = []
+    for first in (40, 0, 20):  # in any order
+        (tmp_path / str(first)).write_bytes(pickle.dumps((text, x[first : first + 20], first)))
+        running.append(subprocess.Popen([sys.executable, "-c", WORKER, str(tmp_path / str(first))]))
+    assert [process.wait(120) for process in running] == [0, 0, 0]
+    merged, *others = (pickle.loads((tmp_path / name).read_bytes()) for name in ("40", "0", "20"))
     for other in others:
         merged.merge(other)
-    assert merged.value() == pytest.approx(whole.value(), rel=1e-9)
-    assert len(pickle.dumps(whole)) < 2_000_000  # no network in it
+    assert merged.value() == pytest.approx(whole.value(), rel=1e-6)
+    assert merged.network is None  # it stays where it was
+    opened = made(text)
+    opened.merge(merged)
+    assert opened.value() == merged.value()
 
 
 def test_psnr_merges(tiny_zoo):
@@ -306,6 +316,19 @@ def test_a_reference_is_computed_once_by_content_in_batches_with_progress(cache,
     for path in cache.glob("*.npz"):  # cut short: computed again
         path.write_bytes(path.read_bytes()[:100])
     assert statistics(tmp_path / "b").n == 600 and len(told) == 9
+
+
+def test_of_several_that_need_a_reference_one_computes_it(cache, tmp_path):
+    folder, told = pictures(tmp_path / "a"), []
+
+    def statistics(_):
+        context = Context(SHAPE, reference=str(folder), progress=lambda *done: told.append(done))
+        return context.statistics("digits").mu
+
+    with ThreadPoolExecutor(4) as pool:
+        means = list(pool.map(statistics, range(4)))
+    assert told == [(256, 600), (512, 600), (600, 600)]
+    assert all((mean == means[0]).all() for mean in means)
 
 
 def test_another_network_is_another_reference(cache, function, tmp_path):

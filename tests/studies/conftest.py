@@ -66,7 +66,7 @@ class TinyBenchmark:
     latency: tuple[float, ...] = (1.0, 2.0, 4.0)
     budgets: tuple[float, ...] = (4.0, 8.0, 16.0)
     validation: tuple[int, tuple[int, ...]] = (96, (100, 101, 102))
-    measurement: Any = field(default_factory=lambda: SimpleNamespace(images=48, seed=7))
+    measurement: Any = field(default_factory=lambda: SimpleNamespace(images=48, seed=7, labels=None))
     data_hash: str = "0123abcd"
     repeat: None = None
     exhaustive: bool = False

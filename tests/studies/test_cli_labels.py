@@ -103,6 +103,7 @@ def test_the_dataset_is_of_images_with_their_labels(built):
         assert y != pytest.approx(by_hand(built, x, 8, 3, labels=(7, 0, 3)), rel=1e-3)
     best = benchmark.baselines[0]
     assert best.scores[1] == pytest.approx(by_hand(built, best.schedule, 10, 22), rel=1e-4)
+    assert "7, 0, 2, in turn" in (built / "CARD.md").read_text()
     assert json.loads((built / "measured.json").read_text())["baselines"]["labels"] == "[7, 0, 2]"
 
 

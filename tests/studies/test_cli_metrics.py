@@ -181,3 +181,23 @@ def test_benchmarks_that_cannot_be_measured_are_told_in_one_line(tmp_path, tiny_
     (line,) = [line for line in outcome.stderr.splitlines() if line.startswith("Error: ")]
     assert expected.replace("{folder}", str(folder)) in line
     assert [path.name for path in folder.iterdir()] == ["benchmark.toml"]
+
+
+def test_validate_samples_as_the_benchmark_does(tiny_zoo, tmp_path):
+    """All of its solver's options, not the spacing alone."""
+    folder = write(tmp_path / "b", tiny_zoo, "fd-digits")
+    text = (folder / "benchmark.toml").read_text()
+    (folder / "benchmark.toml").write_text(
+        text.replace('solver = "ddim"\nlength = 5', 'solver = "dpm-solver"\nlength = 6\nt_end = 0.05')
+    )
+    benchmark = Benchmark.read(folder)
+    X = [[1, 2, 0, 3, 1, 1], [2, 0, 0, 2, 3, 0]]
+    write_population(tmp_path / "p.pth", X)
+    outcome = run(
+        "validate", "--population", tmp_path / "p.pth", "--benchmark", folder, "--num-images", 12, "--final-images", 0,
+        "--device", "cpu", "--output", tmp_path / "v.json",
+    )  # fmt: skip
+    assert outcome.exit_code == 0, outcome.output
+    expected = benchmark.measurement.with_noise(images=12, seed=1001).open().measure(X)
+    scored = json.loads((tmp_path / "v.json").read_text())["schedules"]
+    assert [one["score"] for one in scored] == pytest.approx(expected.tolist(), rel=1e-4)
