@@ -297,7 +297,7 @@ def test_a_benchmark_that_was_never_built_says_how(tmp_path, tiny_zoo):
         f'name = "b"\nsummary = "s"\nbudgets = [3.0]\n[measurement]\nzoo = "{tiny_zoo}"\nsolver = "ddim"\nlength = 2\n'
     )
     with pytest.raises(
-        InputError, match="benchmark b was never built.*measure its schedules with `omsdpm-bench dataset b"
+        InputError, match=r"benchmark b was never built.*measure its schedules with `omsdpm-bench dataset b"
     ):
         _ = Benchmark.read(tmp_path / "b").dataset
 
