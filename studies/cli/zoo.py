@@ -155,7 +155,10 @@ def import_(path: Path, output: Path, latency: Path | None) -> None:
 
 
 @click.command("train-features")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the weights, the batches and the shifts.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True,
+    help="Of the weights, the batches and the shifts.",
+)  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path), default=Path("digits.safetensors"), show_default=True)
 def train_features(seed: int, output: Path) -> None:
     """Train the digit classifier whose features define fd-digits, and write its card."""
