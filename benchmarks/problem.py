@@ -209,7 +209,13 @@ class Benchmark:
     @cached_property
     def dataset(self) -> ScheduleDataset:
         """The measured schedules with their splits."""
-        return ScheduleDataset.read(self.folder / DATASET_FILE)
+        path = self.folder / DATASET_FILE
+        if not path.exists():
+            raise InputError(
+                f"benchmark {self.name} was never built, {path} is not there: "
+                f"measure its schedules with `omsdpm-bench dataset build {self.folder}`"
+            )
+        return ScheduleDataset.read(path)
 
     @property
     def exhaustive(self) -> bool:

@@ -60,7 +60,7 @@ def read_npz(
             for key in largest:
                 if key in there:
                     with archive.open(there[key]) as entry:
-                        _check_header(entry, archive.getinfo(there[key]).file_size, largest[key], f"{path}: {key}")
+                        check_header(entry, archive.getinfo(there[key]).file_size, largest[key], f"{path}: {key}")
                     with archive.open(there[key]) as entry:
                         arrays[key] = np.lib.format.read_array(entry, allow_pickle=False)
     except InputError:
@@ -70,7 +70,8 @@ def read_npz(
     return arrays
 
 
-def _check_header(file: IO[bytes], claimed: int, largest: int, where: str) -> None:
+def check_header(file: IO[bytes], claimed: int, largest: int, where: str) -> None:
+    """Raises :class:`InputError` for a ``.npy`` whose header claims more than ``claimed`` or ``largest`` bytes."""
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read(file)

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 from omsdpm.errors import InputError
 
-DEVICES = ("auto", "cpu", "cuda")
+
+class _Devices(tuple[str, ...]):
+    """Names of devices for a help text; one of several GPUs, as ``cuda:1``, is among them too."""
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and re.fullmatch(r"auto|cpu|cuda(:\d+)?|mps", name) is not None
+
+
+DEVICES = _Devices(("auto", "cpu", "cuda", "cuda:N", "mps"))
 
 
 def resolve_device(name: str = "auto") -> str:
@@ -17,15 +27,24 @@ def resolve_device(name: str = "auto") -> str:
 
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if name.split(":")[0] not in DEVICES[1:]:
+    if name.partition(":")[0] not in ("cpu", "cuda", "mps"):
         raise InputError(f"device {name!r}: choose one of {', '.join(DEVICES)}")
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise InputError(f"device {name!r}: PyTorch {torch.__version__} sees no CUDA here; use cpu or auto")
+    if name.startswith("mps") and not torch.backends.mps.is_available():
+        raise InputError(f"device {name!r}: PyTorch {torch.__version__} sees no MPS here; use cpu or auto")
     number = name.partition(":")[2]
     count = torch.cuda.device_count() if name.startswith("cuda") else 1
     if ":" in name and not (number.isdecimal() and int(number) < count):
         raise InputError(f"device {name!r}: numbers go from 0 to {count - 1} here")
     return name
+
+
+def usable_cpus() -> int:
+    """Processors that this process may use: fewer than there are under ``taskset`` or in a container."""
+    from joblib import cpu_count
+
+    return max(1, int(cpu_count()))
 
 
 def synchronize(device: str) -> None:
@@ -34,6 +53,10 @@ def synchronize(device: str) -> None:
         import torch
 
         torch.cuda.synchronize(device)
+    elif device.startswith("mps"):
+        import torch
+
+        torch.mps.synchronize()
 
 
 def device_name(device: str) -> str:
@@ -42,6 +65,8 @@ def device_name(device: str) -> str:
         import torch
 
         return torch.cuda.get_device_name(device)
+    if device.startswith("mps"):
+        return f"mps ({_cpu_model()})"
     return f"cpu ({_cpu_model()})"
 
 

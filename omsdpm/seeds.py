@@ -37,7 +37,7 @@ def check_seed(seed: Any, what: str = "seed") -> int:
     """
     if isinstance(seed, (bool, np.bool_)) or not isinstance(seed, (int, np.integer)) or not 0 <= seed <= LARGEST:
         shown = seed if not isinstance(seed, int) or abs(seed) < 10**30 else f"a number of {seed.bit_length()} bits"
-        raise InputError(f"{what} {shown!r}: expected a whole number from 0 to 2^63 - 1")
+        raise InputError(f"{what}={shown!r}: expected a whole number from 0 to 2^63 - 1")
     return int(seed)
 
 

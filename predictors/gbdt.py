@@ -12,6 +12,7 @@ import xgboost
 from numpy.typing import NDArray
 from scipy.stats import kendalltau, rankdata
 
+from omsdpm.devices import usable_cpus
 from omsdpm.errors import unknown_name
 from omsdpm.noise import Noise
 from omsdpm.solvers import ScheduleSpace, SolverOptions
@@ -149,7 +150,7 @@ class GBDTPredictor(Predictor):
         try:
             return max(1, int(os.environ["OMP_NUM_THREADS"]))
         except (KeyError, ValueError):  # not set, or a list for nested loops
-            return os.cpu_count() or 1
+            return usable_cpus()
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         trees = trees_of(json.loads(self.booster_.save_raw("json")))

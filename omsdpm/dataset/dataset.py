@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from omsdpm.errors import InputError
 from omsdpm.files import replacing
 from omsdpm.solvers import Schedules, ScheduleSpace, space_from_table
+
+if TYPE_CHECKING:
+    import pandas
 
 SPLITS = ("train", "validation", "test", "elite")
 """The parts of a dataset: ``test`` is a plain random design, ``elite`` are good schedules."""
@@ -86,6 +89,17 @@ class ScheduleDataset:
         if split not in SPLITS:
             raise InputError(f"split {split!r}: choose one of {', '.join(SPLITS)}")
         return self[self.split == split]
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """A table with a row a schedule: ``slot_0`` (image end), ..., ``score``, ``split``, ``design``.
+
+        Example:
+            >>> dataset.to_pandas().groupby("split").score.median()
+        """
+        import pandas
+
+        slots = {f"slot_{i}": self.X[:, i] for i in range(self.space.length)}
+        return pandas.DataFrame({**slots, "score": self.y, "split": self.split, "design": self.design})
 
     def write(self, path: str | Path) -> None:
         """Writes a Parquet file, atomically: one row a schedule, the space in its metadata."""

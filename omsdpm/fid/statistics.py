@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -88,11 +89,15 @@ class Statistics:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Statistics:
-        """Reads an ``.npz`` with the keys ``mu`` and ``sigma``, as pytorch-fid writes them.
+        """Reads an ``.npz`` with the keys ``mu`` and ``sigma``, as pytorch-fid writes them, or a ``.pth``.
+
+        The OMS-DPM release's ``statistic.pth`` calls them ``m`` and ``s``.
 
         Raises:
             InputError: no such file, not an ``.npz``, a key is missing, or bad numbers.
         """
+        if Path(path).suffix in (".pth", ".pt"):
+            return cls._read_pth(Path(path))
         largest = {"mu": 8 * FEATURES, "sigma": 8 * FEATURES**2, "n": 8}
         arrays = read_npz(path, "statistics", largest, optional=frozenset({"n"}))
         mu, sigma, n = arrays["mu"], arrays["sigma"], None
@@ -103,6 +108,24 @@ class Statistics:
         try:
             return cls(mu, sigma, n)
         except InputError as error:
+            raise InputError(f"statistics {path}: {error}") from error
+
+    @classmethod
+    def _read_pth(cls, path: Path) -> Statistics:
+        from omsdpm.released._numpy import unwrap
+        from omsdpm.released._pickle import load_pth
+
+        content = load_pth(path, numpy_values=True)
+        table = content if isinstance(content, dict) else {}
+        found = []
+        for keys in (("mu", "m"), ("sigma", "s")):
+            values = next((unwrap(table[key]) for key in keys if key in table), None)
+            if values is None:
+                raise InputError(f"statistics {path} lack {' or '.join(keys)}: expected a dictionary with mu and sigma")
+            found.append(values.detach().double().numpy() if hasattr(values, "detach") else values)
+        try:
+            return cls(*found)
+        except (InputError, TypeError, ValueError) as error:
             raise InputError(f"statistics {path}: {error}") from error
 
     def write(self, path: str | os.PathLike[str]) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from omsdpm.errors import InputError
+from omsdpm.files import regular_file
 from omsdpm.released._numpy import unwrap
 from omsdpm.released._pickle import load_pth
+from omsdpm.released._text import EXPECTED, read_plain
 
 SCHEDULE_KEYS = ("model_schedule", "ms")
 SCORE_KEYS = ("score", "metric")
@@ -22,11 +24,15 @@ DEPTH = 8
 def load_values(path: str | Path) -> Any:
     """A file's content with tensors, arrays and tuples as lists and their elements as Python numbers.
 
+    Of a ``.pth``, or of what :func:`omsdpm.released._text.read_plain` reads.
+
     Raises:
         InputError: as :func:`omsdpm.released._pickle.load_pth`, or lists nested too deeply.
     """
+    path = regular_file(path, EXPECTED)
     try:
-        return _plain(load_pth(path, numpy_values=True), DEPTH, {})
+        content = read_plain(path)
+        return _plain(load_pth(path, numpy_values=True) if content is None else content, DEPTH, {})
     except RecursionError as error:
         raise InputError(f"{path} has lists within lists more than {DEPTH} deep: expected schedules") from error
 

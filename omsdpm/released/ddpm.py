@@ -247,7 +247,7 @@ def _section(table: Mapping[str, Any], name: str, path: Path) -> Mapping[str, An
 
 def _check_expressible(model: Mapping[str, Any], diffusion: Mapping[str, Any], path: Path) -> None:
     kind = str(model.get("model_type", "ddpm"))
-    if kind != "ddpm":
+    if kind.lower() not in ("ddpm", "diffusion"):
         need = next(text for part, text in NEEDED.items() if part in kind)
         raise InputError(f"{path}: model_type {kind!r} cannot be read; it would need {need}")
     limits = [

@@ -6,20 +6,22 @@ import math
 from pathlib import Path
 
 from omsdpm.errors import InputError
-from omsdpm.released._values import load_values, number
+from omsdpm.released._values import load_values, number, pick
 
 
 def read_latency(path: str | Path, num_models: int | None = None) -> list[float]:
     """Milliseconds that one evaluation of each member takes, without the null model.
 
     Args:
-        path: a ``.pth`` with a list, tensor or array of numbers.
+        path: a ``.pth`` with a list, tensor or array of numbers, or JSON, CSV, text or ``.npy`` with them.
         num_models: members of the zoo it is for, checked where given.
 
     Raises:
         InputError: not such a file, a negative or infinite latency, or a wrong number of them.
     """
     content = load_values(path)
+    if isinstance(content, dict):
+        content = pick(content, ("ms", "latency_ms", "latency"))
     values = [number(item) for item in content] if isinstance(content, list) else []
     if not values or None in values:
         raise InputError(f"{path} is no latency table: expected a list of milliseconds, one a member")

@@ -19,7 +19,8 @@ def read_schedules(path: str | Path, space: ScheduleSpace | None = None) -> Sche
 
     Args:
         path: a ``.pth`` with one schedule, a list of them (a final population), or
-            dictionaries with ``ms`` or ``model_schedule``; lists, tensors or arrays.
+            dictionaries with ``ms`` or ``model_schedule``; lists, tensors or arrays. JSON, CSV, text
+            and ``.npy`` with the same are read too.
         space: checked against where given.
 
     Raises:

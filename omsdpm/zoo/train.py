@@ -30,6 +30,9 @@ from omsdpm.zoo.recipe import MemberRecipe, ZooRecipe
 CHECKPOINT = "training.pt"
 CHECKPOINT_EVERY = 500
 
+DIFFUSERS_LEVELS = (224, 448, 672, 896)
+"""``block_out_channels`` where a recipe says none."""
+
 Progress = Callable[[int, int, float], None]
 """Called as ``(step, steps, loss)`` after some steps of training."""
 
@@ -56,11 +59,12 @@ def train_member(
         folder: the member's folder, ``config.json`` and weights when done.
         labels: ``(n,)`` classes of the images from 0, for a member with ``num_class_embeds``; others ignore them.
         device: where to train.
-        progress: told the running loss every 50 steps.
+        progress: told the running loss every 50 steps, and at the end.
 
     Raises:
         InputError: images of another shape than the recipe's, labels that are lacking or not of the
-            member's classes, arguments that no ``UNet2DModel`` takes, or a checkpoint of another recipe.
+            member's classes, arguments that no ``UNet2DModel`` takes, a checkpoint of another recipe, or a
+            loss that became NaN or infinite.
     """
     import torch
 
@@ -113,13 +117,21 @@ def train_member(
         decay = min(plan.ema_decay, (1 + step) / (10 + step))
         with torch.no_grad():
             torch._foreach_lerp_(ema, list(unet.parameters()), 1 - decay)
-        if progress is not None and (step + 1) % 50 == 0:
+        if (step + 1) % 50 == 0 or step + 1 == plan.steps:
             value = loss.item()
+            if not math.isfinite(value):
+                raise InputError(
+                    f"member {member.name!r}: the loss is {value} after {step + 1} steps, nothing is written; "
+                    f"lower its learning_rate, {plan.learning_rate:g}"
+                )
             running = value if math.isnan(running) else 0.95 * running + 0.05 * value
-            progress(step + 1, plan.steps, running)
+            if progress is not None:
+                progress(step + 1, plan.steps, running)
         if (step + 1) % CHECKPOINT_EVERY == 0 and step + 1 < plan.steps:
             _save(checkpoint, unet, optimizer, generator, ema, step + 1)
 
+    if not all(torch.isfinite(average).all() for average in ema):
+        raise InputError(f"member {member.name!r}: its weights became NaN or infinite; lower its learning_rate")
     with torch.no_grad():
         for parameter, average in zip(unet.parameters(), ema, strict=True):
             parameter.copy_(average)
@@ -139,6 +151,13 @@ def check_training(
     shape = recipe.zoo.shape
     if images.ndim != 4 or images.shape[1:] != shape or not len(images):
         raise InputError(f"images of shape {images.shape}: the recipe of {recipe.zoo.name!r} is for (n, *{shape})")
+    levels = len(member.unet.get("block_out_channels", DIFFUSERS_LEVELS))
+    least = 2 ** max(0, levels - 1)
+    if shape[1] % least:
+        raise InputError(
+            f"member {member.name!r} has {levels} levels, which halve images {levels - 1} times: {shape[1]}x{shape[1]} "
+            f"is no multiple of {least}; give fewer block_out_channels, or another image_size"
+        )
     if member.unet.get("class_embed_type") is not None:
         raise InputError(f"member {member.name!r} has a class_embed_type: only num_class_embeds alone is trained")
     if member.num_classes is None:

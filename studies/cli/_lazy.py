@@ -24,6 +24,26 @@ class Refused(click.ClickException):
         super().__init__(one_line(error))
 
 
+RESUMED = ("dataset build", "predictor compare", "zoo train")
+"""Commands that go on where they were stopped."""
+
+
+class Stopped(click.ClickException):
+    """A command that the user stopped; exit code 1, as click's own "Aborted!"."""
+
+    exit_code = 1
+
+    def __init__(self, command: str) -> None:
+        goes_on = command.endswith(RESUMED)
+        super().__init__(
+            "Stopped." + (" What is done is kept: give the same command again to go on." if goes_on else "")
+        )
+
+    def show(self, file: Any = None) -> None:
+        """Prints the line."""
+        click.echo(self.format_message(), err=True)
+
+
 class LazyGroup(click.Group):
     """A group whose commands are given as ``name -> "module:attribute"``.
 
@@ -80,6 +100,8 @@ class LazyGroup(click.Group):
                 return super().invoke(ctx)
         except InputError as error:
             raise Refused(error) from error
+        except (KeyboardInterrupt, click.Abort) as error:
+            raise Stopped(f"{ctx.command_path} {ctx.invoked_subcommand}") from error
         except OSError as error:
             if not is_full(error):
                 raise

@@ -11,10 +11,10 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def device(command: Command) -> Command:
-    """``--device auto|cpu|cuda``."""
+    """``--device auto|cpu|cuda|cuda:N|mps``."""
     option = click.option(
         "--device",
-        type=click.Choice(["auto", "cpu", "cuda"]),
+        metavar="[auto|cpu|cuda|cuda:N|mps]",
         default="auto",
         show_default=True,
         help="Where networks run; auto takes CUDA if there is one.",

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 import click
 from pydantic.fields import FieldInfo
 
+from omsdpm.devices import DEVICES
 from studies.jobs.settings import Option, Settings
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -84,7 +85,12 @@ def _parameter(kind: type[Settings], name: str) -> Callable[[Function], Function
     spec, field = kind.options()[name], kind.model_fields[name]
     if spec.argument:
         return click.argument(name, type=_type(field, spec), required=True, metavar=spec.metavar)
-    given: dict[str, Any] = {"cls": TopicOption, "topic": spec.topic, "help": _help(spec), "metavar": spec.metavar}
+    given: dict[str, Any] = {
+        "cls": TopicOption,
+        "topic": spec.topic,
+        "help": _help(spec),
+        "metavar": spec.metavar or _devices(spec),
+    }
     if _is_flag(field):
         given["is_flag"] = True
     elif field.is_required():
@@ -96,6 +102,10 @@ def _parameter(kind: type[Settings], name: str) -> Callable[[Function], Function
         default = field.default if shown else None  # what is not shown is the field's own affair
         given |= {"type": _type(field, spec), "default": default, "show_default": shown}
     return click.option(*kind.flags(name), name, **given)
+
+
+def _devices(spec: Option) -> str | None:
+    return f"[{'|'.join(DEVICES)}]" if spec.choices is not None and spec.choices() is DEVICES else None
 
 
 def _help(spec: Option) -> str:
@@ -115,7 +125,8 @@ def _type(field: FieldInfo, spec: Option) -> click.ParamType:
     if spec.separator:
         return click.STRING
     if spec.choices is not None:
-        return click.Choice(list(spec.choices()))
+        known = spec.choices()
+        return click.STRING if known is DEVICES else click.Choice(list(known))  # any number of cuda:N
     kind = _single(field.annotation)
     if kind is Path:
         return click.Path(path_type=Path, dir_okay=not spec.file)

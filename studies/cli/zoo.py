@@ -81,7 +81,7 @@ def train(
         torch.set_num_threads(threads)
     reporter, console = Reporter(), stdout()
     for member in chosen:
-        loss: float | None = None
+        loss, there = float("nan"), (output / member.name / WEIGHTS_FILE).exists()
         with reporter.part(f"Training member {member.name}") as step:
 
             def move(done: int, total: int, running: float, step: Step = step) -> None:
@@ -90,7 +90,7 @@ def train(
                 step(done, total)
 
             folder = train_member(plan, member, data, output / member.name, labels=labels, device=where, progress=move)
-        note = "was trained already" if loss is None else f"loss {loss:.4f}"
+        note = "was trained already" if there else f"loss {loss:.4f}"
         console.print(f"member {member.name}: {folder}, {note}", soft_wrap=True, highlight=False)
     lacking = [name for name in known if not (output / name / WEIGHTS_FILE).exists()]
     if lacking:
@@ -155,7 +155,10 @@ def import_(path: Path, output: Path, latency: Path | None) -> None:
 
 
 @click.command("train-features")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the weights, the batches and the shifts.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True,
+    help="Of the weights, the batches and the shifts.",
+)  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path), default=Path("digits.safetensors"), show_default=True)
 def train_features(seed: int, output: Path) -> None:
     """Train the digit classifier whose features define fd-digits, and write its card."""

@@ -48,7 +48,7 @@ class SamplingSettings(Settings):
     )
     stats: str | None = option(
         None, metavar="PATH", topic=SCORE, shown="for fd-digits the digits",
-        help="Real images: pytorch-fid's .npz, or a folder.",
+        help="Real images: pytorch-fid's .npz, the release's .pth, or a folder, which is resized to the zoo's images.",
     )  # fmt: skip
 
 

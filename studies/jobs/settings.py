@@ -16,7 +16,7 @@ and a wrong value is refused in one line that names it.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -52,7 +52,7 @@ class Option:
     flags: tuple[str, ...] = ()
     metavar: str | None = None
     default: str | None = None
-    choices: Callable[[], Iterable[str]] | None = None
+    choices: Callable[[], Collection[str]] | None = None
     separator: str = ""
     topic: str = ""
     argument: bool = False
@@ -67,7 +67,7 @@ def option(
     flags: Sequence[str] = (),
     metavar: str | None = None,
     shown: str | None = None,
-    choices: Callable[[], Iterable[str]] | None = None,
+    choices: Callable[[], Collection[str]] | None = None,
     separator: str = "",
     topic: str = "",
     argument: bool = False,
@@ -144,7 +144,7 @@ class Settings(BaseModel):
     def _chosen(self) -> Self:
         for name, spec in self.options().items():
             value = getattr(self, name)
-            if spec.choices is not None and value is not None and value not in (known := list(spec.choices())):
+            if spec.choices is not None and value is not None and value not in (known := spec.choices()):
                 raise unknown_name(self.flag(name).lstrip("-"), str(value), known)
         return self
 

@@ -289,3 +289,31 @@ def test_a_folder_without_data_says_so(tmp_path, tiny_zoo):
     assert benchmark.baselines == []
     with pytest.raises(InputError, match=r"schedules\.parquet"):
         benchmark.dataset  # noqa: B018
+
+
+def test_a_benchmark_that_was_never_built_says_how(tmp_path, tiny_zoo):
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "benchmark.toml").write_text(
+        f'name = "b"\nsummary = "s"\nbudgets = [3.0]\n[measurement]\nzoo = "{tiny_zoo}"\nsolver = "ddim"\nlength = 2\n'
+    )
+    with pytest.raises(
+        InputError, match=r"benchmark b was never built.*measure its schedules with `omsdpm-bench dataset b"
+    ):
+        _ = Benchmark.read(tmp_path / "b").dataset
+
+
+def test_what_a_package_offers_is_listed():
+    import benchmarks
+    import omsdpm.released
+
+    assert "load_benchmark" in dir(benchmarks) and "read_dataset" in dir(omsdpm.released)
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "/tmp/x", "..", ""])
+def test_a_benchmarks_name_is_a_plain_one(tmp_path, tiny_zoo, name):
+    (tmp_path / "benchmark.toml").write_text(
+        f'name = "{name}"\nsummary = "s"\nbudgets = [3.0]\n'
+        f'[measurement]\nzoo = "{tiny_zoo}"\nsolver = "ddim"\nlength = 2\n'
+    )
+    with pytest.raises(InputError, match=r"name: .*expected letters, digits"):
+        Benchmark.read(tmp_path)

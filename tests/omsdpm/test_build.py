@@ -274,3 +274,27 @@ def test_a_build_that_an_earlier_version_began_goes_on(tmp_path, tiny_zoo, built
     (folder / "build" / "00-first" / MARKER).unlink()
     assert rows(build(folder)) == rows(built[1])
     assert not list((folder / "build").glob("0*"))
+
+
+def test_a_dask_scheduler_that_dies_is_one_line_and_costs_no_shard(built, tmp_path, tiny_zoo, caplog):
+    distributed = pytest.importorskip("distributed")
+    folder = write_recipe(tmp_path / "b", tiny_zoo)
+    cluster = distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None, scheduler_port=0
+    )
+    try:
+
+        def progress(name, done, n):
+            if done > 0:
+                cluster.close(timeout=5)
+
+        workers = Workers(executor="dask", scheduler=cluster.scheduler_address)
+        with pytest.raises(
+            InputError, match=r"the Dask scheduler tcp://.* was lost: measured shards are kept"
+        ) as caught:
+            build_dataset(Recipe.read(folder), workers, shard_size=4, progress=progress)
+    finally:
+        cluster.close()
+    assert "\n" not in str(caught.value)
+    assert list(folder.glob("build/00-first/shard-*.npz"))
+    assert rows(build(folder)) == rows(built[1])

@@ -153,3 +153,11 @@ def test_scores_that_are_no_numbers_are_told(tmp_path, score):
 def test_a_score_that_is_lacking_is_told(tmp_path):
     with pytest.raises(InputError, match="row 1 has score nan"):
         ScheduleDataset.read(parquet(tmp_path / "a.parquet", [[1, 2], [0, 3]], [1.0, None]))
+
+
+def test_a_dataset_as_a_table_of_pandas():
+    space = DDIMSpace(3, 2)
+    dataset = ScheduleDataset(space, np.array([[1, 0], [2, 3]]), np.array([2.5, 1.5]), np.array(["train", "test"]))
+    table = dataset.to_pandas()
+    assert list(table) == ["slot_0", "slot_1", "score", "split", "design"]
+    assert table.values.tolist() == [[1, 0, 2.5, "train", ""], [2, 3, 1.5, "test", ""]]

@@ -244,7 +244,8 @@ def test_labels_that_cannot_be_used_are_refused(tmp_path, unet, labels, message)
 def test_progress_is_told_the_running_loss(tmp_path):
     told = []
     train_member(ZOO, recipe(steps=52), IMAGES, tmp_path / "m", progress=lambda *args: told.append(args))
-    ((step, steps, loss),) = told
+    (step, steps, loss), (last, _, _) = told
+    assert last == 52
     assert (step, steps) == (50, 52) and 0 < loss < 10
 
 
@@ -280,3 +281,33 @@ def test_a_checkpoint_of_another_recipe_is_refused(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="is of another recipe") as error:
         train_member(ZOO, other, IMAGES, folder)
     assert str(folder / CHECKPOINT) in str(error.value)
+
+
+def test_images_that_the_levels_do_not_halve_are_refused_before_training(tmp_path):
+    """As 28x28 of MNIST with four levels: 28, 14, 7, and then no more."""
+    zoo = ZOO.model_copy(update={"zoo": ZOO.zoo.model_copy(update={"image_size": 28})})
+    unet = {**UNET, "block_out_channels": [4] * 4, "down_block_types": ["DownBlock2D"] * 4}
+    member = recipe(unet={**unet, "up_block_types": ["UpBlock2D"] * 4})
+    with pytest.raises(InputError, match=r"'m' has 4 levels, which halve images 3 times: 28x28 is no multiple of 8"):
+        train_member(zoo, member, np.zeros((4, 1, 28, 28), np.float32), tmp_path / "m")
+    assert not (tmp_path / "m").exists()
+    three = {**UNET, "block_out_channels": [4] * 3, "down_block_types": ["DownBlock2D"] * 3}
+    member = recipe(unet={**three, "up_block_types": ["UpBlock2D"] * 3}, steps=1)
+    train_member(zoo, member, np.zeros((4, 1, 28, 28), np.float32), tmp_path / "m")
+    assert (tmp_path / "m" / WEIGHTS_FILE).exists()
+
+
+@pytest.mark.parametrize("steps", [3, 60])
+def test_a_loss_that_is_no_number_ends_the_training_and_writes_no_member(tmp_path, steps):
+    images = np.full_like(IMAGES, np.nan)
+    with pytest.raises(InputError, match=r"member 'm': the loss is nan after \d+ steps, nothing is written; lower its"):
+        train_member(ZOO, recipe(steps=steps), images, tmp_path / "m")
+    assert not (tmp_path / "m" / WEIGHTS_FILE).exists()
+
+
+def test_the_last_step_tells_the_loss(tmp_path):
+    told = []
+    train_member(ZOO, recipe(steps=7), IMAGES, tmp_path / "m", progress=lambda *args: told.append(args))
+    ((step, steps, loss),) = told
+    assert (step, steps) == (7, 7)
+    assert 0 < loss < 100

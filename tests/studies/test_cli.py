@@ -160,3 +160,22 @@ def test_a_full_disk_is_one_line(monkeypatch):
     outcome = CliRunner().invoke(main, ["list"])
     assert outcome.exit_code == 2
     assert outcome.stderr == "Error: cannot write out/result.json: no space left; make room, what is there is kept\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "goes_on"), [(["dataset", "build", "b"], True), (["zoo", "train", "r", "--output", "z"], True),
+                           (["dataset", "estimate", "b"], False), (["info", "b"], False)],
+)  # fmt: skip
+def test_a_stopped_command_says_whether_it_goes_on(monkeypatch, words, goes_on):
+    usual = click.Command.invoke
+
+    def stop(self, ctx):
+        if isinstance(self, click.Group):
+            return usual(self, ctx)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(click.Command, "invoke", stop)
+    outcome = CliRunner().invoke(main, words)
+    assert outcome.exit_code == 1
+    more = " What is done is kept: give the same command again to go on." if goes_on else ""
+    assert outcome.stderr.strip() == f"Stopped.{more}"

@@ -163,3 +163,10 @@ def test_bad_input_writes_nothing(here, channels, args, message):
     (line,) = outcome.stderr.splitlines()
     assert line.startswith("Error: ") and message in line
     assert not (here / "zoo").exists()
+
+
+def test_what_was_just_trained_was_not_trained_already(here):
+    first = zoo("train", "recipe.toml", "--output", "zoo")
+    assert first.exit_code == 0
+    assert first.stdout.count("loss ") == 2 and "already" not in first.stdout and "nan" not in first.stdout
+    assert zoo("train", "recipe.toml", "--output", "zoo").stdout.count("was trained already") == 2

@@ -50,7 +50,7 @@ JOBS = [
     FitSettings(dataset="d.pth", output="o", predictor="gbdt[trees=3]", parameters=("depth=2", "objective=ranking"),
                 train_ratio=0.25, solver="dpm-solver", members=6, latency="l.pth", seed=1),
     EvaluateSettings(dataset="d", predictor_folder="p", members=3, output="r.json"),
-    EstimateSettings(folder="b", schedules=100, deadline=1.5, shard_size=7, seed=-3),
+    EstimateSettings(folder="b", schedules=100, deadline=1.5, shard_size=7, seed=3),
     BuildSettings(folder="b", executor="dask", scheduler="tcp://h:1", jobs=3, metric="fid[weights=w.pth]"),
     ImportSettings(path="d.pth", output="o.parquet", solver="ddim", latency="l.pth"),
     ConfirmSettings(run="runs/r", seeds=2, first_seed=9),

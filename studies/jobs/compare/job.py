@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from omsdpm.devices import usable_cpus
 from omsdpm.errors import InputError
 from predictors import predictor_names
 from studies import judging
@@ -101,7 +102,7 @@ def compare(settings: CompareSettings, reporter: Reporter = SILENT) -> Compariso
                 predicted=predictor.predict(data.X),
                 fit_seconds=seconds,
                 predictions_per_second=judging.predictions_per_second(predictor, timed),
-                threads=os.environ.get("OMP_NUM_THREADS") or str(os.cpu_count()),
+                threads=os.environ.get("OMP_NUM_THREADS") or str(usable_cpus()),
                 version=package_version("omsdpm"),
             )
             row = COLUMNS.row(fit)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from omsdpm.dataset.build import Workers, build_dataset
 from omsdpm.dataset.recipe import Recipe, recipe_toml
-from omsdpm.devices import resolve_device
+from omsdpm.devices import resolve_device, usable_cpus
 from studies.jobs.dataset_build.settings import BuildSettings
 from studies.records.progress import SILENT, Reporter, Step
 
@@ -42,7 +41,7 @@ def build(settings: BuildSettings, reporter: Reporter = SILENT) -> BuildResult:
         recipe = replace(recipe, measurement=recipe.measurement.with_metric(settings.metric))
     device, jobs = resolve_device(settings.device), settings.jobs
     if jobs is None:
-        jobs = 1 if device != "cpu" else os.cpu_count() or 1
+        jobs = 1 if device != "cpu" else usable_cpus()
     workers = Workers(settings.executor, jobs, settings.threads, settings.scheduler, device)
     with reporter.part("Measuring schedules") as step:
         built = build_dataset(recipe, workers, shard_size=settings.shard_size, progress=_unlabelled(step))
