@@ -32,10 +32,13 @@ INVERTED = "omsdpm.released"
 OWNERS = {point.group: point.value.split(".")[0] for point in OURS if point.group != INVERTED}
 """The package of each kind of plug-in, by entry-point group."""
 
+OTHER_WORDS = {"random", "single", "stitch", "evolution", "logSNR", "trailing", "leading", "linspace", "anneal"}
+"""Designs, what solvers call their own spacings and placings, and a strategy that an optimizer has the name of."""
+
 REGISTERED = {
     point.name: OWNERS[point.group]
     for point in OURS
-    if OWNERS.get(point.group) in PACKAGES and point.name not in ("random", "single", "stitch", "evolution")
+    if OWNERS.get(point.group) in PACKAGES and point.name not in OTHER_WORDS
 }
 """The package of what is registered, by name; without words that mean other things too."""
 

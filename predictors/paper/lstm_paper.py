@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
@@ -120,7 +121,7 @@ class LSTMPaperPredictor(Predictor):
 
     def _raw(self, X: Schedules) -> Array:
         """``(n, L) -> (n,)``: the network's own scores."""
-        with torch.no_grad():
+        with one_thread(), torch.no_grad():
             chunks = [self.network_(self._batch(X[i : i + CHUNK])) for i in range(0, len(X), CHUNK)]
         return torch.cat(chunks).cpu().numpy().astype(float)
 
@@ -154,3 +155,14 @@ class LSTMPaperPredictor(Predictor):
         except (RuntimeError, KeyError, ValueError, IndexError) as error:
             reason = " ".join(str(error).split())
             raise InputError(f"weights are not those of a predictor for {self._space}: {reason[:300]}") from error
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Many small operations: several threads wait for each other, the longer the busier the machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

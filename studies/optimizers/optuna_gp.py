@@ -21,7 +21,7 @@ LOWEST = 0.5
 """Designs cost from this part of the budget to all of it."""
 
 TRIES = 10
-"""Steps away from a proposal that is known; the process proposes its best schedule again and again."""
+"""Draws of designs, and steps away from a proposal that is known: the process repeats its best schedule."""
 
 
 class OptunaGPOptimizer(Optimizer):
@@ -50,7 +50,9 @@ class OptunaGPOptimizer(Optimizer):
         self.memory = memory
 
     def _search(self, problem: SearchProblem, ledger: Ledger, rng: np.random.Generator) -> None:
-        ledger.score(stratified(problem, min(self.startup, ledger.remaining), rng, lowest=LOWEST))
+        for _ in range(TRIES):  # draws repeat themselves in a small space
+            if len(ledger) < self.startup and ledger.open:
+                ledger.score(stratified(problem, min(self.startup - len(ledger), ledger.remaining), rng, lowest=LOWEST))
         with quiet():
             while ledger.open:
                 X = within_budget(problem, self._ask(problem, ledger, rng), rng)

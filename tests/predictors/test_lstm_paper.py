@@ -65,3 +65,20 @@ def test_ranking_loss_counts_pairs_beyond_the_threshold():
     one = ranking_loss(scores, targets, threshold=0.25, max_pairs=1, generator=torch.Generator().manual_seed(0))
     assert one.item() in (4.0, 3.5)
     assert not ranking_loss(scores, torch.ones(3), threshold=0.25).requires_grad
+
+
+def test_prediction_runs_on_one_thread_and_leaves_the_setting_alone(monkeypatch):
+    space = RELEASED["dpm_solver"]
+    predictor = LSTMPaperPredictor.from_release(released_state("dpm_solver"), space)
+    used = []
+    forward = predictor.network_.forward
+    monkeypatch.setattr(
+        predictor.network_, "forward", lambda *args: used.append(torch.get_num_threads()) or forward(*args)
+    )
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        predictor.predict(space.random(4, np.random.default_rng(0)))
+        assert used == [1] and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

@@ -13,7 +13,7 @@ from omsdpm.solvers import DDIMSpace, DPMSolverSpace
 from studies import Optimizer, make_optimizer, optimizer_names
 from studies import testing as kit
 
-SLOW = {"optuna-gp": ("optuna-gp[startup=190,batch=5]", (DDIMSpace(3, 5), DPMSolverSpace(3, 2)))}
+SLOW = {"optuna-gp": ("optuna-gp[startup=190,batch=5]", (DDIMSpace(3, 6), DPMSolverSpace(3, 3)))}
 """Optimizers whose proposals take long: with which parameters, and in which spaces, they are checked."""
 
 every_check = [
