@@ -111,6 +111,21 @@ def check_labels(labels: ArrayLike | torch.Tensor, count: int | None = None) -> 
     return array.astype(np.int64)
 
 
+def parse_labels(text: str) -> int | str | tuple[int, ...]:
+    """Labels as a command line gives them: ``"3"``, ``"0,1,2"`` or ``"random"``.
+
+    Raises:
+        InputError: anything else.
+    """
+    if text == RANDOM:
+        return RANDOM
+    try:
+        classes = tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise InputError(f"label {text!r}: give a class from 0, several in turn as 0,1,2, or {RANDOM!r}") from error
+    return classes if len(classes) > 1 else classes[0]
+
+
 def draw_labels(labels: int | str | Sequence[int], images: int, count: int, seed: int) -> NDArray[np.int64]:
     """``(images,)`` labels: all of one class, several classes in turn, or with :data:`RANDOM` a class drawn for each.
 

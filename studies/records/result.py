@@ -61,12 +61,14 @@ class Result(Record):
             raise damaged(path, error) from error
 
 
-def read_table(path: Path, kind: str, formats: tuple[int, ...]) -> dict[str, Any]:
-    """A result file's content, known to be of a kind and of a format that can be read.
+def read_table(path: Path, kinds: str | tuple[str, ...], formats: tuple[int, ...]) -> dict[str, Any]:
+    """A result file's content, known to be of a kind, or one of several, and of a format that can be read.
 
     Raises:
         InputError: no such file, something else, or another format; says which, and what to do.
     """
+    kinds = (kinds,) if isinstance(kinds, str) else kinds
+    kind = "` or `omsdpm-bench ".join(kinds)
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -75,16 +77,14 @@ def read_table(path: Path, kind: str, formats: tuple[int, ...]) -> dict[str, Any
         raise InputError(f"{path} is no result: {one_line(error)}; name what `omsdpm-bench` wrote") from error
     if not isinstance(table, dict) or not isinstance(table.get("format"), int):
         raise InputError(f"{path} is no result: it says no format; name what `omsdpm-bench {kind}` wrote")
-    if table.get("kind", kind) != kind:
+    if table.get("kind", kinds[0]) not in kinds:
         raise InputError(f"{path} is a result of {table['kind']}: expected one of `omsdpm-bench {kind}`")
     given, known = table["format"], " and ".join(map(str, formats))
-    if given > max(formats):
-        raise InputError(
-            f"{path} is a result of {kind} in format {given}: this version reads format {known}; upgrade omsdpm"
-        )
     if given not in formats:
+        mend = "upgrade omsdpm" if given > max(formats) else "repeat it"
         raise InputError(
-            f"{path} is a result of {kind} in format {given}: this version reads format {known}; repeat it"
+            f"{path} is a result of {table.get('kind', kinds[0])} in format {given}: "
+            f"this version reads format {known}; {mend}"
         )
     return table
 

@@ -13,7 +13,6 @@ from omsdpm.files import check_writable
 from omsdpm.seeds import after
 from studies.jobs.confirm.result import ConfirmResult, Duel
 from studies.jobs.confirm.settings import ConfirmSettings
-from studies.jobs.naming import benchmark_of
 from studies.jobs.run.result import RunResult
 from studies.records.progress import SILENT, Reporter
 
@@ -37,19 +36,13 @@ def confirm(settings: ConfirmSettings, reporter: Reporter = SILENT) -> ConfirmRe
     if run.validation is None:
         raise InputError(f"{settings.run} is a search without a benchmark: there is nothing to sample it with")
     device = resolve_device(settings.device)
-    benchmark = benchmark_of(run.settings.benchmark)
-    if run.settings.metric is not None:
-        benchmark = benchmark.with_metric(run.settings.metric)
+    benchmark = run.settings.open_benchmark(run.folder)
     if benchmark.data_hash != run.problem["data_hash"]:
         reporter.note(f"{benchmark.name} has other data than the run had: its baselines are those of today")
     images, stored = benchmark.validation
     used = {benchmark.measurement.seed, *stored, *run.validation.seeds}
     seeds = tuple(islice((seed for seed in _from(settings.first_seed) if seed not in used), settings.seeds))
-    pairs = []
-    for winner in run.winners:
-        within = [baseline for baseline in benchmark.baselines if baseline.latency <= winner.budget]
-        if within:
-            pairs.append((winner, min(within, key=lambda baseline: baseline.mean)))
+    pairs = [(winner, winner.baseline) for winner in run.winners if winner.baseline is not None]
     if not pairs:
         raise InputError(f"{benchmark.name} has no baseline within a budget of {settings.run}: nothing to compare with")
     X = np.array([winner.schedule for winner, _ in pairs] + [baseline.schedule for _, baseline in pairs])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from studies.ranking import Correlations, Ranking
 from studies.records.leaderboard import Entry
 from studies.records.result import damaged, read_table
 from studies.records.tables import compact, spread, write_csv
+
+if TYPE_CHECKING:
+    from studies.jobs.search.settings import SearchSettings
 
 FORMAT = 3
 """Version of ``result.json``; a reader of another version must refuse it."""
@@ -55,7 +58,7 @@ class RunResult:
         when: start of the run, ISO 8601 with time zone.
     """
 
-    settings: RunSettings
+    settings: RunSettings | SearchSettings
     folder: Path
     leaderboard: Path | None
     problem: dict[str, Any]
@@ -99,7 +102,7 @@ class RunResult:
         front = zip(outcome.front_latency, outcome.front_scores, outcome.front, strict=True)
         return {
             "format": FORMAT,
-            "kind": "run",
+            "kind": self.settings.words[0],
             "when": self.when,
             "command": self.settings.command(),
             "settings": self.settings.as_dict(),
@@ -133,10 +136,10 @@ class RunResult:
             InputError: no such result, a damaged one, or one of another format.
         """
         path = Path(folder) / FILE
-        table = read_table(path, "run", (FORMAT,))
+        table = read_table(path, ("run", "search"), (FORMAT,))
         try:
             plan = table["validation"]
-            settings = RunSettings.from_dict(table["settings"])
+            settings = _settings_of(table)
             return cls(
                 settings=settings,
                 folder=Path(folder),
@@ -216,6 +219,14 @@ class Source:
             return cls(table["path"], sha256=table["sha256"])
         ranking = {split: Correlations(**found) for split, found in table["ranking"].items()}
         return cls(table["name"], table["train_size"], ranking)
+
+
+def _settings_of(table: Mapping[str, Any]) -> RunSettings | SearchSettings:
+    if table["kind"] == "run":
+        return RunSettings.from_dict(table["settings"])
+    from studies.jobs.search.settings import SearchSettings
+
+    return SearchSettings.from_dict(table["settings"])
 
 
 def write_pareto(outcome: SearchOutcome, path: Path) -> None:

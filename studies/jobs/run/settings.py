@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 RACE_IMAGES = 500
 """Images of a schedule that wins a race, from each of the seeds that choose."""
 
+LABELS = 100
+"""Of an active search where nobody says it."""
+
+ACTIVE_PREDICTOR = "gp"
+"""What an active search is guided by where nobody says it."""
+
 MIN_TRAIN = 2
 """Fewest schedules that can be ranked."""
 
@@ -31,31 +37,10 @@ BENCHMARK, SEARCH, VALIDATION, CHECKPOINT, RESULTS = (
 """Topics of the options."""
 
 
-class RunSettings(Settings):
-    """Fit a predictor, search schedules on it, and sample the winners for real.
+class ReportedSettings(Settings):
+    """What jobs share that search on a predictor, race what it finds, and report who won."""
 
-    With --predictor-checkpoint and --latency, only search: no benchmark is loaded and
-    nothing is sampled. The final population is for 'validate'.
-
-    A predictor or an optimizer takes parameters in brackets: --predictor 'lstm[updates=800]'.
-    """
-
-    words = ("run",)
-
-    benchmark: Any = option("digits-ddim", metavar="NAME", topic=BENCHMARK, help="The problem; see 'list'.")
-    predictor: Any = option("lstm", metavar="NAME", topic=BENCHMARK, help="What the search is guided by; see 'list'.")
-    train_size: int | None = option(
-        None, topic=BENCHMARK, shown="the whole split", help="Schedules to fit the predictor on."
-    )
-    metric: str | None = option(
-        None, topic=BENCHMARK, shown="the benchmark's",
-        help="Parameters of the benchmark's metric, as 'fid[weights=PATH]'.",
-    )  # fmt: skip
     optimizer: Any = option("nsga2", metavar="NAME", topic=SEARCH, help="How to search; see 'list'.")
-    budgets: tuple[float, ...] = option(
-        (), flags=("--budget",), metavar="MS", topic=SEARCH, shown="the benchmark's",
-        help="Latency budget in ms, repeatable.",
-    )  # fmt: skip
     evaluations: int = option(
         10_000, ge=1, topic=SEARCH, help="Schedules that the search may score with the predictor, all budgets together."
     )
@@ -79,13 +64,48 @@ class RunSettings(Settings):
         None, ge=2, topic=VALIDATION, shown="as the stored baselines, 1000 at most",
         help="Images a seed for the report.",
     )  # fmt: skip
-    validated: bool = option(
-        True, flags=("--no-validate",), topic=VALIDATION,
-        help="Sample nothing: predictions only, no leaderboard rows.",
-    )  # fmt: skip
     device: str = option(
         "auto", choices=lambda: DEVICES, topic=VALIDATION,
         help="Where networks run; auto takes CUDA if there is one.",
+    )  # fmt: skip
+
+
+class RunSettings(ReportedSettings):
+    """Fit a predictor, search schedules on it, and sample the winners for real.
+
+    With --predictor-checkpoint and --latency, only search: no benchmark is loaded and
+    nothing is sampled. The final population is for 'validate'.
+
+    With --active the search measures its own labels instead of taking the benchmark's.
+
+    A predictor or an optimizer takes parameters in brackets: --predictor 'lstm[updates=800]'.
+    """
+
+    words = ("run",)
+
+    benchmark: Any = option("digits-ddim", metavar="NAME", topic=BENCHMARK, help="The problem; see 'list'.")
+    predictor: Any = option("lstm", metavar="NAME", topic=BENCHMARK, help="What the search is guided by; see 'list'.")
+    train_size: int | None = option(
+        None, topic=BENCHMARK, shown="the whole split", help="Schedules to fit the predictor on."
+    )
+    metric: str | None = option(
+        None, topic=BENCHMARK, shown="the benchmark's",
+        help="Parameters of the benchmark's metric, as 'fid[weights=PATH]'.",
+    )  # fmt: skip
+    active: bool = option(
+        False, flags=("--active",), topic=BENCHMARK,
+        help="Measure labels where they decide instead of taking the benchmark's; the usual predictor is then gp.",
+    )  # fmt: skip
+    labels: int | None = option(
+        None, ge=2, topic=BENCHMARK, shown="100 with --active", help="Schedules that an active search measures."
+    )
+    budgets: tuple[float, ...] = option(
+        (), flags=("--budget",), metavar="MS", topic=SEARCH, shown="the benchmark's",
+        help="Latency budget in ms, repeatable.",
+    )  # fmt: skip
+    validated: bool = option(
+        True, flags=("--no-validate",), topic=VALIDATION,
+        help="Sample nothing: predictions only, no leaderboard rows.",
     )  # fmt: skip
     predictor_checkpoint: Path | None = option(
         None, topic=CHECKPOINT, help="A released predictor, or a folder of 'predictor fit'."
@@ -116,8 +136,37 @@ class RunSettings(Settings):
         """Options of the other source of the predictor mean nothing."""
         return name not in (ONLY_BENCHMARK if self.only_search else ONLY_CHECKPOINT)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _active_predictor(cls, given: Any) -> Any:
+        """Few labels are what a Gaussian process is good at."""
+        return {"predictor": ACTIVE_PREDICTOR, **given} if given.get("active") else given
+
+    @property
+    def spent(self) -> int:
+        """Labels of an active search."""
+        return LABELS if self.labels is None else self.labels
+
+    def open_benchmark(self, folder: Path) -> Benchmark:
+        """The problem.
+
+        Args:
+            folder: of the run, for those that have their problem there.
+
+        Raises:
+            InputError: unknown name, a folder that cannot be used, or another metric than its own.
+        """
+        from studies.jobs.naming import benchmark_of
+
+        benchmark = benchmark_of(self.benchmark)
+        return benchmark if self.metric is None else benchmark.with_metric(self.metric)
+
     @model_validator(mode="after")
     def _one_source(self) -> Self:
+        if self.labels is not None and not self.active:
+            raise InputError("--labels is for a search that measures its own: give --active too, or --train-size")
+        if self.active and self.train_size is not None:
+            raise InputError("--train-size takes labels of the benchmark, and --active measures its own: give either")
         for name in self.model_fields_set:
             if not self.applies(name) and self.only_search:
                 raise InputError(
@@ -139,6 +188,8 @@ ONLY_BENCHMARK = frozenset(
         "benchmark",
         "predictor",
         "train_size",
+        "active",
+        "labels",
         "metric",
         "top",
         "race_images",

@@ -195,7 +195,12 @@ def predicted_only(benchmark: Benchmark, outcome: SearchOutcome, budgets: Sequen
 
 
 def fields_of(
-    benchmark: Benchmark, outcome: SearchOutcome, budgets: Sequence[float], train: ScheduleDataset, top: int
+    benchmark: Benchmark,
+    outcome: SearchOutcome,
+    budgets: Sequence[float],
+    train: ScheduleDataset,
+    top: int,
+    best: int = LABELS,
 ) -> list[Field]:
     """Who races under each budget."""
     latency = benchmark.space.latency(train.X, list(benchmark.latency))
@@ -203,7 +208,7 @@ def fields_of(
     found = []
     for budget, population in zip(budgets, outcome.populations, strict=True):
         own = [Candidate(f"candidate {rank}", SEARCH, _tuple(x)) for rank, x in enumerate(population[:top], start=1)]
-        rows = [row for row in order[latency[order] <= budget][:LABELS]]
+        rows = [row for row in order[latency[order] <= budget][:best]]
         labels = [Candidate(f"training schedule {row}", TRAINING, _tuple(train.X[row])) for row in rows]
         stored = _best_stored(benchmark, budget)
         if budget in benchmark.budgets and stored is not None:

@@ -1,0 +1,26 @@
+"""``omsdpm-bench search``."""
+
+from __future__ import annotations
+
+import click
+
+from studies.cli._settings import TopicCommand, click_options
+from studies.jobs.search.settings import SearchSettings
+
+
+@click.command(cls=TopicCommand, help=SearchSettings.__doc__)
+@click_options(SearchSettings)
+@click.option("--quiet", is_flag=True, help="Print only the folder's path, and errors.")
+def search(settings: SearchSettings, quiet: bool) -> None:
+    """Runs the search."""
+    from studies.cli._console import Reporter, stdout
+    from studies.jobs.run.table import tables
+    from studies.jobs.search.job import search as search_job
+    from studies.records.progress import SILENT
+
+    result = search_job(settings, SILENT if quiet else Reporter())
+    if not quiet:
+        console = stdout()
+        for table in tables(result):
+            console.print(table)
+    click.echo(str(result.folder) if quiet else f"Folder: {result.folder}")

@@ -1,0 +1,161 @@
+"""From a fitted predictor to winners: search, race, report, write."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omsdpm.devices import resolve_device
+from omsdpm.released import write_population
+from studies.jobs.naming import optimizer_of, short_name, text_of
+from studies.jobs.run.plot import write_plot
+from studies.jobs.run.result import RunResult, Source, write_pareto, write_winners
+from studies.jobs.run.search import PricedSpace, check_evaluations, search
+from studies.jobs.run.winners import LABELS, choose, fields_of, predicted_only, validate, validation_plan
+from studies.pessimist import Pessimist
+from studies.records.environment import environment
+from studies.records.grid import write_grid
+
+if TYPE_CHECKING:
+    from benchmarks import Benchmark
+    from omsdpm.dataset import ScheduleDataset
+    from omsdpm.solvers import ScheduleSpace
+    from predictors import Predictor
+    from studies import Optimizer
+    from studies.jobs.run.settings import RunSettings
+    from studies.jobs.run.winners import ValidationPlan
+    from studies.jobs.search.settings import SearchSettings
+    from studies.ranking import Ranking
+    from studies.records.leaderboard import Leaderboard
+    from studies.records.progress import Clock, Reporter
+
+
+@dataclass(eq=False)
+class Begun:
+    """A job whose input was checked.
+
+    Raises:
+        InputError: an optimizer, predictor or device that there is not, or too few evaluations.
+    """
+
+    settings: RunSettings | SearchSettings
+    benchmark: Benchmark
+    budgets: list[float]
+    reporter: Reporter
+    clock: Clock
+    when: datetime.datetime
+    optimizer: Optimizer = field(init=False)
+    device: str = field(init=False)
+    plan: ValidationPlan = field(init=False)
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        self.optimizer = optimizer_of(settings.optimizer)
+        self.device = resolve_device(settings.device)
+        check_evaluations(self.optimizer, text_of(settings.optimizer), settings.evaluations, self.budgets)
+        self.plan = validation_plan(
+            self.benchmark, settings.validate_images, settings.seeds, settings.first_seed, settings.race_images
+        )
+
+    @property
+    def predictor_name(self) -> str:
+        """The predictor with its parameters."""
+        return text_of(self.settings.predictor)
+
+    @property
+    def name(self) -> str:
+        """Of the job, for its folder."""
+        return "-".join((self.benchmark.name, short_name(self.settings.optimizer), short_name(self.settings.predictor)))
+
+    @property
+    def priced(self) -> PricedSpace:
+        """The schedules to choose from."""
+        return PricedSpace(self.benchmark.space, list(self.benchmark.latency))
+
+
+def report(
+    begun: Begun,
+    folder: Path,
+    predictor: Predictor,
+    train: ScheduleDataset,
+    ranks: Ranking,
+    *,
+    validated: bool,
+    board: Leaderboard | None = None,
+    labels: int = LABELS,
+) -> RunResult:
+    """Searches on a fitted predictor, samples who wins, and writes the run folder.
+
+    Args:
+        begun: the job.
+        folder: takes the files.
+        predictor: fitted.
+        train: what it was fitted on.
+        ranks: its correlations on held-out schedules.
+        validated: whether anything is sampled.
+        board: that will get rows.
+        labels: best measured schedules of ``train`` that race under each budget.
+    """
+    settings, benchmark, budgets, clock, plan = begun.settings, begun.benchmark, begun.budgets, begun.clock, begun.plan
+    scorer = Pessimist(predictor, settings.kappa)
+    with clock.part("search", f"Searching with {text_of(settings.optimizer)}") as step:
+        outcome = search(
+            begun.optimizer, begun.priced, scorer, budgets,
+            evaluations=settings.evaluations, seed=settings.seed, progress=step,
+        )  # fmt: skip
+    images: Sequence[Any] = []
+    if validated:
+        fields = fields_of(benchmark, outcome, budgets, train, settings.top, labels)
+        with clock.part("race", f"Racing {settings.top} candidates under each budget") as step:
+            chosen = choose(benchmark, fields, plan, device=begun.device, progress=step)
+        with clock.part("validate", f"Sampling winners, {plan.images} images x {len(plan.seeds)} seeds") as step:
+            sampled = validate(
+                benchmark, fields, chosen, budgets, plan, scorer.predict, device=begun.device, progress=step
+            )
+        winners, images = sampled.winners, sampled.images
+    else:
+        winners = predicted_only(benchmark, outcome, budgets)
+    result = RunResult(
+        settings=settings,
+        folder=folder,
+        leaderboard=None if board is None else board.path,
+        problem=benchmark_facts(benchmark),
+        source=Source(begun.predictor_name, len(train), ranks),
+        budgets=budgets,
+        outcome=outcome,
+        winners=winners,
+        validation=plan,
+        environment=environment(begun.device),
+        seconds=clock.seconds,
+        when=begun.when.isoformat(timespec="seconds"),
+    )
+    with clock.part("write", "Writing results"):
+        write_pareto(outcome, folder / "pareto.csv")
+        write_winners(result, folder / "winners.csv")
+        for budget, population in zip(budgets, outcome.populations, strict=True):
+            write_population(result.population_file(budget), population, benchmark.space)
+        for winner, batch in zip(winners, images, strict=False):  # no images without validation
+            write_grid(batch, folder / f"samples-{winner.budget:.12g}.png")
+        write_plot(result, benchmark, scorer, folder / "plot.png")
+    result.write()
+    return result
+
+
+def space_facts(space: ScheduleSpace) -> dict[str, Any]:
+    """What a result says of the schedules."""
+    return {"solver": space.solver, "num_models": space.num_models, "length": space.length}
+
+
+def benchmark_facts(benchmark: Benchmark) -> dict[str, Any]:
+    """What a result says of its problem."""
+    return {
+        "name": benchmark.name,
+        "data_hash": benchmark.data_hash,
+        "metric": benchmark.metric,
+        "spacing": benchmark.spacing,
+        **space_facts(benchmark.space),
+        "latency_ms": [float(ms) for ms in benchmark.latency],
+    }

@@ -1,0 +1,120 @@
+"""What a search on a zoo is asked to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from pydantic import model_validator
+
+from omsdpm.errors import InputError
+from studies.jobs.run.settings import ACTIVE_PREDICTOR, LABELS, RESULTS, SEARCH, ReportedSettings
+from studies.jobs.settings import option
+from studies.jobs.solvers import solver_names
+
+if TYPE_CHECKING:
+    from benchmarks import Benchmark
+
+PROBLEM = "Problem"
+
+
+class SearchSettings(ReportedSettings):
+    """Find the best schedules of your own zoo under latency budgets, without a dataset built before.
+
+    Some schedules are measured (--labels), each where it tells the most about all budgets at
+    once; then a search on a predictor and the best labels race, and winners and baselines are
+    reported on seeds that nothing was chosen by. A search that was stopped goes on with the
+    same command and --output; more --labels continue it.
+    """
+
+    words = ("search",)
+
+    zoo: Path = option(topic=PROBLEM, help="Folder of the zoo, profiled with 'zoo profile'.")
+    reference: str | None = option(
+        None, metavar="PATH", topic=PROBLEM, shown="for fd-digits the digits",
+        help="Real images that the metric compares with: a folder, or pytorch-fid's .npz.",
+    )  # fmt: skip
+    budgets: tuple[float, ...] = option(
+        (), flags=("--budget",), metavar="MS", topic=PROBLEM, help="Latency budget in ms, repeatable; one at least."
+    )
+    labels: int = option(LABELS, ge=2, topic=PROBLEM, help="Schedules that are measured.")
+    label_images: int = option(500, ge=2, topic=PROBLEM, help="Images of a label.")
+    solver: str = option("ddim", choices=solver_names, topic=PROBLEM, help="The solver.")
+    length: int = option(20, ge=1, topic=PROBLEM, help="Slots of a schedule.")
+    spacing: str = option(
+        "logSNR", choices=lambda: ("logSNR", "time_uniform"), topic=PROBLEM, help="Of the single-step DPM-Solvers."
+    )
+    label: str | None = option(
+        None, metavar="CLASS", topic=PROBLEM,
+        help="For members that take labels: a class from 0, several in turn as 0,1,2, or 'random'.",
+    )  # fmt: skip
+    metric: str | None = option(
+        None, metavar="NAME", topic=PROBLEM, shown="fd-digits for gray images of 8x8, else fid",
+        help="What images are scored with, as 'fid[weights=PATH]' or 'psnr[member=3]'; see list.",
+    )  # fmt: skip
+    predictor: Any = option(
+        ACTIVE_PREDICTOR, metavar="NAME", topic=SEARCH, help="What tells where to measure; see 'list'."
+    )
+    output: Path | None = option(
+        None, repeats=False, topic=RESULTS, shown="runs/<zoo>-<optimizer>-<predictor>-<time>",
+        help="Folder for the results; one of a stopped search is gone on with.",
+    )  # fmt: skip
+
+    leaderboard: ClassVar[None] = None
+    """What was measured on one's own zoo compares with nobody's."""
+
+    validated: ClassVar[bool] = True
+
+    @property
+    def only_search(self) -> bool:
+        """Without anything to sample: never."""
+        return False
+
+    @model_validator(mode="after")
+    def _some_budget(self) -> Self:
+        if not self.budgets:
+            raise InputError("a search needs a latency budget: give --budget MS, perhaps several times")
+        return self
+
+    def open_benchmark(self, folder: Path) -> Benchmark:
+        """The problem, whose dataset are the labels in ``folder``.
+
+        Raises:
+            InputError: no zoo, one that is not profiled, or a metric or reference that cannot be used.
+        """
+        from benchmarks import Benchmark
+        from omsdpm.guidance import parse_labels
+        from omsdpm.scoring.measurement import Measurement, usual_metric
+        from omsdpm.scoring.metrics.opening import takes_reference, usual_reference
+        from omsdpm.scoring.reference import DIGITS
+        from omsdpm.zoo.files import ZooFile
+
+        shape = ZooFile.read(self.zoo).shape
+        metric = self.metric or usual_metric(shape, self.reference)
+        reference = self.reference or usual_reference(metric)
+        if reference is None and takes_reference(metric):
+            raise InputError(
+                f"metric {metric!r} needs real images to compare with: give --reference, a folder or pytorch-fid's "
+                ".npz, or --metric 'psnr[member=N]', which compares with a member"
+            )
+        measurement = Measurement(
+            zoo=str(self.zoo),
+            solver=self.solver,
+            length=self.length,
+            spacing=self.spacing,
+            metric=metric,
+            images=self.label_images,
+            seed=self.seed,
+            labels=None if self.label is None else parse_labels(self.label),
+            reference=DIGITS if reference is None else reference,  # a metric that compares with none leaves it alone
+        )
+        measurement.check()
+        return Benchmark(
+            name=self.zoo.resolve().name,
+            summary=f"schedules of {self.zoo}",
+            folder=folder,
+            measurement=measurement,
+            budgets=sorted(set(self.budgets)),
+            validation_images=max(self.label_images, 1000),
+            validation_seeds=tuple(seed for seed in (1001, 1002, 1003) if seed != self.seed),
+        )
