@@ -64,6 +64,8 @@ class EnsemblePredictor(Predictor):
 
     Validation schedules take the place of the held-out part, and members are fitted once;
     a member that stops by them too makes its own errors look smaller than they are.
+    Far from its labels the members part ways, and their disagreement is in the standard deviation.
+
     With fewer than 20 labels nothing is held out, weights are equal and the standard
     deviation is a rough guess.
 

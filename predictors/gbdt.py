@@ -55,6 +55,9 @@ class GBDTPredictor(Predictor):
     good schedules; that a wider gap cannot help is an approximation, because a feature
     moves while the others stay, which steps on an axis cannot do.
 
+    Far from its labels a tree gives what the nearest labels along its splits had: predictions are constant
+    there, and never better or worse than some average of labels.
+
     Args:
         space, noise, latency, random_state, options: see :class:`predictors.Predictor`.
         trees: number of trees; fewer if validation schedules stop training early.

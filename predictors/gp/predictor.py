@@ -52,6 +52,9 @@ class GPPredictor(Predictor):
     there are many, because each step of the search costs the cube of their number. Standard
     deviations are then widened until intervals hold left-out labels as often as they say.
 
+    Far from its labels the prediction goes back to their mean but for the kernel's linear part, whose
+    coordinates are held near the labels' range, and the standard deviation grows to that of all labels and beyond.
+
     Args:
         space, noise, latency, random_state, options: see :class:`predictors.Predictor`; latency is not used.
         tune_size: most labels that hyperparameters are found on.

@@ -41,6 +41,9 @@ class LSTMPaperPredictor(Predictor):
     which gives the same loss and gradient. What the network learns is order; predictions are its
     scores on a rising curve through the training scores, which changes no rank.
 
+    Far from its labels it goes on as it has learned to, and does not know that it guesses: it has no standard
+    deviation.
+
     Args:
         space, noise, latency, random_state, options: see :class:`predictors.Predictor`; latency is not used.
         epochs: passes over the training schedules.
