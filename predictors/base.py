@@ -141,8 +141,8 @@ class Predictor(RegressorMixin, BaseEstimator):
     def predict(self, X: ArrayLike) -> Array:
         """``(n, L) -> (n,)``: predicted scores, finite, lower is better.
 
-        A schedule that looks like no label, by its evaluations and its longest stretch without any, is
-        not predicted better than the best label; see :class:`predictors.coverage.Coverage`.
+        A schedule that looks like no label, by its evaluations, its longest stretch without any and its
+        beginning, is not predicted better than the best label; see :class:`predictors.coverage.Coverage`.
 
         Raises:
             InputError: schedules that are not valid in the space.

@@ -28,6 +28,11 @@ class Pessimist:
     predictor: Scorer
     kappa: float = KAPPA
 
+    @property
+    def unsure(self) -> bool:
+        """Whether the predictor knows its uncertainty, and it counts."""
+        return self.kappa != 0 and bool(getattr(self.predictor, "has_std", False))
+
     def predict(self, X: NDArray[np.int64]) -> NDArray[np.float64]:
         """``(n, L) -> (n,)``, lower is better."""
         bound = getattr(self.predictor, "predict_bound", None)

@@ -27,7 +27,7 @@ from benchmarks.speed.optimizers import measure
 from benchmarks.strategies.registry import strategy_names
 from benchmarks.tabular import TabularBenchmark
 from studies import make_optimizer, optimizer_names
-from studies.active import ActiveSearch, LabelStore
+from studies.active import ActiveSearch, LabelStore, LeftToSpend
 from studies.jobs.run.search import PricedSpace
 from studies.records.tables import compact, write_csv
 
@@ -76,6 +76,10 @@ def active(benchmark: TabularBenchmark, seeds: int) -> Rows:
     """The best label under each budget after so many labels; a search that ended keeps what it had."""
     for seed in range(seeds):
         best: dict[int, Any] = {}
+
+        def told(state: LeftToSpend, best: dict[int, Any] = best) -> None:
+            best[state.labels] = state.best
+
         start = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
             store = LabelStore(Path(folder) / "labels.parquet", benchmark.space, benchmark.metric, {})
@@ -86,7 +90,7 @@ def active(benchmark: TabularBenchmark, seeds: int) -> Rows:
                 lambda seed: benchmark.predictor("gp", random_state=seed),
                 benchmark.evaluate,
                 seed=seed,
-            ).run(store, LABELS[-1], lambda state, best=best: best.__setitem__(state.labels, state.best))
+            ).run(store, LABELS[-1], told)
         print(f"seed {seed}: {len(store)} labels, {time.perf_counter() - start:.0f} s")
         for labels in LABELS:
             known = best[max(n for n in best if n <= labels)]

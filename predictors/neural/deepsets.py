@@ -64,8 +64,8 @@ class DeepSetsPredictor(NeuralPredictor):
     It is the fastest network here to fit and to score; ``lstm`` ranks DPM-Solver schedules better
     from few labels.
 
-    Far from its labels contributions add up beyond all sums that were seen, up to where the curve to measured
-    scores ends; the networks' disagreement, which the standard deviation says, grows less than the error.
+    Far from its labels contributions add up beyond all sums that were seen, and the last piece of the curve to
+    measured scores goes on; the networks' disagreement, which the standard deviation says, grows less than the error.
 
     Args:
         space, noise, latency, random_state, options: see :class:`predictors.Predictor`; latency is not used.

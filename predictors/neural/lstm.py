@@ -115,8 +115,8 @@ class LSTMPredictor(NeuralPredictor):
     There is no early stopping: at the end the rate is zero. Four times the updates on 2,100 labels rank
     other labels of the same noise better and measurements from fresh noise worse, and so choose worse winners.
 
-    Far from its labels an LSTM goes on as it has learned to, up to the worst or the best of its labels, where the
-    curve to measured scores ends; the networks then disagree, which the standard deviation says.
+    Far from its labels an LSTM goes on as it has learned to, and so does the last piece of the curve to measured
+    scores; the networks then disagree, which the standard deviation says.
 
     Args:
         space, noise, latency, random_state, options: see :class:`predictors.Predictor`; latency is not used.

@@ -13,9 +13,9 @@ from predictors.targets import TargetScale
 
 def test_outlines_count_evaluations_and_the_longest_run_without():
     X = np.array([[0, 0, 1, 0, 0, 0], [1, 1, 1, 1, 1, 1], [0, 0, 0, 0, 0, 2], [1, 0, 0, 2, 0, 3]])
-    assert outlines(X, DDIMSpace(3, 6)).tolist() == [[1, 3], [6, 0], [1, 5], [3, 2]]
+    assert outlines(X, DDIMSpace(3, 6)).tolist() == [[1, 3, 3], [6, 0, 0], [1, 5, 0], [3, 2, 0]]
     groups = np.array([[1, 2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0]])
-    assert outlines(groups, DPMSolverSpace(3, 4)).tolist() == [[3, 2]]
+    assert outlines(groups, DPMSolverSpace(3, 4)).tolist() == [[3, 2, 0]]
 
 
 def test_the_floor_is_a_little_under_the_best_of_the_nearest_labels():
@@ -27,7 +27,7 @@ def test_the_floor_is_a_little_under_the_best_of_the_nearest_labels():
     coverage = Coverage.of(X, z, space)
     floor, away = coverage.floor(X)
     assert not away.any()
-    points = np.column_stack([np.log(space.nfe(X)), outlines(X, space)[:, 1] / 12])
+    points = np.column_stack([np.log(space.nfe(X)), outlines(X, space)[:, 1:] / 12])
     for row in rng.integers(len(X), size=20):
         distance = np.abs(points - points[row]).sum(axis=1)
         near = distance <= np.sort(distance)[NEIGHBORS - 1]

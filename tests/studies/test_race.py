@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from omsdpm.solvers import DDIMSpace
 from studies.jobs.run.race import race, rounds
+from studies.jobs.run.search import SearchOutcome, side_by_side
 from studies.pessimist import Pessimist
 
 
@@ -93,3 +97,24 @@ def test_a_pessimist_adds_what_the_predictor_does_not_know():
     assert Pessimist(Unsure(), 2.0).predict(X).tolist() == [19, 2]
     assert Pessimist(Unsure(), 0.0).predict(X).tolist() == [1, 2]
     assert Pessimist(Sure(), 2.0).predict(X).tolist() == [1, 2]
+
+
+def outcome(populations, evaluations=10):
+    space = DDIMSpace(3, 3)
+    X = [np.array(population) for population in populations]
+    first = np.array([population[0] for population in populations])
+    return SearchOutcome(space.check(first), np.zeros(1), np.ones(1), first, np.zeros(len(X)), X, evaluations)
+
+
+def test_two_searches_have_candidates_in_turn():
+    pessimist = outcome([[[1, 0, 0], [2, 0, 0], [3, 0, 0]]])
+    believer = outcome([[[0, 1, 0], [1, 0, 0], [0, 2, 0], [0, 3, 0]]], 7)
+    both = side_by_side(pessimist, believer)
+    assert both.populations[0].tolist() == [[1, 0, 0], [0, 1, 0], [2, 0, 0], [3, 0, 0], [0, 2, 0], [0, 3, 0]]
+    assert both.evaluations == 17 and both.winners.tolist() == [[1, 0, 0]]
+
+
+def test_a_pessimist_is_unsure_only_of_what_is_uncertain():
+    known = SimpleNamespace(has_std=True, predict=None)
+    assert Pessimist(known, 1.0).unsure and not Pessimist(known, 0.0).unsure
+    assert not Pessimist(SimpleNamespace(has_std=False), 1.0).unsure and not Pessimist(Sure(), 1.0).unsure

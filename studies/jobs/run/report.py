@@ -13,7 +13,7 @@ from omsdpm.released import write_population
 from studies.jobs.naming import optimizer_of, short_name, text_of
 from studies.jobs.run.plot import write_plot
 from studies.jobs.run.result import RunResult, Source, write_pareto, write_winners
-from studies.jobs.run.search import PricedSpace, check_evaluations, search
+from studies.jobs.run.search import PricedSpace, SearchOutcome, check_evaluations, search, side_by_side
 from studies.jobs.run.winners import LABELS, choose, fields_of, predicted_only, validate, validation_plan
 from studies.pessimist import Pessimist
 from studies.records.environment import environment
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from studies.jobs.search.settings import SearchSettings
     from studies.ranking import Ranking
     from studies.records.leaderboard import Leaderboard
-    from studies.records.progress import Clock, Reporter
+    from studies.records.progress import Clock, Reporter, Step
 
 
 @dataclass(eq=False)
@@ -102,10 +102,7 @@ def report(
     settings, benchmark, budgets, clock, plan = begun.settings, begun.benchmark, begun.budgets, begun.clock, begun.plan
     scorer = Pessimist(predictor, settings.kappa)
     with clock.part("search", f"Searching with {text_of(settings.optimizer)}") as step:
-        outcome = search(
-            begun.optimizer, begun.priced, scorer, budgets,
-            evaluations=settings.evaluations, seed=settings.seed, progress=step,
-        )  # fmt: skip
+        outcome = search_twice(begun, scorer, step)
     images: Sequence[Any] = []
     if validated:
         fields = fields_of(benchmark, outcome, budgets, train, settings.top, labels)
@@ -142,6 +139,32 @@ def report(
         write_plot(result, benchmark, scorer, folder / "plot.png")
     result.write()
     return result
+
+
+def search_twice(begun: Begun, scorer: Pessimist, step: Step) -> SearchOutcome:
+    """The pessimist's search, and for who knows its uncertainty half of the evaluations at its word.
+
+    A pessimist is seldom far off and misses what is better than is known; who takes a prediction at its word
+    finds that, or is fooled. A few images tell which, so both have candidates in the race.
+    """
+    settings = begun.settings
+    searches = [scorer]
+    if scorer.unsure:
+        searches.append(Pessimist(scorer.predictor, 0.0))
+    share = max(settings.evaluations // len(searches), len(begun.budgets))
+    outcomes = []
+    for at, one in enumerate(searches):
+
+        def told(done: int, _: int, before: int = at * share) -> None:
+            step(before + done, share * len(searches))
+
+        outcomes.append(
+            search(
+                begun.optimizer, begun.priced, one, begun.budgets,
+                evaluations=share, seed=settings.seed, progress=told,
+            )
+        )  # fmt: skip
+    return outcomes[0] if len(outcomes) == 1 else side_by_side(*outcomes)
 
 
 def space_facts(space: ScheduleSpace) -> dict[str, Any]:

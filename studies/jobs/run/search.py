@@ -107,6 +107,19 @@ def search(
     )
 
 
+def side_by_side(first: SearchOutcome, second: SearchOutcome) -> SearchOutcome:
+    """Two searches as one: front and winners of the first, and of each budget the best of both in turn."""
+    populations = []
+    for ours, theirs in zip(first.populations, second.populations, strict=True):
+        both = np.concatenate([ours, theirs])
+        # The best of either, then the second best of either, and so on.
+        turn = np.argsort(np.r_[2 * np.arange(len(ours)), 2 * np.arange(len(theirs)) + 1], kind="stable")
+        both = both[turn]
+        _, once = np.unique(both, axis=0, return_index=True)
+        populations.append(both[np.sort(once)[:POPULATION]])
+    return replace(first, populations=populations, evaluations=first.evaluations + second.evaluations)
+
+
 def _population(result: SearchResult, budget: float) -> Schedules:
     """The best distinct schedules within a budget, best first; of equal scores the cheaper first."""
     order = np.lexsort((result.latency, result.scores))
