@@ -155,7 +155,7 @@ def test_a_small_run_works(among_decoys):
     assert result["search"]["evaluations"] <= 200
     (winner,) = result["winners"]
     assert winner["budget_ms"] == 200 and 0 < winner["latency_frozen_ms"] <= 200
-    (score,) = winner["scores"]
+    (score,) = winner["measured"]["scores"]
     (row,) = csv.DictReader((folder / "board.csv").read_text().splitlines())
     assert (row["benchmark"], row["optimizer"], row["predictor"]) == ("digits-ddim", "nsga2", "gbdt")
     assert row["metric"] == "fd-digits" and float(row["score"]) == pytest.approx(score, rel=1e-6)

@@ -33,6 +33,9 @@ Progress = Callable[[str, int, int], None]
 RESTARTS = 5
 """How often a local pool that lost a worker is started again."""
 
+CUT = "cut.json"
+"""In a folder of shards: how they were cut."""
+
 POLL_SECONDS = 0.5
 """How often to look whether another process has finished the shards it claimed."""
 
@@ -163,7 +166,7 @@ def build_dataset(
         InputError: the folder cannot be written, or holds a dataset of another measurement.
     """
     recipe.measurement.check()
-    writable_folder(recipe.folder / "build")
+    writable_folder(recipe.folder)
     if recipe.dataset.exists():
         check_measured(recipe.folder, recipe.dataset.stem, identity(recipe.measurement))
     facts = _facts(recipe)
@@ -172,6 +175,7 @@ def build_dataset(
     if workers.executor != "dask":  # whose workers are elsewhere
         tell_reference = None if progress is None else partial(progress, "reference")
         prepare(recipe.measurement, workers.device, workers.threads, tell_reference, keep=workers.jobs == 1)
+    writable_folder(recipe.folder / "build")
     with workers.open() as pool:
         for number, entry in enumerate(recipe.rounds):
             dataset = _existing(recipe, facts)
@@ -303,7 +307,7 @@ def measure_sharded(
 
 def _kept_size(measurement: Measurement, X: Schedules, folder: Path, size: int) -> int:
     """The shard size that the folder was begun with: shards are known by number, so a resumed build cuts alike."""
-    path = folder / "cut.json"
+    path = folder / CUT
     facts = {
         "schedules": zlib.crc32(np.ascontiguousarray(X, dtype=np.int64).tobytes()),
         "images": measurement.images,
@@ -352,6 +356,15 @@ class _Measuring:
         if not self.work.exists():
             raise MergedElsewhereError
 
+    def _look_for_cut(self) -> None:
+        """A lock makes the folder that it is in: one without the cut was put away just before."""
+        if not (self.work / CUT).exists():
+            for lock in self.work.glob("*.lock"):
+                lock.unlink(missing_ok=True)
+            with suppress(OSError):
+                self.work.rmdir()
+            raise MergedElsewhereError
+
     def _report(self) -> list[Shard]:
         """Tells the progress; returns the shards without a file."""
         missing = [shard for shard in self.shards if not shard.path(self.work).exists()]
@@ -370,6 +383,7 @@ class _Measuring:
                 if not held.enter_context(claim(shard.path(self.work))) or shard.path(self.work).exists():
                     held.close()
                     continue
+                self._look_for_cut()
                 claimed += 1
                 args = (self.measurement, shard, self.pool.workers.device, self.pool.workers.threads)
                 running[executor.submit(measure_shard, *args)] = shard, held

@@ -83,7 +83,7 @@ def opcodes(path: Path) -> Iterator[tuple[str, Any]]:
                 if name.endswith(".pkl"):
                     with archive.open(name) as file:
                         yield from _opcodes(file, path, 1)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, RuntimeError, OSError):
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, RuntimeError, OSError, UnicodeDecodeError):
         with path.open("rb") as file:
             yield from _opcodes(file, path, _PICKLES)
 

@@ -48,7 +48,7 @@ root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reaso
 def shared(tmp_path):
     """A folder that everybody may write to."""
     for folder in (tmp_path, *tmp_path.parents):
-        if folder.name.startswith("pytest-"):
+        if folder.name.startswith(("pytest-", "popen-")):  # the second of workers of pytest-xdist
             folder.chmod(0o755)
     tmp_path.chmod(0o777)
     return tmp_path

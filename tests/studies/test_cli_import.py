@@ -139,9 +139,10 @@ SEARCH = ["run", "--budget", 4000, "--output", "out", "--latency", GOLDEN / "zoo
                 ("truncated", "truncated.pth is truncated or no file that torch.save wrote"),
                 ("empty", "empty.pth is empty (0 bytes)"),
                 ("evil", "refused evil.pth: it wants to run"),
-                ("text", "text.pth is truncated or no file that torch.save wrote"),
             )
         ],
+        *[([*command, "text.pth"], "text.pth begins with 'schedules'") for command in (IMPORT, FIT, SAMPLE, VALIDATE)],
+        ([*SEARCH, "text.pth"], "text.pth is truncated or no file that torch.save wrote"),
         ([*SAMPLE, "seven.pth", "--solver", "ddim"], "seven.pth: schedule 0 names member 7 in slot 2: the zoo"),
         ([*VALIDATE, "seven.pth", "--solver", "ddim"], "seven.pth: schedule 0 names member 7 in slot 2"),
         ([*FIT, "mixed.pth"], "mixed.pth: row 2 (mixed.pth) has 12 slots: expected 9"),

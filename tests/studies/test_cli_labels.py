@@ -115,8 +115,8 @@ def test_it_is_searched_and_validated(built, tmp_path):
     assert outcome.exit_code == 0, outcome.output
     result = json.loads((tmp_path / "out" / "result.json").read_text())
     for winner in result["winners"]:
-        expected = [by_hand(built, winner["schedule"], 10, seed) for seed in (21, 22)]
-        assert winner["scores"] == pytest.approx(expected, rel=1e-4)
+        expected = [by_hand(built, winner["schedule"], 10, seed) for seed in (3001, 3002)]
+        assert winner["measured"]["scores"] == pytest.approx(expected, rel=1e-4)
     X = [winner["schedule"] for winner in result["winners"]]
     write_population(tmp_path / "p.pth", X)
     validate = ["validate", "--population", tmp_path / "p.pth", "--benchmark", built, "--device", "cpu"]

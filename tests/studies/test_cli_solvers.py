@@ -88,8 +88,9 @@ def test_a_solver_works_everywhere(solver, tiny_zoo, tmp_path, monkeypatch):
         "--device", "cpu", "--output", "benchmarked",
     )  # fmt: skip
     (winner,) = json.loads(Path("benchmarked/result.json").read_text())["winners"]
-    assert winner["latency_frozen_ms"] <= 8 and np.isfinite(winner["mean"])
-    assert read_schedules("benchmarked/population-8.pth", benchmark.space)[0].tolist() == winner["schedule"]
+    assert winner["latency_frozen_ms"] <= 8 and np.isfinite(winner["measured"]["mean"])
+    population = read_schedules("benchmarked/population-8.pth", benchmark.space).tolist()
+    assert winner["own"]["schedule"] in population[:10]
 
     run("predictor", "fit", "--dataset", "few/schedules.parquet", "--predictor", "gp", "--output", "predictor")
     run(

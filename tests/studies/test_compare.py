@@ -247,7 +247,7 @@ def test_an_interrupted_run_leaves_a_good_file(tiny, fakes, monkeypatch):
     monkeypatch.setattr(Lookup, "fit", interrupted)
     args = ("--benchmark", "tiny", "--predictor", PERFECT, "--train-sizes", "5,10", "--seeds", 2)
     stopped = compare(*args)
-    assert stopped.exit_code == 1 and "Aborted" in stopped.stderr
+    assert stopped.exit_code == 1 and "Stopped. What is done is kept" in stopped.stderr
     assert keys() == [(PERFECT, 5, 0), (PERFECT, 10, 0), (PERFECT, 5, 1)]
     monkeypatch.setattr(Lookup, "fit", fit)
     assert "skipped: 3 of 4 rows" in compare(*args).output

@@ -73,11 +73,11 @@ def test_run_writes_everything(finished, _tiny_made):
         "result.json", "pareto.csv", "winners.csv", "plot.png", "samples-4.png", "samples-8.png", "samples-16.png",
         "population-4.pth", "population-8.pth", "population-16.pth",
     }  # fmt: skip
-    assert [winner["budget"] for winner in result["winners"]] == [4, 8, 16]
+    assert [winner["budget_ms"] for winner in result["winners"]] == [4, 8, 16]
     for winner in result["winners"]:
         schedule = np.array([winner["schedule"]])
-        assert tiny.space.latency(schedule, tiny.latency) == pytest.approx([winner["latency"]])
-        assert winner["latency"] <= winner["budget"]
+        assert tiny.space.latency(schedule, tiny.latency) == pytest.approx([winner["latency_frozen_ms"]])
+        assert winner["latency_frozen_ms"] <= winner["budget_ms"]
         for part in ("measured", "own", "baseline"):
             assert winner[part]["mean"] == pytest.approx(np.mean(winner[part]["scores"]))
             assert winner[part]["std"] == pytest.approx(np.std(winner[part]["scores"], ddof=1))
@@ -108,7 +108,7 @@ def test_the_winner_is_the_best_of_the_race(finished, _tiny_made):
     train = tiny.dataset.subset("train")
     for winner, population in zip(finished.result["winners"], finished.result["populations"], strict=True):
         own = [tuple(map(int, text.split())) for text in population[:10]]
-        cheap = train[tiny.space.latency(train.X, tiny.latency) <= winner["budget"]]
+        cheap = train[tiny.space.latency(train.X, tiny.latency) <= winner["budget_ms"]]
         labels = [tuple(row) for row in cheap.X[np.argsort(cheap.y, kind="stable")[:3]].tolist()]
         assert winner["raced"] == len(own) + len(labels)
         contest = tiny.contest(np.array(own + labels), images=96, seeds=(100, 101), step=24)
@@ -134,7 +134,7 @@ def test_leaderboard_has_a_row_per_budget_and_seed(finished):
     written = rows(finished.leaderboard)
     assert len(written) == 3 * 2
     for row in written:
-        winner = next(w for w in finished.result["winners"] if w["budget"] == float(row["budget_ms"]))
+        winner = next(w for w in finished.result["winners"] if w["budget_ms"] == float(row["budget_ms"]))
         seed = finished.result["validation"]["seeds"].index(int(row["validation_seed"]))
         assert float(row["score"]) == pytest.approx(winner["own"]["scores"][seed])
         assert float(row["baseline_score"]) == pytest.approx(winner["baseline"]["scores"][seed])
@@ -181,7 +181,7 @@ def test_the_baseline_of_a_listed_budget_is_the_best_stored_one(finished, _tiny_
     ((schedules, _, seeds),) = finished.validated
     assert schedules <= 9 and seeds == (3001, 3002)  # winners, own candidates and baselines, once each
     for winner in finished.result["winners"]:
-        fitting = [baseline for baseline in tiny.baselines if baseline.latency <= winner["budget"]]
+        fitting = [baseline for baseline in tiny.baselines if baseline.latency <= winner["budget_ms"]]
         best = min(fitting, key=lambda baseline: baseline.mean)
         assert winner["baseline"]["name"] == best.name and winner["baseline"]["source"] == best.kind
 
@@ -244,7 +244,7 @@ def test_a_budget_that_the_common_search_misses_is_searched_by_itself(tiny, here
     outcome = run(*FAST, "--evaluations", "40", "--budget", "1", "--budget", "16", "--output", "out", "--no-validate")
     assert outcome.exit_code == 0, outcome.output
     result = json.loads((here / "out" / "result.json").read_text())
-    assert [winner["latency"] <= winner["budget"] for winner in result["winners"]] == [True, True]
+    assert [winner["latency_frozen_ms"] <= winner["budget_ms"] for winner in result["winners"]] == [True, True]
 
 
 @pytest.mark.parametrize("optimizer", ["nsga2", "evolution"])
@@ -254,7 +254,7 @@ def test_budgets_are_kept_by_one_search_or_several(tiny, here, optimizer):
     assert outcome.exit_code == 0, outcome.output
     result = json.loads((here / "out" / "result.json").read_text())
     assert result["budgets"] == [3, 7]
-    assert [winner["latency"] <= winner["budget"] for winner in result["winners"]] == [True, True]
+    assert [winner["latency_frozen_ms"] <= winner["budget_ms"] for winner in result["winners"]] == [True, True]
     assert result["search"]["evaluations"] <= 300
 
 

@@ -28,6 +28,7 @@ from studies.jobs.fresh import FreshSettings
 from studies.jobs.naming import predictor_of, short_name, text_of
 from studies.jobs.run import RunSettings
 from studies.jobs.sample import SampleSettings
+from studies.jobs.search import SearchSettings
 from studies.jobs.settings import Settings, option
 from studies.jobs.validate import ValidateSettings
 
@@ -53,6 +54,8 @@ JOBS = [
     EstimateSettings(folder="b", schedules=100, deadline=1.5, shard_size=7, seed=3),
     BuildSettings(folder="b", executor="dask", scheduler="tcp://h:1", jobs=3, metric="fid[weights=w.pth]"),
     ImportSettings(path="d.pth", output="o.parquet", solver="ddim", latency="l.pth"),
+    RunSettings(active=True, labels=40, budgets=(8.0,), kappa=0.5, top=3),
+    SearchSettings(zoo="my zoo", reference="images", budgets=(300.0, 450.0), labels=60, metric="kid"),
     ConfirmSettings(run="runs/r", seeds=2, first_seed=9),
     FreshSettings(),
     FreshSettings(predictors=("gp[samples=3]",), seeds=1),

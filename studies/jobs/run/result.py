@@ -29,6 +29,14 @@ FORMAT = 3
 
 FILE = "result.json"
 
+UNITS = {
+    "budget": "budget_ms",
+    "latency": "latency_frozen_ms",
+    "measured_latency": "latency_measured_ms",
+    "predicted": "predicted_score",
+}
+"""What a winner's numbers are called in JSON, where nothing else says their unit."""
+
 SCORED = ("measured", "own", "baseline")
 """Parts of a winner that are schedules with scores."""
 
@@ -270,7 +278,8 @@ def write_predicted_winners(result: RunResult, path: Path) -> None:
 
 def _winner(winner: Winner) -> dict[str, Any]:
     """A winner as JSON, and what follows from it, for those who read JSON."""
-    table, paired = winner.model_dump(mode="json"), winner.paired
+    paired = winner.paired
+    table = {UNITS.get(name, name): value for name, value in winner.model_dump(mode="json").items()}
     table["source"] = winner.source
     for name in SCORED:
         scored: Scored | None = getattr(winner, name)
@@ -284,11 +293,16 @@ def _winner(winner: Winner) -> dict[str, Any]:
 
 def _read_winner(table: Mapping[str, Any]) -> Winner:
     """What :func:`_winner` wrote; means and gains are computed anew."""
-    values = {name: table[name] for name in Winner.model_fields}
+    values = {name: table[UNITS.get(name, name)] for name in Winner.model_fields}
     for name in SCORED:
         if values[name] is not None:
-            values[name] = Scored(**{key: values[name][key] for key in Scored.model_fields})
+            values[name] = _read_scored(values[name])
+    values["kinds"] = {kind: _read_scored(scored) for kind, scored in values["kinds"].items()}
     return Winner(**values)
+
+
+def _read_scored(table: Mapping[str, Any]) -> Scored:
+    return Scored(**{key: table[key] for key in Scored.model_fields})
 
 
 def _read_outcome(table: Mapping[str, Any]) -> SearchOutcome:
@@ -298,7 +312,7 @@ def _read_outcome(table: Mapping[str, Any]) -> SearchOutcome:
         front_scores=np.array([point["predicted_score"] for point in front], dtype=float),
         front_latency=np.array([point["latency_frozen_ms"] for point in front], dtype=float),
         winners=np.array([winner["schedule"] for winner in winners], dtype=np.int64),
-        predicted=np.array([winner["predicted"] for winner in winners], dtype=float),
+        predicted=np.array([winner["predicted_score"] for winner in winners], dtype=float),
         populations=[
             np.array([spread(text) for text in population], dtype=np.int64) for population in table["populations"]
         ],

@@ -84,11 +84,19 @@ def _caption(result: RunResult) -> str:
 
 
 def _schedules(result: RunResult) -> Table:
-    table = Table("budget (ms)", "", "schedule, image end first (· skips a slot)")
+    caption = "Of each strategy the best baseline, by stored scores: these compare with each other only."
+    table = Table(
+        "budget (ms)", "", "name", "stored", "schedule, image end first (· skips a slot)",
+        caption=caption, caption_justify="left",
+    )  # fmt: skip
     for winner in result.winners:
-        table.add_row(f"{winner.budget:g}", "winner" if winner.measured else "best predicted", _glyphs(winner.schedule))
-        if winner.baseline is not None:
-            table.add_row("", Text(winner.baseline.name), _glyphs(winner.baseline.schedule))
+        who = "winner" if winner.measured else "best predicted"
+        table.add_row(f"{winner.budget:g}", who, "", "", _glyphs(winner.schedule))
+        shown = list(winner.kinds.values())
+        if winner.baseline is not None and winner.baseline.schedule not in [one.schedule for one in shown]:
+            table.add_row("", winner.baseline.source, Text(winner.baseline.name), "", _glyphs(winner.baseline.schedule))
+        for one in shown:
+            table.add_row("", one.source, Text(one.name), f"{one.mean:.3f}", _glyphs(one.schedule))
     return table
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from pydantic import Field as PydanticField
 
 from studies.jobs.run.race import race, rounds
 from studies.jobs.run.search import PricedSpace, SearchOutcome
@@ -66,6 +67,8 @@ class Winner(Record):
         measured_latency: ms on this device, with ``measured``.
         own: the best of the search's own candidates, which is what judges the predictor; mostly it is the winner.
         baseline: the best baseline within the budget, on the same seeds; ``None`` where there is none.
+        kinds: of each strategy that has a baseline within the budget the best, with its stored scores; these are of
+            the seeds that choose, and compare with each other only.
         raced: candidates that raced.
     """
 
@@ -78,6 +81,7 @@ class Winner(Record):
     measured_latency: float | None = None
     own: Scored | None = None
     baseline: Scored | None = None
+    kinds: dict[str, Scored] = PydanticField(default_factory=dict)
     raced: int = 0
 
     @property
@@ -138,12 +142,14 @@ class Field:
         labels: the best measured schedules that the predictor was fitted on.
         baselines: for a budget that the benchmark does not list, what strategies propose; else none.
         stored: for a budget that it lists, the baseline of the best stored scores.
+        kinds: the best stored baseline of each strategy.
     """
 
     own: list[Candidate]
     labels: list[Candidate]
     baselines: list[Candidate]
     stored: Candidate | None
+    kinds: dict[str, Scored]
 
 
 Chosen = tuple[Candidate, Candidate, "Candidate | None"]
@@ -191,7 +197,11 @@ def predicted_only(benchmark: Benchmark, outcome: SearchOutcome, budgets: Sequen
     """The winners without sampling anything; the baselines have their stored scores."""
     best = [_best_stored(benchmark, budget) for budget in budgets]
     stored = [None if one is None else _scored(benchmark, _of_baseline(one), one.scores) for one in best]
-    return best_predicted(PricedSpace(benchmark.space, list(benchmark.latency)), outcome, budgets, stored)
+    priced = PricedSpace(benchmark.space, list(benchmark.latency))
+    return [
+        winner.model_copy(update={"kinds": _kinds(benchmark, winner.budget)})
+        for winner in best_predicted(priced, outcome, budgets, stored)
+    ]
 
 
 def fields_of(
@@ -212,9 +222,9 @@ def fields_of(
         labels = [Candidate(f"training schedule {row}", TRAINING, _tuple(train.X[row])) for row in rows]
         stored = _best_stored(benchmark, budget)
         if budget in benchmark.budgets and stored is not None:
-            found.append(Field(own, labels, [], _of_baseline(stored)))
+            found.append(Field(own, labels, [], _of_baseline(stored), _kinds(benchmark, budget)))
         else:
-            found.append(Field(own, labels, _proposed(benchmark, budget), None))
+            found.append(Field(own, labels, _proposed(benchmark, budget), None, _kinds(benchmark, budget)))
     return found
 
 
@@ -295,6 +305,7 @@ def validate(
                 "measured_latency": float(sampled.latency_ms[rows[winner.schedule]]),
                 "own": scored(own),
                 "baseline": scored(baseline),
+                "kinds": field.kinds,
                 "raced": len(field.own) + len(field.labels),
             }
         )
@@ -307,6 +318,16 @@ def _best_stored(benchmark: Benchmark, budget: float) -> Baseline | None:
     """The baseline of the best stored mean within a budget."""
     within = [baseline for baseline in benchmark.baselines if baseline.latency <= budget]
     return min(within, key=lambda baseline: baseline.mean, default=None)
+
+
+def _kinds(benchmark: Benchmark, budget: float) -> dict[str, Scored]:
+    """The best stored baseline of each strategy within a budget, with its stored scores."""
+    within = [baseline for baseline in benchmark.baselines if baseline.latency <= budget]
+    best = {}
+    for kind in sorted({baseline.kind for baseline in within}):
+        one = min((baseline for baseline in within if baseline.kind == kind), key=lambda baseline: baseline.mean)
+        best[kind] = _scored(benchmark, _of_baseline(one), one.scores)
+    return best
 
 
 def _proposed(benchmark: Benchmark, budget: float) -> list[Candidate]:
