@@ -11,6 +11,7 @@ COMMANDS = {
     "confirm": "studies.cli.confirm:confirm",
     "sample": "studies.cli.sample:sample",
     "validate": "studies.cli.validate:validate",
+    "leaderboard": "studies.cli.leaderboard:leaderboard",
     "list": "studies.cli.listing:listing",
     "info": "studies.cli.info:info",
     "zoo": "studies.cli.zoo:zoo",
