@@ -12,6 +12,7 @@ COMMANDS = {
     "sample": "studies.cli.sample:sample",
     "validate": "studies.cli.validate:validate",
     "leaderboard": "studies.cli.leaderboard:leaderboard",
+    "report": "studies.cli.report:report",
     "list": "studies.cli.listing:listing",
     "info": "studies.cli.info:info",
     "zoo": "studies.cli.zoo:zoo",
