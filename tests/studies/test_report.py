@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from omsdpm import ScheduleDataset
+from omsdpm import DDIMSpace, ScheduleDataset
 from studies.cli import main
+from studies.jobs.fit import FitSettings, fit
 from studies.jobs.report import ReportResult, ReportSettings, report
 from studies.jobs.report.job import run_folders
 from studies.jobs.report.plots import Axis, Line, Plot, Point, Tip, forest
@@ -189,6 +190,24 @@ def test_runs_without_measurements_have_a_page_too(tiny, tmp_path):
     report(ReportSettings(runs=(tmp_path / "r",), html=tmp_path / "r.html"))
     found = Tree((tmp_path / "r.html").read_text())
     assert [node["id"] for node in found.all("section")] == ["leaderboard", "fronts", "repeat"]
+
+
+def test_a_search_without_a_benchmark_has_a_page_too(tmp_path):
+    space, rng = DDIMSpace(3, 8), np.random.default_rng(0)
+    X = np.unique(space.random(40, rng), axis=0)
+    ScheduleDataset(space, X, space.latency(X, [1, 2, 4]) + rng.random(len(X))).write(tmp_path / "d.parquet")
+    fit(FitSettings(dataset=tmp_path / "d.parquet", predictor="gbdt", output=tmp_path / "saved"))
+    (tmp_path / "latency.toml").write_text("ms = [1.0, 2.0, 4.0]\nbatch_size = 1\n")
+    run(
+        RunSettings(
+            predictor_checkpoint=tmp_path / "saved", latency=tmp_path / "latency.toml", budgets=(9.0,),
+            optimizer="random", evaluations=40, output=tmp_path / "r",
+        )
+    )  # fmt: skip
+    report(ReportSettings(runs=(tmp_path / "r",), html=tmp_path / "r.html"))
+    found = Tree((tmp_path / "r.html").read_text())
+    assert [node["id"] for node in found.all("section")] == ["leaderboard", "fronts", "repeat"]
+    assert found.all("figcaption")[0]["text"] == "3 members, ddim"
 
 
 def test_folders_are_taken_once_and_read_back(runs, made, tmp_path):

@@ -30,7 +30,9 @@ figure { margin: 0; min-width: 0; } figcaption { font-size: 0.88rem; color: var(
   border-radius: 5px; margin-right: 5px; } .key b.open { border: 2px solid #5a6773; border-radius: 0; }
 .key b.small { width: 5px; height: 5px; background: #5a6773; vertical-align: 2px; }
 .strip { display: inline-flex; flex-wrap: wrap; gap: 1px; vertical-align: middle; }
-.strip i { width: 15px; height: 17px; font: 11px/17px system-ui, sans-serif; text-align: center; color: #1c2733; }
+td .strip { flex-wrap: nowrap; }
+.strip i { flex: none; width: 15px; height: 17px; font: 11px/17px system-ui, sans-serif; text-align: center;
+  color: #1c2733; }
 .strip .dark { color: #fff; } .strip .skip { background: #eceff2; }
 .pairs { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 20px; }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 10px; align-items: start; }

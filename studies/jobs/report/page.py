@@ -192,7 +192,7 @@ def _gains(rows: Sequence[Row]) -> Iterator[str]:
         for row in sorted((row for row in rows if _benchmark(row.run) == name), key=lambda row: row.winner.budget):
             paired = row.winner.paired
             if paired is not None and paired.gain is not None and math.isfinite(paired.gain):
-                label = f"{row.winner.budget:g} ms, {row.run.result.predictor}"
+                label = f"{row.winner.budget:g} ms, run {row.number}: {row.run.result.predictor}"
                 paint = VERDICT_COLORS[paired.verdict]
                 lines.append((label, paired.gain, paired.gain_margin, paint, _tip(row)))
         if lines:
