@@ -12,6 +12,8 @@ COMMANDS = {
     "confirm": "studies.cli.confirm:confirm",
     "sample": "studies.cli.sample:sample",
     "validate": "studies.cli.validate:validate",
+    "leaderboard": "studies.cli.leaderboard:leaderboard",
+    "report": "studies.cli.report:report",
     "list": "studies.cli.listing:listing",
     "info": "studies.cli.info:info",
     "zoo": "studies.cli.zoo:zoo",

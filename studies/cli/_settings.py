@@ -84,7 +84,8 @@ def _parameter(kind: type[Settings], name: str) -> Callable[[Function], Function
     """The click parameter of a field."""
     spec, field = kind.options()[name], kind.model_fields[name]
     if spec.argument:
-        return click.argument(name, type=_type(field, spec), required=True, metavar=spec.metavar)
+        count = -1 if _is_many(field) else 1
+        return click.argument(name, type=_type(field, spec), required=True, nargs=count, metavar=spec.metavar)
     given: dict[str, Any] = {
         "cls": TopicOption,
         "topic": spec.topic,

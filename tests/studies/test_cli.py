@@ -37,7 +37,7 @@ sys.exit(code)
     "args",
     [
         ["--help"], ["--version"], ["list"], ["run", "--help"], ["zoo", "--help"], ["zoo", "train", "--help"],
-        ["predictor", "compare", "--help"],
+        ["predictor", "compare", "--help"], ["leaderboard", "verify", "--help"], ["report", "--help"],
     ],
 )  # fmt: skip
 def test_light_commands_import_nothing_heavy(args):

@@ -25,7 +25,10 @@ from studies.jobs.estimate import EstimateSettings
 from studies.jobs.evaluate import EvaluateSettings
 from studies.jobs.fit import FitSettings
 from studies.jobs.fresh import FreshSettings
+from studies.jobs.leaderboard import LeaderboardSettings
+from studies.jobs.leaderboard_verify import VerifySettings
 from studies.jobs.naming import predictor_of, short_name, text_of
+from studies.jobs.report import ReportSettings
 from studies.jobs.run import RunSettings
 from studies.jobs.sample import SampleSettings
 from studies.jobs.search import SearchSettings
@@ -60,6 +63,9 @@ JOBS = [
     FreshSettings(),
     FreshSettings(predictors=("gp[samples=3]",), seeds=1),
     DesignsSettings(predictor="gbdt", evaluations=100, output="d.json"),
+    LeaderboardSettings(files=("a b.csv", "verify")),
+    ReportSettings(runs=("runs/a", "runs/b"), html="r.html", title="One & two"),
+    VerifySettings(file="b.csv", rows=2, seed=3, tolerance=0.5, device="cpu"),
 ]  # fmt: skip
 """Settings of every job."""
 
