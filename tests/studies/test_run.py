@@ -71,6 +71,7 @@ def test_run_writes_everything(finished, _tiny_made):
     tiny, result = _tiny_made, finished.result
     assert {path.name for path in finished.folder.iterdir()} == {
         "result.json", "pareto.csv", "winners.csv", "plot.png", "samples-4.png", "samples-8.png", "samples-16.png",
+        "samples-4-baseline.png", "samples-8-baseline.png", "samples-16-baseline.png",
         "population-4.pth", "population-8.pth", "population-16.pth",
     }  # fmt: skip
     assert [winner["budget_ms"] for winner in result["winners"]] == [4, 8, 16]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,7 +102,7 @@ def report(
     scorer = Pessimist(predictor, settings.kappa)
     with clock.part("search", f"Searching with {text_of(settings.optimizer)}") as step:
         outcome = search_twice(begun, scorer, step)
-    images: Sequence[Any] = []
+    images: dict[str, Any] = {}
     if validated:
         fields = fields_of(benchmark, outcome, budgets, train, settings.top, labels)
         with clock.part("race", f"Racing {settings.top} candidates under each budget") as step:
@@ -112,7 +111,10 @@ def report(
             sampled = validate(
                 benchmark, fields, chosen, budgets, plan, scorer.predict, device=begun.device, progress=step
             )
-        winners, images = sampled.winners, sampled.images
+        winners = sampled.winners
+        for winner, ours, theirs in zip(winners, sampled.images, sampled.baseline_images, strict=True):
+            name = f"samples-{winner.budget:.12g}"
+            images |= {f"{name}.png": ours} | ({} if theirs is None else {f"{name}-baseline.png": theirs})
     else:
         winners = predicted_only(benchmark, outcome, budgets)
     result = RunResult(
@@ -134,8 +136,8 @@ def report(
         write_winners(result, folder / "winners.csv")
         for budget, population in zip(budgets, outcome.populations, strict=True):
             write_population(result.population_file(budget), population, benchmark.space)
-        for winner, batch in zip(winners, images, strict=False):  # no images without validation
-            write_grid(batch, folder / f"samples-{winner.budget:.12g}.png")
+        for name, batch in images.items():  # none without validation
+            write_grid(batch, folder / name)
         write_plot(result, benchmark, scorer, folder / "plot.png")
     result.write()
     return result

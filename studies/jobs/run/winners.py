@@ -118,10 +118,11 @@ class ValidationPlan(Record):
 
 @dataclass(frozen=True, eq=False)
 class SampledWinners:
-    """The winners of a run, and a small batch of images ``(n, C, H, W)`` of each."""
+    """The winners of a run, and a small batch of images ``(n, C, H, W)`` of each and of its baseline."""
 
     winners: list[Winner]
     images: list[NDArray[np.float32]]
+    baseline_images: list[NDArray[np.float32] | None]
 
 
 @dataclass(frozen=True)
@@ -311,7 +312,15 @@ def validate(
         )
         for budget, field, score, (winner, own, baseline) in zip(budgets, fields, predicted, chosen, strict=True)
     ]
-    return SampledWinners(winners, [np.asarray(sampled.images[rows[winner.schedule]]) for winner, _, _ in chosen])
+
+    def images(one: Candidate) -> NDArray[np.float32]:
+        return np.asarray(sampled.images[rows[one.schedule]])
+
+    return SampledWinners(
+        winners,
+        [images(winner) for winner, _, _ in chosen],
+        [None if baseline is None else images(baseline) for _, _, baseline in chosen],
+    )
 
 
 def _best_stored(benchmark: Benchmark, budget: float) -> Baseline | None:
