@@ -8,6 +8,7 @@ from studies.cli._lazy import LazyGroup
 
 COMMANDS = {
     "run": "studies.cli.run:run",
+    "study": "studies.cli.study:study",
     "confirm": "studies.cli.confirm:confirm",
     "sample": "studies.cli.sample:sample",
     "validate": "studies.cli.validate:validate",
