@@ -47,16 +47,12 @@ def test_each_seed_draws_halves_of_released_data(name):
         chosen = np.random.default_rng(seed).permutation(len(data))[:half]
         train, test = data[np.sort(chosen)], data[np.setdiff1d(np.arange(len(data)), chosen)]
         order = np.sort(np.random.default_rng(seed).permutation(half)[:half])
-        predictor = make_predictor("ridge", space=data.space, **_noise(data), random_state=seed)
+        predictor = make_predictor("ridge", space=data.space, random_state=seed)
         predictor.fit(train.X[order], train.y[order])
         tau = kendalltau(test.y, predictor.predict(test.X)).statistic
         assert float(row["kendall_tau"]) == pytest.approx(tau, abs=1e-6)
     again = compare("--dataset", path, "--seeds", 2)
     assert again.exit_code == 0 and len(rows()) == 2
-
-
-def _noise(data):
-    return {}
 
 
 def test_parquet_keeps_its_splits():

@@ -29,6 +29,7 @@ from studies.jobs.naming import predictor_of, short_name, text_of
 from studies.jobs.run import RunSettings
 from studies.jobs.sample import SampleSettings
 from studies.jobs.settings import Settings, option
+from studies.jobs.study import StudySettings
 from studies.jobs.validate import ValidateSettings
 
 JOBS = [
@@ -57,6 +58,10 @@ JOBS = [
     FreshSettings(),
     FreshSettings(predictors=("gp[samples=3]",), seeds=1),
     DesignsSettings(predictor="gbdt", evaluations=100, output="d.json"),
+    CompareSettings(output="out", dataset="d.pth", solver="ddim", members=6, latency="l.pth"),
+    StudySettings(),
+    StudySettings(benchmarks=("digits-tab", "my folder/b"), optimizers="nsga2,tpe[batch=8,startup=9]", seeds=3,
+                  predictors=("oracle",), budgets=(150.0, 0.1), targets=(0.5,), validated=True, jobs=2),
 ]  # fmt: skip
 """Settings of every job."""
 

@@ -60,7 +60,7 @@ class MeasuredProblem:
         digest = hashlib.sha256(repr((data.space, data.metric, prices)).encode())
         for part in (data.X, data.y, "".join(f"{word}," for word in data.split).encode()):
             digest.update(part if isinstance(part, bytes) else np.ascontiguousarray(part).tobytes())
-        return cls(path.stem, data, prices, digest.hexdigest()[:16], own).of_seed(0)
+        return cls(path.resolve().stem, data, prices, digest.hexdigest()[:16], own).of_seed(0)
 
     @property
     def space(self) -> ScheduleSpace:

@@ -154,7 +154,9 @@ def _searched(
 
 
 @lru_cache(maxsize=2)
-def _fit(benchmark: str, predictor: str, train_size: int | None, seed: int) -> tuple[Predictor, int, float]:
+def _fit(
+    benchmark: str, predictor: str, train_size: int | None, seed: int, data_hash: str
+) -> tuple[Predictor, int, float]:
     from studies.jobs.run.settings import training_data
     from studies.ranking import fit
 
@@ -167,7 +169,7 @@ def _fit(benchmark: str, predictor: str, train_size: int | None, seed: int) -> t
 
 def _fitted(cell: Cell) -> tuple[Predictor, int, float]:
     """Predictor, labels and seconds; cells that differ in the optimizer alone share a fit."""
-    return _fit(cell.benchmark, cell.predictor, cell.train_size, cell.seed)
+    return _fit(cell.benchmark, cell.predictor, cell.train_size, cell.seed, cell.data_hash)
 
 
 def check_predictions(name: str, predictor: Any, benchmark: Benchmark) -> None:
