@@ -134,6 +134,33 @@ def test_processes_give_the_same(tmp_path):
     assert [(row["optimizer"], row["budget"], row["score"]) for row in rows("two/runs.csv")] == alone
 
 
+def test_a_dask_cluster_gives_the_same():
+    from distributed import LocalCluster
+
+    args = ("--optimizer", "random,local", "--predictor", "oracle", "--seeds", 1, "--evaluations", 40)
+    assert study(*args).exit_code == 0
+    alone = [(row["optimizer"], row["budget"], row["score"]) for row in rows()]
+    with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
+        where = ("--output", "dask", "--executor", "dask", "--scheduler", cluster.scheduler_address)
+        result = CliRunner().invoke(main, ["study", *where, *map(str, args)])
+    assert result.exit_code == 0, result.output
+    assert [(row["optimizer"], row["budget"], row["score"]) for row in rows("dask/runs.csv")] == alone
+
+
+def test_searches_that_nobody_measures_are_ranked_on_one_predictor(tiny):
+    result = study("--benchmark", "tiny", "--optimizer", "random,local", "--predictor", "ridge,gbdt[trees=5]",
+                   "--seeds", 1, "--evaluations", 40)  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert {(row["basis"], row["regret"]) for row in rows()} == {("predicted", "")}
+    ranked = rows("out/ranks.csv")
+    assert sorted({(row["group"], row["predictor"]) for row in ranked}) == [
+        ("on gbdt[trees=5]", "gbdt[trees=5]"),
+        ("on ridge", "ridge"),
+    ]
+    assert rows("out/targets.csv") == []
+    assert job.Path("out/anytime-tiny.png").stat().st_size > 0
+
+
 def test_winners_are_sampled(tiny):
     result = study("--benchmark", "tiny", "--optimizer", "random", "--predictor", "ridge", "--seeds", 1,
                    "--evaluations", 40, "--validate", "--validate-seeds", 2)  # fmt: skip

@@ -22,7 +22,7 @@ from studies.jobs.compare.result import Comparison, ComparisonFile
 from studies.jobs.compare.settings import CompareSettings
 from studies.jobs.naming import benchmark_of, check_predictor, predictor_of, text_of
 from studies.jobs.run.settings import training_data
-from studies.ranking import MIN_RANKED
+from studies.ranking import HELD_OUT, MIN_RANKED
 from studies.records.environment import package_version
 from studies.records.progress import SILENT, Reporter
 
@@ -91,7 +91,7 @@ def compare(settings: CompareSettings, reporter: Reporter = SILENT) -> Compariso
         with reporter.part(f"[{number}/{len(todo)}] {name} on {size} schedules, seed {seed}"):
             if isinstance(benchmark, MeasuredProblem):
                 benchmark = benchmark.of_seed(seed)
-                data = judging.candidates(benchmark)
+                data = benchmark.dataset[np.isin(benchmark.dataset.split, HELD_OUT)]
             train = training_data(benchmark, size, seed)
             predictor = predictor_of(families[name], benchmark, seed)
             start = time.perf_counter()

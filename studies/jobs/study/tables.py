@@ -46,10 +46,10 @@ def rows_of(cells: Sequence[tuple[Cell, dict[str, Any]]]) -> Rows:
             shared = ("labels", "labels_are_evaluations", "evaluations", "hypervolume", "fit_seconds",
                       "search_seconds", "overhead_seconds")  # fmt: skip
             rows.append(row | {name: found.get(name) for name in shared} | part)
-    for row in rows:
-        if row["status"] == "ok" and row["basis"] == "measured":
-            alike = (r for r in rows if _problem(r) == _problem(row) and r["status"] == "ok")
-            best = min(r["score"] for r in alike if r["basis"] == "measured")
+    measured = [row for row in rows if row["status"] == "ok" and row["basis"] == "measured"]
+    for some in _grouped(measured, "benchmark", "budget").values():
+        best = min(row["score"] for row in some)
+        for row in some:
             row["optimum"] = row.get("optimum", best)
             row["regret"] = row["score"] - row["optimum"]
     return rows
@@ -59,8 +59,8 @@ def write_tables(folder: Path, rows: Rows, targets: Sequence[float]) -> None:
     """Writes ``runs.csv``, ``anytime.csv``, ``scores.csv``, ``ranks.csv``, ``targets.csv`` and a plot a benchmark."""
     shown = [row | {"schedule": compact(row.get("schedule", ()))} for row in rows]
     write_csv(folder / "runs.csv", RUN_COLUMNS, ([row.get(name) for name in RUN_COLUMNS] for row in shown))
-    header = ("benchmark", "optimizer", "predictor", "seed", "budget", "labels", "evaluations", "seconds",
-              "predicted", "measured", "regret")  # fmt: skip
+    header: tuple[str, ...] = ("benchmark", "optimizer", "predictor", "seed", "budget", "labels", "evaluations",
+                               "seconds", "predicted", "measured", "regret")  # fmt: skip
     write_csv(folder / "anytime.csv", header, ([point[name] for name in header] for point in points(rows)))
     header = ("benchmark", "budget", "optimizer", "predictor", "basis", "runs", "failures", "mean", "low", "high")
     write_csv(folder / "scores.csv", header, ([one[name] for name in header] for one in scores(rows)))
@@ -223,10 +223,6 @@ def _hit(row: dict[str, Any], target: float) -> int | None:
 def _all_measured(rows: Rows, benchmark: str) -> bool:
     good = [row for row in rows if row["benchmark"] == benchmark and row["status"] == "ok"]
     return all(row["basis"] == "measured" for row in good)
-
-
-def _problem(row: dict[str, Any]) -> tuple[str, float]:
-    return row["benchmark"], row["budget"]
 
 
 def _grouped(rows: Rows, *names: str) -> dict[tuple[Any, ...], Rows]:
