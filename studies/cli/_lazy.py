@@ -24,7 +24,7 @@ class Refused(click.ClickException):
         super().__init__(one_line(error))
 
 
-RESUMED = ("dataset build", "predictor compare", "zoo train", "search")
+RESUMED = ("dataset build", "predictor compare", "search", "study", "zoo train")
 """Commands that go on where they were stopped."""
 
 

@@ -9,6 +9,7 @@ from studies.cli._lazy import LazyGroup
 COMMANDS = {
     "run": "studies.cli.run:run",
     "search": "studies.cli.search:search",
+    "study": "studies.cli.study:study",
     "confirm": "studies.cli.confirm:confirm",
     "sample": "studies.cli.sample:sample",
     "validate": "studies.cli.validate:validate",

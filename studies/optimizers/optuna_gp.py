@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from omsdpm.solvers.space import check_counts
 from studies.optimizers.base import Optimizer
 from studies.optimizers.ledger import Ledger
-from studies.optimizers.optuna_parts import quiet, remembered, slot_parameters
+from studies.optimizers.optuna_parts import StoredStudy, check_storage, quiet, remembered, slot_parameters
 from studies.optimizers.starts import neighbors_of, stratified, within_budget
 from studies.problem import SearchProblem
 
@@ -39,20 +39,35 @@ class OptunaGPOptimizer(Optimizer):
         batch: schedules asked for before they are scored.
         startup: random designs before the first batch.
         memory: trials that the process sees.
+        storage: an Optuna storage that keeps every trial, as ``sqlite:///study.db`` or the path of a journal file.
+        study: the study's name there.
     """
 
     multi_objective: ClassVar[bool] = False
 
-    def __init__(self, *, batch: int = 10, startup: int = 30, memory: int = 80) -> None:
+    def __init__(
+        self,
+        *,
+        batch: int = 10,
+        startup: int = 30,
+        memory: int = 80,
+        storage: str | None = None,
+        study: str = "optuna-gp",
+    ) -> None:
         check_counts(batch=batch, startup=startup, memory=memory)
+        check_storage(storage, study)
+        self.storage = storage
+        self.study = study
         self.batch = batch
         self.startup = startup
         self.memory = memory
 
     def _search(self, problem: SearchProblem, ledger: Ledger, rng: np.random.Generator) -> None:
+        stored = StoredStudy(self.storage, self.study, 1, ledger)
         for _ in range(TRIES):  # draws repeat themselves in a small space
             if len(ledger) < self.startup and ledger.open:
                 ledger.score(stratified(problem, min(self.startup - len(ledger), ledger.remaining), rng, lowest=LOWEST))
+        stored.keep()
         with quiet():
             while ledger.open:
                 X = within_budget(problem, self._ask(problem, ledger, rng), rng)
@@ -64,6 +79,7 @@ class OptunaGPOptimizer(Optimizer):
                     if not ledger.unseen(X).any():
                         return  # as good as all are known, and asking again would take long
                 ledger.score(X)
+                stored.keep()
 
     def _ask(self, problem: SearchProblem, ledger: Ledger, rng: np.random.Generator) -> Schedules:
         """``(batch, L)`` proposals, not repaired."""

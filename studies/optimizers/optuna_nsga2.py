@@ -14,7 +14,7 @@ from omsdpm.errors import InputError
 from omsdpm.solvers.space import check_counts
 from studies.optimizers.base import Optimizer
 from studies.optimizers.ledger import Ledger
-from studies.optimizers.optuna_parts import quiet, slot_parameters
+from studies.optimizers.optuna_parts import StoredStudy, check_storage, quiet, slot_parameters
 from studies.optimizers.starts import neighbors_of, seeded, stratified, within_budget
 from studies.problem import SearchProblem
 
@@ -34,12 +34,25 @@ class OptunaNSGA2Optimizer(Optimizer):
         population: schedules a generation, at least 4.
         mutation: probability that a slot is redrawn; ``None`` is one slot a schedule.
         seeded: start from uniform single-member schedules too.
+        storage: an Optuna storage that keeps every trial, as ``sqlite:///study.db`` or the path of a journal file.
+        study: the study's name there.
     """
 
     multi_objective: ClassVar[bool] = True
 
-    def __init__(self, *, population: int = 50, mutation: float | None = None, seeded: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        population: int = 50,
+        mutation: float | None = None,
+        seeded: bool = True,
+        storage: str | None = None,
+        study: str = "optuna-nsga2",
+    ) -> None:
         check_counts(population=population)
+        check_storage(storage, study)
+        self.storage = storage
+        self.study = study
         if mutation is not None and not (isinstance(mutation, (int, float)) and 0 <= mutation <= 1):
             raise InputError(f"mutation={mutation!r}: expected a probability from 0 to 1")
         self.population = max(4, population)
@@ -47,6 +60,7 @@ class OptunaNSGA2Optimizer(Optimizer):
         self.seeded = seeded
 
     def _search(self, problem: SearchProblem, ledger: Ledger, rng: np.random.Generator) -> None:
+        stored = StoredStudy(self.storage, self.study, 2, ledger)
         slots = slot_parameters(problem.space)
         sampler = optuna.samplers.NSGAIISampler(
             population_size=self.population, mutation_prob=self.mutation, seed=int(rng.integers(2**31))
@@ -63,6 +77,7 @@ class OptunaNSGA2Optimizer(Optimizer):
                 else:
                     X = designs
                 scores = ledger.score(X)
+                stored.keep()
                 for x, score, cost, own in zip(X.tolist(), scores, problem.cost(X), attributes, strict=True):
                     if np.isfinite(score):  # the allowance may end within a generation
                         params = dict(zip(slots, x, strict=True))

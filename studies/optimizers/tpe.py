@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from omsdpm.solvers.space import check_counts
 from studies.optimizers.base import Optimizer
 from studies.optimizers.ledger import Ledger
-from studies.optimizers.optuna_parts import quiet, remembered, slot_parameters
+from studies.optimizers.optuna_parts import StoredStudy, check_storage, quiet, remembered, slot_parameters
 from studies.optimizers.starts import neighbors_of, stratified, within_budget
 from studies.problem import SearchProblem
 
@@ -33,19 +33,28 @@ class TPEOptimizer(Optimizer):
         batch: schedules asked for before they are scored.
         startup: random designs, spread over latency, before the first batch.
         memory: trials that the sampler sees; more is slower.
+        storage: an Optuna storage that keeps every trial, as ``sqlite:///study.db`` or the path of a journal file.
+        study: the study's name there.
     """
 
     multi_objective: ClassVar[bool] = False
 
-    def __init__(self, *, batch: int = 64, startup: int = 128, memory: int = 192) -> None:
+    def __init__(
+        self, *, batch: int = 64, startup: int = 128, memory: int = 192, storage: str | None = None, study: str = "tpe"
+    ) -> None:
         check_counts(batch=batch, startup=startup, memory=memory)
+        check_storage(storage, study)
+        self.storage = storage
+        self.study = study
         self.batch = batch
         self.startup = startup
         self.memory = memory
 
     def _search(self, problem: SearchProblem, ledger: Ledger, rng: np.random.Generator) -> None:
+        stored = StoredStudy(self.storage, self.study, 1 if problem.budget is not None else 2, ledger)
         lowest = 0.0 if problem.budget is None else 0.5
         ledger.score(stratified(problem, min(self.startup, ledger.remaining), rng, lowest=lowest))
+        stored.keep()
         with quiet():
             while ledger.open:
                 X = self._ask(problem, ledger, rng)
@@ -53,6 +62,7 @@ class TPEOptimizer(Optimizer):
                 known = np.flatnonzero(~ledger.unseen(X))
                 X[known] = neighbors_of(problem, X[known], rng)
                 ledger.score(X)
+                stored.keep()
 
     def _ask(self, problem: SearchProblem, ledger: Ledger, rng: np.random.Generator) -> Schedules:
         """``(batch, L)`` proposals, not repaired."""

@@ -33,6 +33,7 @@ from studies.jobs.run import RunSettings
 from studies.jobs.sample import SampleSettings
 from studies.jobs.search import SearchSettings
 from studies.jobs.settings import Settings, option
+from studies.jobs.study import StudySettings
 from studies.jobs.validate import ValidateSettings
 
 JOBS = [
@@ -66,6 +67,10 @@ JOBS = [
     LeaderboardSettings(files=("a b.csv", "verify")),
     ReportSettings(runs=("runs/a", "runs/b"), html="r.html", title="One & two"),
     VerifySettings(file="b.csv", rows=2, seed=3, tolerance=0.5, device="cpu"),
+    CompareSettings(output="out", dataset="d.pth", solver="ddim", members=6, latency="l.pth"),
+    StudySettings(),
+    StudySettings(benchmarks=("digits-tab", "my folder/b"), optimizers="nsga2,tpe[batch=8,startup=9]", seeds=3,
+                  predictors=("oracle",), budgets=(150.0, 0.1), targets=(0.5,), validated=True, jobs=2),
 ]  # fmt: skip
 """Settings of every job."""
 

@@ -58,6 +58,8 @@ class Fit:
 
     def regrets(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Regret and best measured score under each budget."""
+        if not self.benchmark.budgets:  # of a dataset, which has none
+            return np.empty(0), np.empty(0)
         latency = self.benchmark.space.latency(self.data.X, list(self.benchmark.latency))
         return judging.regrets(self.data.y, self.predicted, latency, self.benchmark.budgets)
 

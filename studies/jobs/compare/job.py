@@ -6,7 +6,7 @@ import datetime
 import os
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,13 +15,14 @@ from omsdpm.errors import InputError
 from predictors import predictor_names
 from studies import judging
 from studies.jobs.compare.columns import COLUMNS, Fit
+from studies.jobs.compare.measured import MeasuredProblem
 from studies.jobs.compare.plot import write_learning_curves, write_predicted_against_measured
 from studies.jobs.compare.predictions import predictions_path, write_predictions
 from studies.jobs.compare.result import Comparison, ComparisonFile
 from studies.jobs.compare.settings import CompareSettings
 from studies.jobs.naming import benchmark_of, check_predictor, predictor_of, text_of
 from studies.jobs.run.settings import training_data
-from studies.ranking import MIN_RANKED
+from studies.ranking import HELD_OUT, MIN_RANKED
 from studies.records.environment import package_version
 from studies.records.progress import SILENT, Reporter
 
@@ -44,6 +45,8 @@ def compare(settings: CompareSettings, reporter: Reporter = SILENT) -> Compariso
     - Test and elite schedules are only predicted. Kendall's tau-b, Spearman's rho, precision at
       the top (part of the k predicted best that is among the k measured best) and coverage of
       central intervals are of test, one tau is of elite.
+    - A dataset that is no benchmark has no budgets and no regret. Without splits of its own, seed s
+      draws the half to train on, and the other half is test.
     - Regret under a budget is the measured score of the schedule predicted best within it,
       less the best measured score within it: over the whole space where a benchmark is
       tabular, else over test and elite together.
@@ -68,7 +71,7 @@ def compare(settings: CompareSettings, reporter: Reporter = SILENT) -> Compariso
     for thing in families.values():
         if isinstance(thing, str):
             check_predictor(thing)  # also imports it, which is no part of a fit's seconds
-    benchmark, output = benchmark_of(settings.benchmark), settings.output
+    benchmark, output = _problem_of(settings), settings.output
     sizes = _resolve_sizes(benchmark, settings.train_sizes)
     data = judging.candidates(benchmark)
     if np.count_nonzero(data.split == "test") < MIN_RANKED:
@@ -86,6 +89,9 @@ def compare(settings: CompareSettings, reporter: Reporter = SILENT) -> Compariso
         if (name, size, seed) in file.of(benchmark.name, benchmark.data_hash):
             continue  # another process made it meanwhile
         with reporter.part(f"[{number}/{len(todo)}] {name} on {size} schedules, seed {seed}"):
+            if isinstance(benchmark, MeasuredProblem):
+                benchmark = benchmark.of_seed(seed)
+                data = benchmark.dataset[np.isin(benchmark.dataset.split, HELD_OUT)]
             train = training_data(benchmark, size, seed)
             predictor = predictor_of(families[name], benchmark, seed)
             start = time.perf_counter()
@@ -119,6 +125,13 @@ def compare(settings: CompareSettings, reporter: Reporter = SILENT) -> Compariso
     return comparison
 
 
+def _problem_of(settings: CompareSettings) -> Any:
+    """The benchmark, or the dataset as far as it can stand for one."""
+    if settings.dataset is None:
+        return benchmark_of(settings.benchmark)
+    return MeasuredProblem.open(settings.dataset, settings.solver, settings.members, settings.latency)
+
+
 def _resolve_sizes(benchmark: Benchmark, train_sizes: Sequence[int]) -> list[int]:
     """The train sizes, rising and without repetition."""
     if train_sizes:
@@ -127,6 +140,8 @@ def _resolve_sizes(benchmark: Benchmark, train_sizes: Sequence[int]) -> list[int
         return sorted(set(train_sizes))
     labels = len(benchmark.dataset.subset("train"))
     sizes = [size for size in TRAIN_SIZES if size <= labels]
+    if isinstance(benchmark, MeasuredProblem) and labels >= MIN_RANKED and labels not in sizes:
+        sizes.append(labels)  # all of a half, which is the paper's
     if not sizes:
         raise InputError(
             f"benchmark {benchmark.name} has {labels} training schedules, fewer than the smallest default size "

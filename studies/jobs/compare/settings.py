@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+from pydantic import model_validator
+
+from omsdpm.errors import InputError
 from studies.jobs.settings import Settings, option
+from studies.jobs.solvers import solver_names
 
 
 class CompareSettings(Settings):
@@ -21,6 +25,9 @@ class CompareSettings(Settings):
     the whole space where all of it is measured, else over test and elite), seconds to fit,
     predictions per second, and how much of test the 50 and 90 % intervals hold.
 
+    With --dataset the schedules are those of a file, ours or the release's. Where it has no
+    splits train and test, each seed trains on a random half and is judged on the other.
+
     Rows that are there already are skipped, so a run that was stopped goes on where it was.
     Several runs may write to one folder at once.
     """
@@ -28,6 +35,12 @@ class CompareSettings(Settings):
     words = ("predictor", "compare")
 
     benchmark: Any = option("digits-ddim", metavar="NAME", help="Whose schedules; see 'list'.")
+    dataset: Path | None = option(
+        None, metavar="FILE", help="Instead of a benchmark: Parquet, or a released .pth or folder of them."
+    )
+    solver: str | None = option(None, choices=solver_names, shown="told by their slots", help="Of released schedules.")
+    members: int | None = option(None, ge=1, shown="the largest member that occurs", help="Of released schedules.")
+    latency: Path | None = option(None, help="Latency table of the dataset's members, for families that use it.")
     predictors: tuple[Any, ...] = option(
         (), flags=("--predictor",), separator=",", metavar="NAME,...", shown="all",
         help="Predictors to compare, as 'gp,lstm[updates=800]'; see 'list'.",
@@ -38,3 +51,20 @@ class CompareSettings(Settings):
     )  # fmt: skip
     seeds: int = option(5, ge=1, help="How many, from 0.")
     output: Path = option(help="Folder; what it has is continued.")
+
+    def applies(self, name: str) -> bool:
+        """A comparison is on a benchmark or on a dataset."""
+        return name != "benchmark" if self.dataset is not None else name not in ONLY_DATASET
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        for name in self.model_fields_set:
+            if not self.applies(name) and self.dataset is not None:
+                raise InputError(f"{self.flag(name)} beside --dataset: give either")
+            if not self.applies(name) and getattr(self, name) is not None:
+                raise InputError(f"{self.flag(name)} is of a dataset: give --dataset FILE too")
+        return self
+
+
+ONLY_DATASET = frozenset(("dataset", "solver", "members", "latency"))
+"""Fields that mean nothing with a benchmark."""
