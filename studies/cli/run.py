@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from studies.cli._settings import TopicCommand, click_options
-from studies.jobs.run.settings import RunSettings
+from studies.jobs.run.settings import RunSettings, matrix_of
 
 
 @click.command(cls=TopicCommand, help=RunSettings.__doc__)
@@ -16,10 +16,14 @@ def run(settings: RunSettings, quiet: bool) -> None:
     import warnings
 
     from studies.cli._console import Reporter, stdout
+    from studies.cli.study import run_study
     from studies.jobs.run.job import run as run_job
     from studies.jobs.run.table import tables
     from studies.records.progress import SILENT
 
+    if (matrix := matrix_of(settings)) is not None:
+        run_study(matrix)
+        return
     with warnings.catch_warnings():
         if quiet:
             warnings.simplefilter("ignore")

@@ -16,16 +16,22 @@ from studies.jobs.study.settings import StudySettings
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
 def study(settings: StudySettings, file: Path | None) -> None:
     """Runs a study."""
-    from rich.table import Table
-
-    from studies.cli._console import Reporter, stdout
-    from studies.jobs.study.job import study as study_job
     from studies.jobs.study.settings import study_of_file
-    from studies.jobs.study.tables import ranks
 
     if file is not None:
         given: dict[str, Any] = {name: getattr(settings, name) for name in settings.model_fields_set}
         settings = study_of_file(file, given)
+    run_study(settings)
+
+
+def run_study(settings: StudySettings) -> None:
+    """Runs a study and prints what beats what."""
+    from rich.table import Table
+
+    from studies.cli._console import Reporter, stdout
+    from studies.jobs.study.job import study as study_job
+    from studies.jobs.study.tables import ranks
+
     result = study_job(settings, Reporter())
     table = Table("compared", "optimizer", "predictor", "mean rank", "as good as the best")
     rows = ranks(result.rows)

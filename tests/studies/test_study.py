@@ -253,3 +253,14 @@ def test_the_any_time_curve_is_of_what_was_predicted_best():
     )
     assert [(p["evaluations"], p["row"], p["measured"]) for p in curve] == [(2, 1, 7.0), (3, 1, 7.0), (4, 3, 8.0)]
     assert any_time(np.ones(1), np.ones(1), np.ones(1), None, 0.5) == []
+
+
+def test_lists_of_a_run_are_a_study(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    args = ["run", "--benchmark", "digits-tab", "--optimizer", "random,local", "--predictor", "ridge", "--seeds", "2"]
+    args += ["--evaluations", "40", "--train-size", "50", "--no-validate", "--output", "cells"]
+    outcome = CliRunner().invoke(main, args)
+    assert outcome.exit_code == 0, outcome.output
+    assert len(list((tmp_path / "cells" / "cells").iterdir())) == 2 * 2
+    refused = CliRunner().invoke(main, [*args, "--top", "3"])
+    assert refused.exit_code == 2 and "--top with lists of names, which are a study" in refused.stderr

@@ -10,6 +10,7 @@ from pydantic import model_validator
 
 from omsdpm.devices import DEVICES
 from omsdpm.errors import InputError
+from omsdpm.plugins import split_list
 from omsdpm.seeds import LARGEST
 from studies.jobs.settings import Settings, option
 from studies.jobs.solvers import solver_names
@@ -18,6 +19,7 @@ from studies.pessimist import KAPPA
 if TYPE_CHECKING:
     from benchmarks import Benchmark
     from omsdpm.dataset import ScheduleDataset
+    from studies.jobs.study.settings import StudySettings
 
 RACE_IMAGES = 500
 """Images of a schedule that wins a race, from each of the seeds that choose."""
@@ -78,7 +80,8 @@ class RunSettings(ReportedSettings):
 
     With --active the search measures its own labels instead of taking the benchmark's.
 
-    A predictor or an optimizer takes parameters in brackets: --predictor 'lstm[updates=800]'.
+    A predictor or an optimizer takes parameters in brackets: --predictor 'lstm[updates=800]'. Lists,
+    as --optimizer nsga2,tpe, are a study: see 'study'.
     """
 
     words = ("run",)
@@ -247,3 +250,41 @@ def training_data(benchmark: Benchmark, train_size: int | None, seed: int) -> Sc
         )
     rows = np.random.default_rng(seed).permutation(len(train))[:train_size]
     return train[np.sort(rows)]
+
+
+def matrix_of(settings: RunSettings) -> StudySettings | None:
+    """The study that lists of benchmarks, optimizers or predictors ask for, as ``"nsga2,tpe"``; ``None`` for one each.
+
+    Each cell is then a run; ``--seeds`` says how many cells differ by their seed alone.
+
+    Raises:
+        InputError: a list that is none, or an option that a study does not have.
+    """
+    asked: dict[str, Any] = {"validated": settings.validated}
+    several = False
+    for name in MATRIX:
+        value = getattr(settings, name[:-1])
+        asked[name] = tuple(split_list(value)) if isinstance(value, str) else (value,)
+        several = several or len(asked[name]) > 1
+    if settings.only_search or not several:
+        return None
+    given = settings.model_fields_set
+    for name in sorted(given - {*(name[:-1] for name in MATRIX), *SHARED_WITH_STUDIES}):
+        raise InputError(
+            f"{settings.flag(name)} with lists of names, which are a study: `omsdpm-bench study` says what it takes"
+        )
+    from studies.jobs.study.settings import StudySettings
+
+    shared = {name: getattr(settings, name) for name in given & set(SHARED_WITH_STUDIES)}
+    if (first := shared.pop("seed", None)) is not None:
+        shared["first_seed"] = first
+    return StudySettings(**asked | shared)
+
+
+MATRIX = ("benchmarks", "optimizers", "predictors")
+"""Fields of a study whose singulars are fields of a run."""
+
+SHARED_WITH_STUDIES = (
+    "seeds", "seed", "budgets", "evaluations", "train_size", "kappa", "validated", "device", "output",
+)  # fmt: skip
+"""Fields of a run that a study has as well, or under another name."""
