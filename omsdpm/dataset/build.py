@@ -287,12 +287,19 @@ def measure_sharded(
         MergedElsewhereError: the folder is gone, or nothing has to be measured.
     """
     shards = cut(X, measurement, shard_size)
+    facts = _cut_facts(measurement, X)  # takes its time, in which others may merge
     folder.mkdir(parents=True, exist_ok=True)
     # Another process that merged before now has put its folder away, and this one is new and empty;
     # one that merges from now on takes this one along, which is noticed.
     if merged():
         raise MergedElsewhereError
-    kept = _kept_size(measurement, X, folder, shard_size)
+    kept = _kept_size(facts, folder, shard_size)
+    if merged():  # between the question and the lock, which made the folder anew
+        for path in (folder / CUT, (folder / CUT).with_suffix(".lock")):
+            path.unlink(missing_ok=True)
+        with suppress(OSError):
+            folder.rmdir()
+        raise MergedElsewhereError
     if kept != shard_size:
         shards = cut(X, measurement, kept)
     measuring = _Measuring(measurement, shards, folder, pool, progress)
@@ -305,16 +312,20 @@ def measure_sharded(
         raise MergedElsewhereError from error
 
 
-def _kept_size(measurement: Measurement, X: Schedules, folder: Path, size: int) -> int:
-    """The shard size that the folder was begun with: shards are known by number, so a resumed build cuts alike."""
-    path = folder / CUT
-    facts = {
+def _cut_facts(measurement: Measurement, X: Schedules) -> dict[str, object]:
+    """What must be the same for shards to be gone on with."""
+    return {
         "schedules": zlib.crc32(np.ascontiguousarray(X, dtype=np.int64).tobytes()),
         "images": measurement.images,
         "seed": measurement.seed,
         "metric": measurement.score_name,
         "measured": identity_digest(measurement),
     }
+
+
+def _kept_size(facts: dict[str, object], folder: Path, size: int) -> int:
+    """The shard size that the folder was begun with: shards are known by number, so a resumed build cuts alike."""
+    path = folder / CUT
     with locked(path.with_suffix(".lock")):
         if not path.exists():
             with replacing(path) as temporary:
