@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from omsdpm.errors import InputError
 from omsdpm.pareto import nondominated
+
+if TYPE_CHECKING:
+    from benchmarks.tabular import TabularBenchmark
+
+QUANTILE = 0.95
+"""Of all scores: beyond it nothing counts."""
 
 
 def hypervolume(scores: ArrayLike, latency: ArrayLike, *, reference: tuple[float, float]) -> float:
@@ -63,3 +71,10 @@ def _points(scores: ArrayLike, latency: ArrayLike) -> tuple[NDArray[np.float64],
     if s.ndim != 1 or s.shape != t.shape:
         raise InputError(f"scores of shape {s.shape} with latencies of shape {t.shape}: expected (n,) and (n,)")
     return s, t
+
+
+def volume(benchmark: TabularBenchmark, scores: NDArray[np.float64], latency: NDArray[np.float64]) -> float:
+    """The hypervolume of points, as a part of the whole space's."""
+    y, ms = benchmark.dataset.y, benchmark.space.latency(benchmark.dataset.X, benchmark.latency)
+    reference = (float(np.quantile(y, QUANTILE)), float(ms.max()))
+    return hypervolume(scores, latency, reference=reference) / hypervolume(y, ms, reference=reference)

@@ -19,7 +19,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -28,10 +27,7 @@ from benchmarks.registry import load_benchmark
 from benchmarks.tabular import TabularBenchmark
 from omsdpm.errors import InputError
 from studies import SearchProblem, make_optimizer, optimizer_names
-from studies.metrics import best_so_far, hypervolume
-
-QUANTILE = 0.95
-"""Of all scores: beyond it nothing counts."""
+from studies.metrics import best_so_far, volume
 
 
 @dataclass(frozen=True)
@@ -69,13 +65,6 @@ def measure(benchmark: TabularBenchmark, name: str, evaluations: int, seed: int)
     best = np.array([best_so_far(scores, latency, budget)[-1] for budget in benchmark.budgets])
     optima = np.array([benchmark.optimum(budget).y[0] for budget in benchmark.budgets])
     return Found(volume(benchmark, scores, latency), float((best / optima).mean() - 1.0), seconds)
-
-
-def volume(benchmark: TabularBenchmark, scores: NDArray[np.float64], latency: NDArray[np.float64]) -> float:
-    """The hypervolume of points, as a part of the whole space's."""
-    y, ms = benchmark.dataset.y, benchmark.space.latency(benchmark.dataset.X, benchmark.latency)
-    reference = (float(np.quantile(y, QUANTILE)), float(ms.max()))
-    return hypervolume(scores, latency, reference=reference) / hypervolume(y, ms, reference=reference)
 
 
 def compare(benchmark: TabularBenchmark, names: Sequence[str], evaluations: Sequence[int], seeds: int) -> Table:

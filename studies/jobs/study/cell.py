@@ -248,8 +248,8 @@ def _hypervolume(
     measured: NDArray[np.float64],
 ) -> float:
     """Of the predicted front's measured scores, as a part of the whole space's."""
-    from benchmarks.speed.optimizers import volume
     from omsdpm.pareto import nondominated
+    from studies.metrics import volume
 
     kept = nondominated(scores, latency)
     return volume(benchmark, measured[kept], latency[kept])
