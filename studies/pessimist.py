@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-from studies.problem import Scorer
+    from studies.problem import Scorer
 
 KAPPA = 1.0
 """Standard deviations that a search adds to predictions where nobody says it."""
