@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from benchmarks.strategies.base import (
     CannotError,
@@ -35,12 +35,12 @@ class GuidanceIntervalStrategy(Strategy):
     usual: ClassVar[bool] = False
 
     def __init__(self, *, pairs: Sequence[Sequence[int]] = (), starts: Sequence[float] = (0.25, 0.5, 0.75)) -> None:
-        pairs = [pairs] if pairs and all(isinstance(part, int) for part in pairs) else pairs  # type: ignore[list-item]
-        for pair in pairs if isinstance(pairs, (list, tuple)) else [pairs]:
+        given: Any = [pairs] if not isinstance(pairs, (list, tuple)) or _is_pair(pairs) else pairs
+        for pair in given:
             whole = isinstance(pair, (list, tuple)) and all(isinstance(number, int) for number in pair)
             if not whole or len(pair) != 2 or pair[0] == pair[1]:
                 raise InputError(f"pairs: {pair!r} is none; expected [[guided,unguided],...], two member numbers each")
-        self.pairs = [(int(guided), int(unguided)) for guided, unguided in pairs]
+        self.pairs = [(int(guided), int(unguided)) for guided, unguided in given]
         self.starts = check_shares("starts", starts)
 
     def schedules(self, problem: Problem, budget: float) -> Iterator[NamedSchedule]:
@@ -67,3 +67,8 @@ class GuidanceIntervalStrategy(Strategy):
                             x,
                             order,
                         )
+
+
+def _is_pair(pairs: Sequence[Any]) -> bool:
+    """One pair that stands without a list around it."""
+    return len(pairs) > 0 and all(isinstance(number, int) for number in pairs)

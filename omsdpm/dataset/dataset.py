@@ -198,14 +198,8 @@ def _slots(column: Any, length: int) -> Schedules:
         if len(slots or ()) != length:
             raise InputError(f"row {row} has {len(slots or ())} slots, expected {length}")
     values = np.array(rows, dtype=object).reshape(-1, length)
-    if len(values) and not pa.types.is_integer(kind.value_type):
-        wrong = [
-            (row, slot)
-            for (row, slot), value in np.ndenumerate(values)
-            if value is None or not float(value).is_integer()
-        ]
-    else:
-        wrong = [(int(row), int(slot)) for row, slot in np.argwhere(values == None)]  # noqa: E711  # elementwise
+    whole = np.array([value is not None and float(value).is_integer() for value in values.flat], dtype=bool)
+    wrong = np.argwhere(~whole.reshape(values.shape)).tolist()
     if wrong:
         row, slot = wrong[0]
         value = "null" if values[row, slot] is None else values[row, slot]

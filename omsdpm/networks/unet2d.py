@@ -149,7 +149,8 @@ def _stored_shapes(weights: Path) -> dict[str, tuple[int, ...]]:
     from safetensors import safe_open
 
     with safe_open(weights, framework="pt") as file:
-        return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  # it is no dict
+        names = file.keys()  # it is no dict that could be walked itself
+        return {name: tuple(file.get_slice(name).get_shape()) for name in names}
 
 
 def _compare(asked: dict[str, tuple[int, ...]], stored: dict[str, tuple[int, ...]], weights: Path) -> None:

@@ -117,7 +117,7 @@ def check_content(content: Any, path: Path) -> None:
     size = path.stat().st_size
     try:
         numbers = _expanded(content, {}, DEPTH)
-    except _Refused as error:
+    except _TooLargeError as error:
         raise InputError(f"refused {path}: it holds {error}; expected plain tensors, lists and numbers") from None
     if numbers > SHARED * size:
         raise InputError(
@@ -126,18 +126,18 @@ def check_content(content: Any, path: Path) -> None:
         )
 
 
-class _Refused(Exception):  # noqa: N818  # it is caught in this file
+class _TooLargeError(Exception):
     pass
 
 
 def _expanded(value: Any, known: dict[int, float], depth: int) -> float:
     """How many numbers and words ``value`` has when nothing of it is shared."""
     if depth == 0:
-        raise _Refused(f"containers within containers, more than {DEPTH} deep")
+        raise _TooLargeError(f"containers within containers, more than {DEPTH} deep")
     key = id(value)
     if key in known:
         if known[key] == float("inf"):
-            raise _Refused("lists within lists without end, for one holds itself")
+            raise _TooLargeError("lists within lists without end, for one holds itself")
         return known[key]
     if isinstance(value, dict):
         parts: Any = [*value.keys(), *value.values()]
@@ -158,7 +158,7 @@ def _numbers(tensor: Any) -> float:
 
     if tensor.is_meta or tensor.is_quantized or tensor.layout is not torch.strided or tensor.is_nested:
         kind = "a meta" if tensor.is_meta else "a quantized" if tensor.is_quantized else "a sparse or nested"
-        raise _Refused(f"{kind} tensor")
+        raise _TooLargeError(f"{kind} tensor")
     if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
-        raise _Refused(f"a tensor of shape {tuple(tensor.shape)} with fewer numbers than that")
+        raise _TooLargeError(f"a tensor of shape {tuple(tensor.shape)} with fewer numbers than that")
     return float(max(tensor.numel(), 1))

@@ -234,8 +234,8 @@ class Meter:
 
     def with_noise(self, *, images: int, seed: int) -> Meter:
         """A meter that starts from other noise, with the same networks and reference."""
-        self.metric  # noqa: B018  # loaded once for both
         other = copy(self)
+        other.metric = self.metric  # loaded once for both
         other.measurement = self.measurement.with_noise(images=images, seed=seed)
         return other
 

@@ -11,14 +11,7 @@ from pymoo.algorithms.soo.nonconvex.ga import GA
 from omsdpm.solvers.space import check_counts
 from studies.optimizers.base import Optimizer
 from studies.optimizers.ledger import Ledger
-from studies.optimizers.pymoo_parts import (
-    BookedProblem,
-    BudgetRepair,
-    ScheduleCrossover,
-    ScheduleMutation,
-    UnseenOnly,
-    evolve,
-)
+from studies.optimizers.pymoo_parts import BookedProblem, evolve, operators
 from studies.optimizers.starts import stratified, uniform_schedules
 from studies.problem import SearchProblem
 
@@ -53,10 +46,7 @@ class GAOptimizer(Optimizer):
         algorithm = GA(
             pop_size=self.population,
             sampling=self._first(problem, rng),
-            crossover=ScheduleCrossover(problem),
-            mutation=ScheduleMutation(problem),
-            repair=BudgetRepair(problem),
-            eliminate_duplicates=UnseenOnly(ledger),
+            **operators(problem, ledger),
         )
         return evolve(algorithm, BookedProblem(problem, ledger, objectives=1), ledger, rng)
 

@@ -11,14 +11,7 @@ from pymoo.algorithms.moo.nsga2 import NSGA2
 from omsdpm.solvers.space import check_counts
 from studies.optimizers.base import Optimizer
 from studies.optimizers.ledger import Ledger
-from studies.optimizers.pymoo_parts import (
-    BookedProblem,
-    BudgetRepair,
-    ScheduleCrossover,
-    ScheduleMutation,
-    UnseenOnly,
-    evolve,
-)
+from studies.optimizers.pymoo_parts import BookedProblem, evolve, operators
 from studies.optimizers.starts import seeded, stratified
 from studies.problem import SearchProblem
 
@@ -50,10 +43,7 @@ class NSGA2Optimizer(Optimizer):
         algorithm = NSGA2(
             pop_size=self.population,
             sampling=self._first(problem, rng),
-            crossover=ScheduleCrossover(problem),
-            mutation=ScheduleMutation(problem),
-            repair=BudgetRepair(problem),
-            eliminate_duplicates=UnseenOnly(ledger),
+            **operators(problem, ledger),
         )
         return evolve(algorithm, BookedProblem(problem, ledger), ledger, rng)
 

@@ -42,6 +42,16 @@ def evolve(algorithm: GeneticAlgorithm, problem: Problem, ledger: Ledger, rng: n
     return population
 
 
+def operators(problem: SearchProblem, ledger: Ledger) -> dict[str, Any]:
+    """What pymoo's genetic algorithms are made with: how schedules cross, change, keep a budget, and are new."""
+    return {
+        "crossover": ScheduleCrossover(problem),
+        "mutation": ScheduleMutation(problem),
+        "repair": BudgetRepair(problem),
+        "eliminate_duplicates": UnseenOnly(ledger),
+    }
+
+
 class BookedProblem(Problem):
     """(predicted score, latency), or the score alone, of a whole generation at once.
 

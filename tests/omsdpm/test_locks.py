@@ -2,6 +2,7 @@
 
 import codecs
 import errno
+import importlib
 import os
 import stat
 
@@ -17,7 +18,7 @@ NOBODY = 65534
 def as_nobody(function):
     """What the function, run by a user without rights in a process of its own, refused with; or None."""
     codecs.lookup("utf-8-sig")  # what is imported late may not be readable to the other user
-    import filelock  # noqa: F401
+    importlib.import_module("filelock")
 
     reading, writing = os.pipe()
     child = os.fork()
