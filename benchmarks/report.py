@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from omsdpm.solvers import ScheduleSpace
 
 REPORT_FILE = "report.parquet"
-REPORT_IMAGES = 500
+REPORT_IMAGES = 1000
 """Images from each seed, where the baselines were not validated with fewer."""
 
 REPORT_SEEDS = tuple(range(3001, 3011))

@@ -63,7 +63,7 @@ class ReportedSettings(Settings):
     )
     first_seed: int = option(3001, ge=0, le=LARGEST, topic=VALIDATION, help="They count from here.")
     validate_images: int | None = option(
-        None, ge=2, topic=VALIDATION, shown="as the stored baselines, 500 at most",
+        None, ge=2, topic=VALIDATION, shown="as the stored baselines, 1000 at most",
         help="Images a seed for the report.",
     )  # fmt: skip
     device: str = option(

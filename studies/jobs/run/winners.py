@@ -161,7 +161,7 @@ def validation_plan(
 
     Args:
         benchmark: whose stored seeds choose.
-        images: a seed, for the report; ``None`` is as the baselines were validated, and 500 at most.
+        images: a seed, for the report; ``None`` is as the baselines were validated, and 1,000 at most.
         seeds: of the report.
         first_seed: they count from here; those that anything was chosen or measured by are left out.
         race_images: from the noise of each seed that chooses.
