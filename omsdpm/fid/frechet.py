@@ -19,6 +19,9 @@ Array = NDArray[np.float64]
 
 ASYMMETRY = 1e-6  # of the largest entry: more than float32 covariances show
 NEGATIVE = 1e-3  # of the largest eigenvalue: a matrix below this was no covariance
+EPSILON = float(np.finfo(np.float64).eps)
+FULL_RANK = 1e-12  # of the largest pivot of a Cholesky factor: below this, rank may be lacking
+EXACT = 1e-10  # relative error of the trace that is taken for none
 
 
 def frechet_distance(mu1: ArrayLike, sigma1: ArrayLike, mu2: ArrayLike, sigma2: ArrayLike) -> float:
@@ -109,9 +112,19 @@ def real_array(values: ArrayLike, kind: str) -> Array:
 def _root(sigma: Array) -> Array:
     """``R`` of shape ``(d, rank)`` with ``R R^T = sigma``.
 
-    Eigenvalues that rounding cannot tell from 0 are dropped: kept, each would add the
-    square root of a rounding error, 1e-8 instead of 1e-16.
+    A Cholesky factor where the covariance has full rank, which takes a thirtieth of the time of its
+    eigenvectors; else those. Eigenvalues that rounding cannot tell from 0 are dropped: kept, each would add
+    the square root of a rounding error, 1e-8 instead of 1e-16.
     """
+    try:
+        factor: Array = np.linalg.cholesky(sigma)
+    except np.linalg.LinAlgError:
+        return _eigenroot(sigma)
+    pivots = np.diagonal(factor) ** 2
+    return factor if pivots.min() > FULL_RANK * pivots.max() else _eigenroot(sigma)
+
+
+def _eigenroot(sigma: Array) -> Array:
     try:
         values, vectors = np.linalg.eigh(sigma)  # ascending
     except np.linalg.LinAlgError as error:
@@ -122,7 +135,7 @@ def _root(sigma: Array) -> Array:
             f"the covariance has the eigenvalue {values[0]:.3g} and is therefore none: "
             "give the matrix that np.cov(features, rowvar=False) returns"
         )
-    kept = values > len(values) * np.finfo(np.float64).eps * largest
+    kept = values > len(values) * EPSILON * largest
     root: Array = vectors[:, kept] * np.sqrt(values[kept])
     return root
 
@@ -130,9 +143,19 @@ def _root(sigma: Array) -> Array:
 def _trace_of_root(root: Array, sigma: Array) -> float:
     """``tr sqrt(S_1^(1/2) S_2 S_1^(1/2))`` from ``root`` of ``S_1``, ``(d, r)``, and ``S_2``.
 
-    The square roots of that matrix's eigenvalues are the singular values of
-    ``R_1^T R_2``. Taken so, small ones are exact to 1e-16 of the largest; as square roots
-    of computed eigenvalues they would be to 1e-8 only.
+    That matrix has the eigenvalues of ``R_1^T S_2 R_1``, which are exact to 1e-16 of the largest, and so the
+    square roots of small ones to 1e-8 only. Where that could show, as it does where ``S_2`` lacks rank, the
+    square roots are taken as the singular values of ``R_1^T R_2`` instead: exact, and several times slower.
     """
+    if not root.size:
+        return 0.0
+    product = root.T @ sigma @ root
+    values = np.linalg.eigvalsh((product + product.T) / 2.0) if np.isfinite(product).all() else np.zeros(1)
+    if values[0] > 0:
+        roots = np.sqrt(values)
+        total = float(roots.sum())
+        # An error e of an eigenvalue is one of e / (2 sqrt(value)) of its root.
+        if EPSILON * values[-1] * float((1.0 / roots).sum()) <= 2.0 * EXACT * total:
+            return total
     product = root.T @ _root(sigma)  # (r_1, r_2)
     return float(np.linalg.svd(product, compute_uv=False).sum()) if product.size else 0.0

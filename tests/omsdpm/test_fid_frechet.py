@@ -158,3 +158,25 @@ def test_bad_input_on_either_side(mu, sigma, message):
     with pytest.raises(InputError, match=message) as raised:
         frechet_distance([0, 0], I2, mu, sigma)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("rank", [40, 39, 12])
+@pytest.mark.parametrize("decades", [0, 6, 12, 16])
+def test_small_eigenvalues_are_exact(rank, decades):
+    """Covariances of the same eigenvectors have a closed form, whichever way the trace of the root is taken."""
+    random = np.random.default_rng(5)
+    vectors, _ = np.linalg.qr(random.normal(size=(40, 40)))
+    ours, theirs = (10.0 ** -np.linspace(0, decades, 40) * random.uniform(0.5, 2.0, 40) for _ in range(2))
+    theirs[rank:] = 0.0
+    mean = np.zeros(40)
+    distance = frechet_distance(mean, vectors * ours @ vectors.T, mean, vectors * theirs @ vectors.T)
+    # Eigenvalues below 1e-16 of the largest are not in the matrices that are given.
+    assert distance == pytest.approx(((np.sqrt(ours) - np.sqrt(theirs)) ** 2).sum(), rel=1e-7)
+
+
+def test_both_ways_to_the_trace_of_the_root_agree(monkeypatch):
+    random = np.random.default_rng(6)
+    first, second = (np.cov(random.normal(size=(300, 60)) @ random.normal(size=(60, 60)), rowvar=False) for _ in "ab")
+    usual = frechet_distance(np.zeros(60), first, np.zeros(60), second)
+    monkeypatch.setattr("omsdpm.fid.frechet.EXACT", 0.0)
+    assert frechet_distance(np.zeros(60), first, np.zeros(60), second) == pytest.approx(usual, rel=1e-10)
