@@ -63,6 +63,8 @@ def _on_benchmark(settings: RunSettings, reporter: Reporter) -> RunResult:
     if board is not None:
         board.check()
         benchmark.check_comparable()  # told before a predictor is fitted for nothing
+    if settings.validated or settings.active:
+        begun.prepare()
     if train is None:
         facts = {"benchmark": benchmark.name, "data": benchmark.data_hash, "seed": settings.seed}
         folder, train = collect(begun, settings.output, LABELS_FILE, facts, settings.spent)

@@ -59,6 +59,11 @@ class Begun:
             self.benchmark, settings.validate_images, settings.seeds, settings.first_seed, settings.race_images
         )
 
+    def prepare(self) -> None:
+        """Loads what will sample, and computes what the metric needs of the real images, before anything is fitted."""
+        with self.clock.part("prepare", "Loading networks and real images") as step:
+            self.benchmark.prepare(self.device, step)
+
     @property
     def predictor_name(self) -> str:
         """The predictor with its parameters."""
@@ -157,13 +162,13 @@ def search_twice(begun: Begun, scorer: Pessimist, step: Step) -> SearchOutcome:
     outcomes = []
     for at, one in enumerate(searches):
 
-        def told(done: int, _: int, before: int = at * share) -> None:
+        def advance(done: int, _: int, before: int = at * share) -> None:
             step(before + done, share * len(searches))
 
         outcomes.append(
             search(
                 begun.optimizer, begun.priced, one, begun.budgets,
-                evaluations=share, seed=settings.seed, progress=told,
+                evaluations=share, seed=settings.seed, progress=advance,
             )
         )  # fmt: skip
     return outcomes[0] if len(outcomes) == 1 else side_by_side(*outcomes)

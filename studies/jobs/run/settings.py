@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from omsdpm.dataset import ScheduleDataset
     from studies.jobs.study.settings import StudySettings
 
-RACE_IMAGES = 500
+RACE_IMAGES = 250
 """Images of a schedule that wins a race, from each of the seeds that choose."""
 
 LABELS = 100
@@ -63,7 +63,7 @@ class ReportedSettings(Settings):
     )
     first_seed: int = option(3001, ge=0, le=LARGEST, topic=VALIDATION, help="They count from here.")
     validate_images: int | None = option(
-        None, ge=2, topic=VALIDATION, shown="as the stored baselines, 1000 at most",
+        None, ge=2, topic=VALIDATION, shown="as the stored baselines, 500 at most",
         help="Images a seed for the report.",
     )  # fmt: skip
     device: str = option(

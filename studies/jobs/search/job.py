@@ -43,6 +43,7 @@ def search(settings: SearchSettings, reporter: Reporter = SILENT) -> RunResult:
         budgets = resolve_budgets(settings.budgets, benchmark.latency, f"the cheapest schedule of {settings.zoo}")
         begun = Begun(settings, benchmark, budgets, reporter, clock, when)
         facts = {"measured": identity_digest(benchmark.measurement), "seed": settings.seed}
+    begun.prepare()
     folder, labels = collect(begun, settings.output, DATASET_FILE, facts, settings.labels)
     begun.benchmark = _with_folder(benchmark, settings, folder)
     with clock.part("fit", f"Fitting {begun.predictor_name} on {len(labels)} labels"):
