@@ -218,9 +218,7 @@ def expect(
         )
         if array.dtype != kind or not fits:
             wanted_shape = tuple("n" if size is None else size for size in shape)
-            raise ValueError(
-                f"{name} is {array.dtype} {array.shape}, expected {np.dtype(kind)} {wanted_shape}"
-            )
+            raise ValueError(f"{name} is {array.dtype} {array.shape}, expected {np.dtype(kind)} {wanted_shape}")
         if array.dtype.kind == "f" and name not in infinite and not np.isfinite(array).all():
             raise ValueError(f"{name} holds infinity")
 

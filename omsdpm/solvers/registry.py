@@ -89,6 +89,4 @@ def space_from_table(table: Mapping[str, Any] | SpaceTable, where: str = "schedu
     from omsdpm.tables import read_table
 
     said = table if isinstance(table, SpaceTable) else read_table(SpaceTable, table, where)
-    return make_space(
-        said.solver, said.num_models, said.length, timesteps=said.timesteps, train_steps=said.train_steps
-    )
+    return make_space(said.solver, said.num_models, said.length, timesteps=said.timesteps, train_steps=said.train_steps)

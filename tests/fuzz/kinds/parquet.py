@@ -194,5 +194,3 @@ def _wrong_baselines(path: Path) -> Callable[[Any], str | None]:
         return None
 
     return wrong
-
-

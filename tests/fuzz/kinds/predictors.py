@@ -227,5 +227,3 @@ def _other_type(said: Any, got: Any, name: str) -> str | None:
 
 def _refuse(name: str) -> float:
     raise ValueError(name)
-
-

@@ -157,7 +157,11 @@ def _wrong(name: str, path: Path, got: Any) -> str | None:
         return None if same else "its mean or covariance is another"
     plain = _plain(content)
     if name == "zoo_latency.pth":
-        values = plain if isinstance(plain, list) else next(plain[key] for key in ("ms", "latency_ms", "latency") if key in plain)
+        values = (
+            plain
+            if isinstance(plain, list)
+            else next(plain[key] for key in ("ms", "latency_ms", "latency") if key in plain)
+        )
         flat = [one[0] if isinstance(one, list) else one for one in values]
         if any(isinstance(one, bool) or not isinstance(one, (int, float)) for one in flat):
             return "an entry is no number"

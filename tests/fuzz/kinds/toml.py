@@ -13,7 +13,19 @@ import numpy as np
 from tests.fuzz.case import Case, Kind
 from tests.fuzz.mutations import DEEP, HUGE_DIGITS, Rng, changed, damaged, hostile
 from tests.fuzz.schema import (
-    Rule, anything, by_tag, either, flag, mapping, number, one_of, plain, rows, table, text, whole,
+    Rule,
+    anything,
+    by_tag,
+    either,
+    flag,
+    mapping,
+    number,
+    one_of,
+    plain,
+    rows,
+    table,
+    text,
+    whole,
 )  # fmt: skip
 
 SEED = whole(0)
