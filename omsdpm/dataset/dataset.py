@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from omsdpm.dataset.parquet import read_parquet, slots_of, words_of
 from omsdpm.errors import InputError
@@ -164,7 +165,7 @@ class Facts(SpaceTable):
     """
 
     metric: str
-    extra: dict[str, Any] = {}
+    extra: dict[str, Any] = Field(default_factory=dict)
 
 
 def _facts(metadata: dict[bytes, bytes] | None, path: Path) -> Facts:

@@ -50,7 +50,7 @@ def read_parquet(path: Path, columns: Iterable[str], what: str) -> Any:
     return table
 
 
-def lists_of(column: Any, name: str) -> list[list[Any] | None]:
+def lists_of(column: Any, name: str, what: str = "numbers") -> list[list[Any] | None]:
     """The rows of a column of lists of numbers.
 
     Raises:
@@ -62,7 +62,7 @@ def lists_of(column: Any, name: str) -> list[list[Any] | None]:
     lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     number = lists and (pa.types.is_integer(kind.value_type) or pa.types.is_floating(kind.value_type))
     if not number and not pa.types.is_null(kind):
-        raise InputError(f"column {name!r} holds {kind}, expected lists of numbers")
+        raise InputError(f"column {name!r} holds {kind}, expected lists of {what}")
     rows: list[list[Any] | None] = column.to_pylist()
     return rows
 
@@ -92,12 +92,7 @@ def slots_of(column: Any, length: int) -> NDArray[np.int64]:
     Raises:
         InputError: names the first row that is none.
     """
-    import pyarrow as pa
-
-    kind = column.type
-    if not (pa.types.is_nested(kind) or pa.types.is_null(kind)):
-        raise InputError(f"column 'schedule' holds {kind}, expected lists of member numbers")
-    rows = lists_of(column, "schedule")
+    rows = lists_of(column, "schedule", "member numbers")
     for row, slots in enumerate(rows):
         if len(slots or ()) != length:
             raise InputError(f"row {row} has {len(slots or ())} slots, expected {length}")

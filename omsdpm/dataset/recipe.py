@@ -12,8 +12,8 @@ from omsdpm.dataset.dataset import SPLITS
 from omsdpm.dataset.designs import ALPHA, NULL
 from omsdpm.errors import InputError, unknown_name
 from omsdpm.names import PlainName, plain_name
-from omsdpm.scoring.measurement import Measurement, measurement_from_table
-from omsdpm.seeds import Seed, check_seed
+from omsdpm.scoring.measurement import Measurement, MeasurementTable, check_moved
+from omsdpm.seeds import Seed
 from omsdpm.tables import read_table, read_toml
 
 RECIPE_FILE = "benchmark.toml"
@@ -125,7 +125,7 @@ class RepeatTable(_Table):
 
 
 class RecipeTable(_Table):
-    """All of a ``benchmark.toml``; the content of ``[measurement]`` is checked where it is made."""
+    """All of a ``benchmark.toml``."""
 
     name: Annotated[str, AfterValidator(_name_or_none)] = ""
     summary: str = ""
@@ -133,7 +133,7 @@ class RecipeTable(_Table):
     seed: Seed = 0
     budgets: tuple[Budget, ...] = ()
     tabular: bool = False
-    measurement: dict[str, Any]
+    measurement: MeasurementTable
     validation: ValidationTable = ValidationTable()
     repeat: RepeatTable | None = None
     rounds: tuple[AnyRound, ...] = Field((), alias="round")
@@ -225,7 +225,9 @@ def parse_recipe(model: type[File], table: dict[str, Any], folder: Path) -> File
     Raises:
         InputError: a key that is unknown, lacking or of a wrong value.
     """
-    return read_table(model, table, str(folder / RECIPE_FILE))
+    where = str(folder / RECIPE_FILE)
+    check_moved(table.get("measurement"), f"{where}: measurement")
+    return read_table(model, table, where)
 
 
 def measurement_of(file: RecipeTable, folder: Path) -> Measurement:
@@ -235,9 +237,7 @@ def measurement_of(file: RecipeTable, folder: Path) -> Measurement:
         InputError: a key that is unknown, lacking or of a wrong value.
     """
     try:
-        measurement = measurement_from_table(file.measurement, folder)
-        check_seed(measurement.seed, "[measurement] seed")
-        return measurement
+        return file.measurement.measurement(folder)
     except (TypeError, ValueError) as error:  # InputError is a ValueError
         raise InputError(f"{folder / RECIPE_FILE}: {error}") from error
 

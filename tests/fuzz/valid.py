@@ -74,8 +74,9 @@ def _benchmark(folder: Path, zoo: Path) -> None:
         'members = [1, 2]\nspacing = "logSNR"\neta = 0.0\n'
         "[validation]\nimages = 8\nseeds = [11, 12]\n"
         "[repeat]\nn = 2\nseed = 1\n"
-        f'[[round]]\nname = "random"\ndesign = "random"\nsplit = "train"\nn = {ROUNDS}\nnull = [0.2, 0.5]\nalpha = 0.7\n'
-        'window = [0, 9.5]\n[[round]]\nname = "refine"\ndesign = "refine"\nsplit = "test"\nn = 2\nmutations = 1\n',
+        f'[[round]]\nname = "random"\ndesign = "random"\nsplit = "train"\nn = {ROUNDS}\nnull = [0.2, 0.5]\n'
+        "alpha = 0.7\nwindow = [0, 9.5]\n"
+        '[[round]]\nname = "refine"\ndesign = "refine"\nsplit = "test"\nn = 2\nmutations = 1\n',
         encoding="utf-8",
     )
     kept = folder.parent / "work"

@@ -13,7 +13,7 @@ from pathlib import Path
 from omsdpm.errors import InputError, InputWarning
 from omsdpm.files import regular_file
 from studies.records.leaderboard import COLUMNS
-from studies.records.tables import spread, uncell
+from studies.records.tables import compact, spread, uncell
 
 EXPECTED = "expected a leaderboard of `omsdpm-bench run`"
 
@@ -137,8 +137,8 @@ def _parsed(row: Mapping[str, str], place: str) -> BoardRow:
         schedule = tuple(spread(row["schedule"]))
     except ValueError:
         schedule = ()
-    if not schedule:
-        raise InputError(f"{place}: schedule is {row['schedule']!r}, expected members as '0 3 0 6'")
+    if not any(schedule) or min(schedule) < 0 or compact(schedule) != " ".join(row["schedule"].split()):
+        raise InputError(f"{place}: schedule is {row['schedule'][:60]!r}, expected members as '0 3 0 6'")
     return BoardRow(
         place=place,
         when=row["when"],
@@ -167,6 +167,9 @@ def _number(row: Mapping[str, str], name: str, place: str) -> float | None:
     if not row[name].strip():
         return None
     try:
-        return float(row[name])
+        number = float(row[name])
     except ValueError:
-        raise InputError(f"{place}: {name} is {row[name]!r}, expected a number") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise InputError(f"{place}: {name} is {row[name][:60]!r}, expected a number")
+    return number

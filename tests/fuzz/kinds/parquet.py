@@ -176,7 +176,7 @@ def _wrong_baselines(path: Path) -> Callable[[Any], str | None]:
         import pyarrow.parquet as pq
 
         rows = pq.read_table(path).to_pylist()
-        X = np.array([one.schedule for one in got], dtype=int).reshape(len(got), -1)
+        X = np.array([one.schedule for one in got], dtype=int).reshape(-1, LENGTH)
         fault = _slots_wrong([row["schedule"] for row in rows], X, MODELS, LENGTH)
         if fault:
             return fault

@@ -298,7 +298,7 @@ def _program(path: Path, rng: Rng) -> None:
     import os
 
     runs = [_Runs(os.system, "touch /tmp/omsdpm-fuzz-was-run"), _Runs(bytearray, 10**12), _Runs(range, 10**12),
-            _Runs(collections.deque, "abc"), _Runs(getattr, os, "name")]  # fmt: skip
+            _Runs(collections.deque, "abc"), _Runs(getattr, "a", "upper")]  # fmt: skip
     _save([runs[int(rng.integers(len(runs)))]], path)
 
 

@@ -66,8 +66,8 @@ class ResultKind(Kind):
         else:
             cells = list(csv.reader(io.StringIO(text)))
             row, column = int(rng.integers(len(cells))), int(rng.integers(len(cells[0])))
-            values = ["", "nan", "inf", "-1", "1e999", "9" * 5000, "half", "=1+1", "0 9 9", "1.5", "'=x", "\x00", '"', "1 x",
-                      "0 3 0 2 1 0", "a\nb", "True", "-0", "0 0 0 0 0 0", "1e300"]  # fmt: skip
+            values = ["", "nan", "inf", "-1", "1e999", "9" * 5000, "half", "=1+1", "0 9 9", "1.5", "'=x", "\x00", '"',
+                      "1 x", "0 3 0 2 1 0", "a\nb", "True", "-0", "0 0 0 0 0 0", "1e300"]  # fmt: skip
             cells[row][column] = values[int(rng.integers(len(values)))]
             what = f"row {row}, {cells[0][column]} = {cells[row][column][:20]!r}"
             buffer = io.StringIO()

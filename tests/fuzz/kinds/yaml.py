@@ -100,7 +100,7 @@ class YamlKind(Kind):
         return lines[line].strip()[:60]
 
     def _wrong(self, got: Any) -> str | None:
-        """What was accepted computes what the undamaged files do, or is a network of another noise, which has others."""
+        """What was accepted has the undamaged zoo's images, and computes numbers."""
         import torch
 
         if not hasattr(got, "members"):
