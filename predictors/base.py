@@ -61,6 +61,9 @@ class Predictor(RegressorMixin, BaseEstimator):
     has_std: ClassVar[bool] = False
     """Whether :meth:`predict_std` works."""
 
+    _folder: str = ""
+    """Where it was loaded from, for errors."""
+
     def __init__(
         self,
         space: ScheduleSpace | None = None,
@@ -268,6 +271,7 @@ class Predictor(RegressorMixin, BaseEstimator):
         except (KeyError, TypeError, ValueError) as error:
             damage = f"{where} does not describe a {cls.__name__}: {one_line(error)}"
             raise InputError(f"{damage}; save the predictor again") from error
+        predictor._folder = os.fspath(folder)
         return predictor
 
     # -- shared parts ----------------------------------------------------------------
@@ -350,7 +354,8 @@ class Predictor(RegressorMixin, BaseEstimator):
     def _finite(self, values: Array) -> Array:
         """``values``, known to be numbers: weights that a damaged file has, or a fit ran away to, may give none."""
         if not np.isfinite(values).all():
-            raise InputError(f"{type(self).__name__} predicts NaN or infinity: fit it again")
+            saved = f" of {self._folder}" if self._folder else ""
+            raise InputError(f"{type(self).__name__}{saved} predicts NaN or infinity: fit it again")
         return values
 
     def _covered(self, X: Schedules, z: Array) -> tuple[Array, Array]:

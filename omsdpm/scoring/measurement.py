@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -67,6 +67,8 @@ class Measurement:
     t_end: float | None = None
     timesteps: tuple[float, ...] | None = None
     labels: int | str | tuple[int, ...] | None = None
+    origin: str = field(default="", compare=False, repr=False)
+    """The file that says all this, for errors."""
 
     def __post_init__(self) -> None:
         if self.images < 2:
@@ -96,14 +98,21 @@ class Measurement:
         existing = range(1, len(self._zoo_file.members) + 1)
         for number in self.members or ():
             if number not in existing:
-                raise InputError(f"member {number}: zoo {self.zoo} has members 1..{len(existing)}")
+                raise InputError(f"{self._where}member {number}: zoo {self.zoo} has members 1..{len(existing)}")
         return self.members or tuple(existing)
 
     @cached_property
     def space(self) -> ScheduleSpace:
         """The space of schedules."""
-        noise = self._zoo_file.noise
-        return space_on(noise, self.solver, len(self.numbers), self.length, self.timesteps)
+        noise, count = self._zoo_file.noise, len(self.numbers)
+        try:
+            return space_on(noise, self.solver, count, self.length, self.timesteps)
+        except InputError as error:
+            raise InputError(f"{self._where}{error}") from error
+
+    @property
+    def _where(self) -> str:
+        return f"{self.origin}: " if self.origin else ""
 
     @cached_property
     def noise(self) -> Noise:
@@ -268,7 +277,7 @@ def _check_labels(labels: int | str | tuple[int, ...]) -> None:
 
 
 Member = Annotated[int, Field(ge=1, le=MEMBERS)]
-Class = Annotated[int, Field(ge=0)]
+Class = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
 class MeasurementTable(BaseModel):
@@ -299,15 +308,15 @@ class MeasurementTable(BaseModel):
     spacing: str = "logSNR"
     metric: str = "fd-digits"
     reference: str = DIGITS
-    images: Annotated[int, Field(ge=2)] = 1000
+    images: Annotated[int, Field(ge=2, le=2**31 - 1)] = 1000
     seed: Seed = 0
     eta: Annotated[float, Field(ge=0)] = 0.0
     t_end: Annotated[float, Field(gt=0)] | None = None
     timesteps: Annotated[tuple[float, ...], Field(min_length=1)] | None = None
     labels: Class | Literal["random"] | Annotated[tuple[Class, ...], Field(min_length=1)] | None = None
 
-    def measurement(self, base: Path) -> Measurement:
-        """What it describes; relative paths are relative to ``base``.
+    def measurement(self, base: Path, origin: str = "") -> Measurement:
+        """What it describes; relative paths are relative to ``base``, and ``origin`` is the file, for errors.
 
         Raises:
             InputError: an unknown solver or metric, or what these refuse.
@@ -318,7 +327,7 @@ class MeasurementTable(BaseModel):
             given["reference"] = str((base / self.reference).resolve())
         if "metric" in given:
             given["metric"] = with_files_in(self.metric, base)
-        return Measurement(**given)
+        return Measurement(**given, origin=origin)
 
 
 def measurement_from_table(table: Mapping[str, Any], base: Path) -> Measurement:

@@ -27,7 +27,7 @@ class PredictorKind(Kind):
 
     def __init__(self, valid: Path) -> None:
         super().__init__(valid)
-        self._known: dict[int, tuple[Any, dict[str, np.ndarray], dict[str, Any]]] = {}
+        self._known: dict[int, dict[str, np.ndarray]] = {}
 
     def case(self, rng: Rng, folder: Path) -> Case:
         number = int(rng.integers(len(FAMILIES)))
@@ -53,39 +53,30 @@ class PredictorKind(Kind):
         def read() -> Any:
             from predictors import load_predictor
 
-            return load_predictor(saved)
+            predictor = load_predictor(saved)
+            assert predictor.space is not None
+            X = predictor.space.random(COUNT, np.random.default_rng(0))
+            return predictor.predict(X), predictor.predict_std(X) if predictor.has_std else None
 
         return Case(f"{FAMILIES[number]}: {path.name}: {what}", path, read, wrong)
 
-    def _valid(self, number: int) -> tuple[Any, dict[str, np.ndarray], dict[str, Any]]:
-        """Scores, arrays and header of the predictor as it was saved."""
+    def _valid(self, number: int) -> dict[str, np.ndarray]:
+        """Arrays of the predictor as it was saved."""
         from safetensors.numpy import load_file
 
-        from predictors import load_predictor
-
         if number not in self._known:
-            folder = self.valid / "predictors" / str(number)
-            predictor = load_predictor(folder)
-            header = json.loads((folder / HEADER).read_text())
-            self._known[number] = (predictor, load_file(folder / ARRAYS), header)
+            self._known[number] = load_file(self.valid / "predictors" / str(number) / ARRAYS)
         return self._known[number]
 
     def _usable(self, number: int) -> Any:
         """A judge of damage that need not be seen: what was accepted gives finite scores, and spreads."""
 
         def wrong(got: Any) -> str | None:
-            own = self._valid(number)[0]
-            if got.space != own.space:
-                X = got.space.random(COUNT, np.random.default_rng(0))
-            else:
-                X = own.space.enumerate()[:: own.space.cardinality // COUNT]
-            scores = got.predict(X)
-            if scores.shape != (len(X),) or not np.isfinite(scores).all():
+            scores, std = got
+            if scores.shape != (COUNT,) or not np.isfinite(scores).all():
                 return "it predicts NaN or infinity"
-            if got.has_std:
-                std = got.predict_std(X)
-                if not np.isfinite(std).all() or (std < 0).any():
-                    return "its standard deviations are NaN, infinite or negative"
+            if std is not None and (not np.isfinite(std).all() or (std < 0).any()):
+                return "its standard deviations are NaN, infinite or negative"
             return None
 
         return wrong
@@ -159,7 +150,7 @@ class PredictorKind(Kind):
             what, arrays[name] = array_changed(before, rng)
             what = f"{name} {what}"
         save_file(arrays, path)
-        own = self._valid(number)[1]
+        own = self._valid(number)
         if set(arrays) != set(own):
             # A folder of an older version has no outline of its labels.
             lacking = set(own) - set(arrays)
