@@ -86,8 +86,8 @@ class _Drawn(_RoundTable):
     """What rounds of a given number of schedules have.
 
     Attributes:
-    n: number of schedules.
-    window: least and greatest latency in ms.
+        n: number of schedules.
+        window: least and greatest latency in ms.
     """
 
     n: Count
@@ -98,8 +98,8 @@ class _Random(_Drawn):
     """Schedules of random members and nulls.
 
     Attributes:
-    null: probability that a slot is null, or a range that it is drawn from.
-    alpha: of the Dirichlet prior of members.
+        null: probability that a slot is null, or a range that it is drawn from.
+        alpha: of the Dirichlet prior of members.
     """
 
     design: Literal["random"]
@@ -115,7 +115,7 @@ class _Tree(_Random):
     """Schedules that share their noise ends.
 
     Attributes:
-    branches: schedules that share a noise end.
+        branches: schedules that share a noise end.
     """
 
     design: Literal["tree"]  # type: ignore[assignment]
@@ -126,7 +126,7 @@ class _Refine(_Drawn):
     """Offspring of the best training schedules.
 
     Attributes:
-    mutations: slots of an offspring that are changed, about.
+        mutations: slots of an offspring that are changed, about.
     """
 
     design: Literal["refine"]

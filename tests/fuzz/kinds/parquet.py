@@ -145,7 +145,7 @@ def _wrong_dataset(path: Path) -> Callable[[Any], str | None]:
     def wrong(got: Any) -> str | None:
         import pyarrow.parquet as pq
 
-        table = pq.read_table(path)
+        table = pq.ParquetFile(path).read()
         facts = json.loads(table.schema.metadata[b"omsdpm"])
         for key, own in (("solver", got.space.solver), ("num_models", got.space.num_models), ("metric", got.metric),
                          ("length", got.space.length)):  # fmt: skip
@@ -175,7 +175,7 @@ def _wrong_baselines(path: Path) -> Callable[[Any], str | None]:
     def wrong(got: Any) -> str | None:
         import pyarrow.parquet as pq
 
-        rows = pq.read_table(path).to_pylist()
+        rows = pq.ParquetFile(path).read().to_pylist()
         X = np.array([one.schedule for one in got], dtype=int).reshape(-1, LENGTH)
         fault = _slots_wrong([row["schedule"] for row in rows], X, MODELS, LENGTH)
         if fault:
