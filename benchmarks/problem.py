@@ -421,14 +421,15 @@ def read_baselines(path: Path, space: ScheduleSpace, latency: Sequence[float]) -
     table = read_parquet(path, ("kind", "name", "schedule", "scores"), "baselines")
     try:
         kinds, names = (words_of(table[column], column) for column in ("kind", "name"))
-        X = space.check(slots_of(table["schedule"], space.length)) if len(table) else []
+        X = slots_of(table["schedule"], space.length)
+        X = space.check(X) if len(X) else X
         scores = _baseline_scores(table["scores"])
         for row, words in enumerate(zip(kinds, names, strict=True)):
             if not all(words):
                 raise InputError(f"row {row} lacks its kind or name")
     except InputError as error:
         raise InputError(f"baselines {path}: {error}") from error
-    ms = space.latency(X, latency) if len(X) else []
+    ms = space.latency(X, latency) if len(X) else np.zeros(0)
     return [
         Baseline(kind, name, x, float(cost), y)
         for kind, name, x, cost, y in zip(kinds, names, X, ms, scores, strict=True)

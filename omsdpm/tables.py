@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 LARGEST = 2**24
 """Bytes of a file that people write."""
 
+DATE = "date or time"
+"""Key under which models find a date of TOML, which is no text."""
+
 LONGEST = 60
 """Letters of a value that a message repeats."""
 
@@ -240,7 +243,7 @@ def _tags(kind: Any) -> set[Any]:
 def _plain(value: Any) -> Any:
     """NumPy values, dates and paths of TOML and of callers as JSON knows them."""
     if isinstance(value, (datetime.date, datetime.time)):
-        return value.isoformat()
+        return {DATE: value.isoformat()}  # which is no text where text belongs
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if hasattr(value, "tolist"):

@@ -114,6 +114,22 @@ def read_header(folder: str | os.PathLike[str]) -> Header:
         InputError: missing, damaged, or of a later format.
     """
     path = Path(folder) / HEADER
+    return read_table(Header, _named(path), str(path))
+
+
+def predictor_name(folder: str | os.PathLike[str]) -> str:
+    """The name of the family that saved a folder, which need not be installed to read the rest.
+
+    Raises:
+        InputError: no predictor there, or one of a later format.
+    """
+    name: str = _named(Path(folder) / HEADER)["predictor"]
+    return name
+
+
+def _named(path: Path) -> dict[str, Any]:
+    """What a header says, known to name its predictor and to be of a format that is read."""
+    folder = path.parent
     if not path.is_file():
         raise InputError(f"no predictor in {folder}: {HEADER} cannot be read ({_missing(path)})")
     header = read_json(path, AGAIN)
@@ -127,7 +143,7 @@ def read_header(folder: str | os.PathLike[str]) -> Header:
         header["predictor"] = header.pop("class").partition(":")[0].rpartition(".")[2].replace("_", "-")
     if not isinstance(header.get("predictor"), str):
         raise InputError(f"{path} does not name its predictor; {AGAIN}")
-    return read_table(Header, header, str(path))
+    return header
 
 
 def parameters_of_table(family: type, table: Mapping[str, Any], where: str) -> dict[str, Any]:

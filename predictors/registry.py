@@ -119,9 +119,9 @@ def load_predictor(folder: str | os.PathLike[str]) -> Predictor:
     Raises:
         InputError: no predictor there, a damaged one, or one of a family that is not installed.
     """
-    from predictors.folder import read_header
+    from predictors.folder import predictor_name
 
-    name = read_header(folder).predictor
+    name = predictor_name(folder)
     if name not in predictor_names():
         raise InputError(f"{folder} holds the predictor {name!r}, which is not installed; install its package")
     return predictor_class(name).load(folder)

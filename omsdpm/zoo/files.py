@@ -29,7 +29,7 @@ from omsdpm.errors import InputError
 from omsdpm.files import replacing
 from omsdpm.networks.base import MemberTable, member_table
 from omsdpm.noise import Noise, make_noise
-from omsdpm.tables import read_table, read_toml
+from omsdpm.tables import DATE, read_table, read_toml
 
 ZOO_FILE = "zoo.toml"
 LATENCY_FILE = "latency.toml"
@@ -50,6 +50,8 @@ def _noise(given: Any) -> Any:
 
 def _day(given: Any) -> Any:
     """A date as text; TOML knows dates too."""
+    if isinstance(given, Mapping) and set(given) == {DATE}:
+        return given[DATE]
     return given.isoformat() if isinstance(given, datetime.date) else given
 
 
