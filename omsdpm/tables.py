@@ -252,6 +252,8 @@ def _plain(value: Any) -> Any:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, Mapping) and set(value) == {DATE}:
+        return str(value[DATE])
     text = _one_line(repr(value))
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 4]} ..."
 
