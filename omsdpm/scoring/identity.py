@@ -145,6 +145,7 @@ class MeasuredTable(BaseModel):
     schedules: dict[str, str] | None = None
     baselines: dict[str, str] | None = None
     repeat: dict[str, str] | None = None
+    report: dict[str, str] | None = None
 
 
 def _in_words(differ: list[str]) -> str:

@@ -90,7 +90,10 @@ class Measurement:
 
     @cached_property
     def _zoo_file(self) -> ZooFile:
-        return ZooFile.read(self.zoo)
+        try:
+            return ZooFile.read(self.zoo)
+        except InputError as error:
+            raise InputError(f"{self._where}{error}") from error
 
     @cached_property
     def numbers(self) -> tuple[int, ...]:
