@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from omsdpm.dataset import ScheduleDataset
+from omsdpm.dataset.parquet import lists_of, read_parquet, slots_of, words_of
 from omsdpm.dataset.recipe import DATASET_FILE, RECIPE_FILE, BenchmarkTable, measurement_of, parse_recipe, recipe_toml
 from omsdpm.errors import InputError
+from omsdpm.files import reads
 from omsdpm.names import plain_name
 from omsdpm.noise import Noise
 from omsdpm.scoring.identity import check_measured, identity
@@ -409,17 +411,40 @@ def _class_of(file: BenchmarkTable, default: type[Benchmark]) -> type[Benchmark]
     return TabularBenchmark
 
 
+@reads("path")
 def read_baselines(path: Path, space: ScheduleSpace, latency: Sequence[float]) -> list[Baseline]:
-    """Baselines from their Parquet file: kind, name, schedule, scores."""
-    import pyarrow.parquet as pq
+    """Baselines from their Parquet file: kind, name, schedule, scores.
 
-    rows = pq.read_table(path).to_pylist()
-    X = space.check(np.array([row["schedule"] for row in rows]))
-    ms = space.latency(X, latency)
+    Raises:
+        InputError: the file cannot be read, or a row is no baseline of the space.
+    """
+    table = read_parquet(path, ("kind", "name", "schedule", "scores"), "baselines")
+    try:
+        kinds, names = (words_of(table[column], column) for column in ("kind", "name"))
+        X = slots_of(table["schedule"], space.length)
+        X = space.check(X) if len(X) else X
+        scores = _baseline_scores(table["scores"])
+        for row, words in enumerate(zip(kinds, names, strict=True)):
+            if not all(words):
+                raise InputError(f"row {row} lacks its kind or name")
+    except InputError as error:
+        raise InputError(f"baselines {path}: {error}") from error
+    ms = space.latency(X, latency) if len(X) else np.zeros(0)
     return [
-        Baseline(row["kind"], row["name"], x, float(cost), np.array(row["scores"]))
-        for row, x, cost in zip(rows, X, ms, strict=True)
+        Baseline(kind, name, x, float(cost), y)
+        for kind, name, x, cost, y in zip(kinds, names, X, ms, scores, strict=True)
     ]
+
+
+def _baseline_scores(column: Any) -> list[NDArray[np.float64]]:
+    """Finite scores, as many in each row."""
+    rows = [np.array(row or (), dtype=float) for row in lists_of(column, "scores")]
+    for number, row in enumerate(rows):
+        if not len(row) or len(row) != len(rows[0]) or not np.isfinite(row).all():
+            raise InputError(
+                f"row {number} has the scores {row.tolist()}, expected finite numbers, as many in each row"
+            )
+    return rows
 
 
 def write_baselines(path: Path, baselines: Sequence[Baseline]) -> None:

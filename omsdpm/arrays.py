@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -17,13 +18,15 @@ from omsdpm.files import regular_file
 
 BROKEN = (
     EOFError,
+    LookupError,  # a header without a key
     NotImplementedError,  # a method of compression that Python does not know
     OSError,
     OverflowError,
-    RuntimeError,  # an archive with a password
+    RuntimeError,  # an archive with a password, or a header that nests too deeply
     SyntaxError,  # a header that is no Python literal
     TypeError,
     ValueError,
+    tokenize.TokenError,  # a header of Python 2, as NumPy takes one that is no literal for
     zipfile.BadZipFile,
     zlib.error,
 )
@@ -70,12 +73,37 @@ def read_npz(
     return arrays
 
 
+def read_npy(path: str | os.PathLike[str], what: str, largest: int) -> NDArray[Any]:
+    """The numbers of an ``.npy``.
+
+    Args:
+        path: the file.
+        what: the file in a word, for errors.
+        largest: most bytes that the array may have.
+
+    Raises:
+        InputError: no such file, not an ``.npy``, or an array that is larger than the file or than
+            expected, or holds something other than numbers.
+    """
+    path = regular_file(path, "expected an .npy", f"{what} {Path(path)}")
+    try:
+        with path.open("rb") as file:
+            check_header(file, path.stat().st_size, largest, f"{what} {path}")
+            file.seek(0)
+            array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+    except InputError:
+        raise
+    except BROKEN as error:
+        raise InputError(f"{what} {path} is no readable .npy: {one_line(error) or type(error).__name__}") from error
+    return array
+
+
 def check_header(file: IO[bytes], claimed: int, largest: int, where: str) -> None:
     """Raises :class:`InputError` for a ``.npy`` whose header claims more than ``claimed`` or ``largest`` bytes."""
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read(file)
-    if dtype.hasobject or dtype.kind not in "biuf":
+    if dtype.hasobject or dtype.kind not in "iuf":
         raise InputError(f"{where} holds {dtype}, expected numbers")
     size = int(np.prod(shape, dtype=object)) * dtype.itemsize if shape else dtype.itemsize
     if size > largest:

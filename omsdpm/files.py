@@ -3,16 +3,62 @@
 from __future__ import annotations
 
 import errno
+import functools
+import inspect
 import json
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from omsdpm.errors import InputError
+
+Reader = TypeVar("Reader", bound=Callable[..., Any])
+
+_FILE = "_omsdpm_file"
+
+
+def reads(parameter: str) -> Callable[[Reader], Reader]:
+    """Marks a function that reads what one of its parameters names: whatever fails in it knows the file.
+
+    A reader says itself what is wrong with a file. What it did not foresee still leaves it as the
+    error that it is, and the command's boundary makes one line of it; see :func:`file_of`.
+
+    Args:
+        parameter: its name; the path of a file or folder.
+
+    Example:
+        >>> @reads("path")
+        ... def read_numbers(path): ...
+    """
+
+    def decorate(function: Reader) -> Reader:
+        place = list(inspect.signature(function).parameters).index(parameter)
+
+        @functools.wraps(function)
+        def read(*args: Any, **keywords: Any) -> Any:
+            try:
+                return function(*args, **keywords)
+            except Exception as error:
+                if not isinstance(error, InputError) and file_of(error) is None:
+                    path = args[place] if place < len(args) else keywords.get(parameter)
+                    if isinstance(path, (str, os.PathLike)):
+                        setattr(error, _FILE, os.fspath(path))
+                        error.add_note(f"while {path} was read")
+                raise
+
+        return read  # type: ignore[return-value]
+
+    return decorate
+
+
+def file_of(error: BaseException) -> str | None:
+    """The file that was read when an error came that nobody foresaw; ``None`` where none was."""
+    path: str | None = getattr(error, _FILE, None)
+    return path
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
 from types import UnionType
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 LARGEST = 2**24
 """Bytes of a file that people write."""
+
+DATE = "date or time"
+"""Key under which models find a date of TOML, which is no text."""
 
 LONGEST = 60
 """Letters of a value that a message repeats."""
@@ -68,6 +71,34 @@ def read_toml(path: str | os.PathLike[str], hint: str) -> dict[str, Any]:
         raise InputError(f"{path} is not TOML: {_one_line(str(error))}") from error
 
 
+def read_json(path: str | os.PathLike[str], hint: str, largest: int = LARGEST) -> Any:
+    """The value of a JSON file that a program wrote: UTF-8, and no NaN or infinity, which are no JSON.
+
+    Args:
+        path: the file.
+        hint: what to do where it cannot be read, for the error.
+        largest: bytes that it may have.
+
+    Raises:
+        InputError: it cannot be read, is larger, or is not JSON.
+    """
+    path = regular_file(path, hint)
+    try:
+        if (size := path.stat().st_size) > largest:
+            raise InputError(f"{path} has {size} bytes: expected {largest} at most; {hint}")
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}; {hint}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is damaged: {_one_line(str(error))}; {hint}") from error
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number of JSON")
+
+
 def read_table(model: type[Model], table: Mapping[str, Any], where: str) -> Model:
     """The model that a table describes.
 
@@ -93,7 +124,7 @@ def read_table(model: type[Model], table: Mapping[str, Any], where: str) -> Mode
         raise InputError(f"{where}: {_shown(table)} is no table of keys and values")
     try:
         text = json.dumps(dict(table), default=_plain)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{where}: {_one_line(str(error))}") from error
     try:
         return model.model_validate_json(text, strict=True)
@@ -101,20 +132,24 @@ def read_table(model: type[Model], table: Mapping[str, Any], where: str) -> Mode
         raise table_error(error, model, where) from error
 
 
-def model_of(thing: Callable[..., Any]) -> type[BaseModel]:
+def model_of(
+    thing: Callable[..., Any], without: Collection[str] = (), given: Mapping[str, Any] | None = None
+) -> type[BaseModel]:
     """The model of a table whose keys are what a class or function takes by keyword.
 
     Args:
         thing: its parameters have annotations, which are those of the fields where it is a dataclass.
+        without: parameters that are no keys.
+        given: annotations instead of its own, for what a table says otherwise.
     """
     from pydantic import ConfigDict, create_model
 
     annotated = thing.__init__ if inspect.isclass(thing) and not is_dataclass(thing) else thing
-    hints = get_type_hints(annotated, include_extras=True)
+    hints = {**get_type_hints(annotated, include_extras=True), **(given or {})}
     fields: dict[str, Any] = {
         name: (hints.get(name, Any), ... if parameter.default is parameter.empty else parameter.default)
         for name, parameter in inspect.signature(thing).parameters.items()
-        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY) and name not in without
     }
     return create_model(thing.__name__, __config__=ConfigDict(extra="forbid", allow_inf_nan=False), **fields)
 
@@ -208,7 +243,7 @@ def _tags(kind: Any) -> set[Any]:
 def _plain(value: Any) -> Any:
     """NumPy values, dates and paths of TOML and of callers as JSON knows them."""
     if isinstance(value, (datetime.date, datetime.time)):
-        return value.isoformat()
+        return {DATE: value.isoformat()}  # which is no text where text belongs
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if hasattr(value, "tolist"):
@@ -217,6 +252,8 @@ def _plain(value: Any) -> Any:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, Mapping) and set(value) == {DATE}:
+        return str(value[DATE])
     text = _one_line(repr(value))
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 4]} ..."
 

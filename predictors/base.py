@@ -16,7 +16,9 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from omsdpm.errors import InputError
+from omsdpm.devices import resolve_device
+from omsdpm.errors import InputError, one_line
+from omsdpm.files import reads
 from omsdpm.noise import DiscreteVP, Noise
 from omsdpm.seeds import numpy_state
 from omsdpm.solvers import USUAL, BatchPlan, ScheduleSpace, SolverOptions, space_from_table
@@ -59,6 +61,9 @@ class Predictor(RegressorMixin, BaseEstimator):
     has_std: ClassVar[bool] = False
     """Whether :meth:`predict_std` works."""
 
+    _folder: str = ""
+    """Where it was loaded from, for errors."""
+
     def __init__(
         self,
         space: ScheduleSpace | None = None,
@@ -97,7 +102,10 @@ class Predictor(RegressorMixin, BaseEstimator):
 
     @abstractmethod
     def _restore(self, values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Takes back what :meth:`_state` gave; raises ``KeyError`` or ``ValueError`` if it cannot."""
+        """Takes back what :meth:`_state` gave; raises ``KeyError`` or ``ValueError`` if it cannot.
+
+        A family checks types and shapes (:func:`predictors.folder.expect`) before it uses an array.
+        """
 
     # -- estimator -------------------------------------------------------------------
 
@@ -150,7 +158,7 @@ class Predictor(RegressorMixin, BaseEstimator):
         distinct, back = self._distinct(X)
         if not len(distinct):
             return np.zeros(0)
-        return self.target_.inverse(self._covered(distinct, self._score(distinct))[0])[back]
+        return self._finite(self.target_.inverse(self._covered(distinct, self._score(distinct))[0]))[back]
 
     def predict_bound(self, X: ArrayLike, kappa: float) -> Array:
         """``(n, L) -> (n,)``: predicted scores plus ``kappa`` standard deviations, on the standardized scale.
@@ -164,7 +172,7 @@ class Predictor(RegressorMixin, BaseEstimator):
         if not self.has_std or kappa == 0:
             return self.predict(X)
         z, std = self._predict_learned(X)
-        return self.target_.inverse(z + kappa * std)
+        return self._finite(self.target_.inverse(z + kappa * std))
 
     def predict_std(self, X: ArrayLike) -> Array:
         """``(n, L) -> (n,)``: standard deviation of the prediction, in units of the score.
@@ -173,7 +181,7 @@ class Predictor(RegressorMixin, BaseEstimator):
             InputError: the family has none, or schedules that are not valid in the space.
         """
         z, std = self._predict_learned(X)
-        return self.target_.inverse_std(z, std)
+        return self._finite(self.target_.inverse_std(z, std))
 
     def predict_interval(self, X: ArrayLike, level: float = 0.9) -> tuple[Array, Array]:
         """``(n, L) -> (n,), (n,)``: ends of central intervals meant to hold ``level`` of the measured scores.
@@ -221,10 +229,12 @@ class Predictor(RegressorMixin, BaseEstimator):
                     "parameters": parameters,
                     "target": asdict(self.target_),
                     "learned": values,
+                    "arrays": _folder.described(arrays),
                 },
             )
 
     @classmethod
+    @reads("folder")
     def load(cls, folder: str | os.PathLike[str]) -> Self:
         """The fitted predictor that :meth:`save` wrote.
 
@@ -236,25 +246,32 @@ class Predictor(RegressorMixin, BaseEstimator):
 
             return load_predictor(folder)
         header = _folder.read_header(folder)
-        if header["predictor"] != (name := registered_name(cls)):
-            raise InputError(f"{folder} holds the predictor {header['predictor']!r}, not {name!r}")
-        arrays = _folder.read_arrays(folder)
+        if header.predictor != (name := registered_name(cls)):
+            raise InputError(f"{folder} holds the predictor {header.predictor!r}, not {name!r}")
+        arrays = _folder.read_arrays(folder, header)
+        where = Path(folder) / _folder.HEADER
         try:
+            parameters = _folder.parameters_of_table(cls, header.parameters, "parameters")
             known: dict[str, Any] = {
-                "space": space_from_table(header["space"]),
-                "noise": _folder.noise_from_json(header["noise"]),
+                "space": space_from_table(header.space),
+                "noise": _folder.noise_from_json(header.noise),
             }
-            if header.get("options") is not None:  # folders of the first format do not say
-                known["options"] = SolverOptions(**header["options"])
-            predictor = cls(**known, **header["parameters"])
-            predictor._begin(TargetScale(**header["target"]))
+            if header.options is not None:  # folders of the first format do not say
+                known["options"] = header.options
+                known["space"].check_options(header.options)
+            if "device" in parameters:
+                resolve_device(parameters["device"])
+            predictor = cls(**known, **parameters)
+            predictor._check_latency()
+            predictor._begin(header.target)
             labels = {key.removeprefix(COVERAGE): arrays.pop(key) for key in list(arrays) if key.startswith(COVERAGE)}
-            predictor._restore(header["learned"], arrays)
+            predictor._restore(header.learned, arrays)
             if labels:  # folders of older versions have none
                 predictor.coverage_ = Coverage.from_arrays(predictor._space, labels)
         except (KeyError, TypeError, ValueError) as error:
-            damage = f"{Path(folder) / _folder.HEADER} does not describe a {cls.__name__}: {error}"
+            damage = f"{where} does not describe a {cls.__name__}: {one_line(error)}"
             raise InputError(f"{damage}; save the predictor again") from error
+        predictor._folder = os.fspath(folder)
         return predictor
 
     # -- shared parts ----------------------------------------------------------------
@@ -333,6 +350,13 @@ class Predictor(RegressorMixin, BaseEstimator):
         z, std = self._score_and_std(distinct)
         z, away = self._covered(distinct, z)
         return z[back], np.hypot(std, away)[back]
+
+    def _finite(self, values: Array) -> Array:
+        """``values``, known to be numbers: weights that a damaged file has, or a fit ran away to, may give none."""
+        if not np.isfinite(values).all():
+            saved = f" of {self._folder}" if self._folder else ""
+            raise InputError(f"{type(self).__name__}{saved} predicts NaN or infinity: fit it again")
+        return values
 
     def _covered(self, X: Schedules, z: Array) -> tuple[Array, Array]:
         """Standardized scores ``(n,)`` as far as labels let them be believed, and distances from the labels."""

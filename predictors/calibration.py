@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 
@@ -50,6 +50,20 @@ class RisingCurve:
         if len(x) < 2:  # scores that do not differ, as after constant targets
             return cls(x[0] + np.array([0.0, 1.0]), float(z.mean()) + np.array([0.0, 1.0]))
         return cls(x, np.maximum.accumulate(y) + LEAST_RISE * np.arange(len(y)))
+
+    @classmethod
+    def checked(cls, raw: ArrayLike, z: ArrayLike) -> RisingCurve:
+        """A curve that was saved.
+
+        Raises:
+            ValueError: coordinates that are no knots of one.
+        """
+        x, y = np.array(raw), np.array(z)
+        if x.dtype != np.float64 or y.dtype != np.float64 or x.ndim != 1 or x.shape != y.shape or len(x) < 2:
+            raise ValueError(f"knots of shapes {x.shape} and {y.shape}, expected two rows of as many numbers")
+        if not (np.isfinite(x).all() and np.isfinite(y).all() and (np.diff(x) > 0).all() and (np.diff(y) >= 0).all()):
+            raise ValueError("knots of a rising curve do not rise")
+        return cls(x, y)
 
     def __call__(self, raw: Array) -> Array:
         """``(n,) -> (n,)``."""

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omsdpm.solvers import Schedules, ScheduleSpace
+from predictors.folder import expect
+from predictors.targets import standardized
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -92,19 +94,15 @@ class Coverage:
         """What was saved.
 
         Raises:
-            KeyError, ValueError: arrays that are no coverage.
+            ValueError: arrays that are no coverage.
         """
+        expect(arrays, {"outlines": (np.int64, (None, 3)), "z": (np.float64, (None,))})
         triples, z = arrays["outlines"], arrays["z"]
-        whole = np.issubdtype(triples.dtype, np.integer) and triples.ndim == 2 and triples.shape[1:] == (3,)
-        if (
-            not whole
-            or z.shape != (len(triples),)
-            or not len(z)
-            or not np.isfinite(z).all()
-            or (triples[:, 0] < 1).any()
-        ):
-            raise ValueError(f"labels' outlines of shape {triples.shape} and type {triples.dtype}, scores {z.shape}")
-        return cls(space, triples.astype(np.int64), z.astype(float))
+        if len(triples) != len(z) or not standardized(z):
+            raise ValueError(f"z of shape {z.shape} are no standardized scores of {len(triples)} labels")
+        if (triples < [1, 0, 0]).any() or (triples > space.length).any():
+            raise ValueError(f"the outline of a label counts what {space.length} slots have not")
+        return cls(space, triples, z)
 
 
 def outlines(X: Schedules, space: ScheduleSpace) -> Ints:

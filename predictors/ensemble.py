@@ -14,9 +14,11 @@ from scipy.optimize import nnls
 from omsdpm.errors import InputError, unknown_name
 from omsdpm.noise import Noise
 from omsdpm.solvers import ScheduleSpace, SolverOptions
+from omsdpm.tables import read_table
 from predictors.base import Array, Predictor, Schedules
-from predictors.registry import make_predictor
-from predictors.targets import TargetScale
+from predictors.folder import expect, parameters_of_table
+from predictors.learned import EnsembleLearned
+from predictors.registry import make_predictor, predictor_class
 
 OWN_PARAMETERS: Mapping[str, Mapping[str, Any]] = {"lstm": {"networks": 6}}
 """Of members by family: more networks rank a little better, and who takes the time for several families has it."""
@@ -203,14 +205,26 @@ class EnsemblePredictor(Predictor):
         return {"members": members, "base variance": self.base_variance_, "factor": self.factor_}, arrays
 
     def _restore(self, values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
-        self.weights_ = arrays["weights"]
-        self.base_variance_, self.factor_ = float(values["base variance"]), float(values["factor"])
+        learned = read_table(EnsembleLearned, values, "learned")
+        self._check_members()
+        names = [saved.name for saved in learned.members]
+        if names != list(self.members):
+            raise ValueError(f"what was learned is of {', '.join(names)}, its members are {', '.join(self.members)}")
+        for name, given in (self.parameters or {}).items():
+            parameters_of_table(predictor_class(name), given, f"parameters of {name}")
+        of_members = {key for key in arrays if key.partition("/")[0] in map(str, range(len(names)))}
+        own = {key: array for key, array in arrays.items() if key not in of_members}
+        expect(own, {"weights": (np.float64, (len(names),))})
+        if (own["weights"] < 0).any() or abs(own["weights"].sum() - 1) > 1e-6:
+            raise ValueError("weights of the members are negative, or do not sum to 1")
+        self.weights_ = own["weights"]
+        self.base_variance_, self.factor_ = learned.base_variance, learned.factor
         self.members_ = []
-        for k, saved in enumerate(values["members"]):
-            member = self._member(saved["name"], saved["seed"])
-            member._begin(TargetScale(**saved["target"]))
-            own = {key.removeprefix(f"{k}/"): array for key, array in arrays.items() if key.startswith(f"{k}/")}
-            member._restore(saved["learned"], own)
+        for k, saved in enumerate(learned.members):
+            member = self._member(saved.name, saved.seed)
+            member._begin(saved.target)
+            theirs = {key.removeprefix(f"{k}/"): arrays[key] for key in of_members if key.startswith(f"{k}/")}
+            member._restore(saved.learned, theirs)
             self.members_.append(member)
 
 

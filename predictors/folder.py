@@ -12,18 +12,30 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from omsdpm.errors import InputError
+from omsdpm.errors import InputError, one_line
+from omsdpm.files import regular_file
 from omsdpm.noise import DiscreteVP, LinearVP, Noise, make_noise
+from omsdpm.seeds import Seed
+from omsdpm.solvers.options import SolverOptions
+from omsdpm.solvers.table import SpaceTable
+from omsdpm.tables import model_of, read_json, read_table
+from predictors.targets import TargetScale
 
 HEADER = "predictor.json"
 ARRAYS = "arrays.safetensors"
-FORMAT = 2
-"""Saved under the registered name; 1 had the class instead, and is read."""
+FORMAT = 3
+"""With types and shapes of the arrays; 2 did not say them, 1 had the class for the registered name. Both are read."""
+
+SHAPES_SINCE = 3
+"""Format whose headers say types and shapes."""
+
+AGAIN = "save the predictor again"
 
 
 @contextmanager
@@ -61,31 +73,100 @@ def write_header(folder: Path, header: Mapping[str, Any]) -> None:
     (folder / HEADER).write_text(text + "\n", encoding="utf-8")
 
 
-def read_header(folder: str | os.PathLike[str]) -> dict[str, Any]:
+class Header(BaseModel):
+    """What ``predictor.json`` says.
+
+    Attributes:
+        format: of the folder.
+        predictor: the family's registered name.
+        space: of the schedules.
+        noise: a table for :func:`omsdpm.noise.make_noise`.
+        options: of the solver; folders of the first format do not say.
+        parameters: of the family but for those above, see :func:`parameters_of_table`.
+        target: the scale of scores.
+        learned: the family's own values.
+        arrays: type and shape of each array; folders before the third format do not say.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    format: Annotated[int, Field(ge=1, le=FORMAT)]
+    predictor: str
+    space: SpaceTable
+    noise: dict[str, Any] | None
+    options: SolverOptions | None = None
+    parameters: dict[str, Any]
+    target: TargetScale
+    learned: dict[str, Any]
+    arrays: dict[str, tuple[str, tuple[Annotated[int, Field(ge=0)], ...]]] | None = None
+
+    @model_validator(mode="after")
+    def _arrays_are_told(self) -> Self:
+        if self.arrays is None and self.format >= SHAPES_SINCE:
+            raise ValueError(f"format {self.format} without arrays, expected their types and shapes")
+        return self
+
+
+def read_header(folder: str | os.PathLike[str]) -> Header:
     """Reads ``predictor.json``.
 
     Raises:
         InputError: missing, damaged, or of a later format.
     """
     path = Path(folder) / HEADER
-    try:
-        header = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"no predictor in {folder}: {HEADER} cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise InputError(f"{path} is damaged: {error}; save the predictor again") from error
-    if not isinstance(header, dict) or not isinstance(header.get("format"), int):
-        raise InputError(f"{path} is not a predictor; save the predictor again")
+    return read_table(Header, _named(path), str(path))
+
+
+def predictor_name(folder: str | os.PathLike[str]) -> str:
+    """The name of the family that saved a folder, which need not be installed to read the rest.
+
+    Raises:
+        InputError: no predictor there, or one of a later format.
+    """
+    name: str = _named(Path(folder) / HEADER)["predictor"]
+    return name
+
+
+def _named(path: Path) -> dict[str, Any]:
+    """What a header says, known to name its predictor and to be of a format that is read."""
+    folder = path.parent
+    if not path.is_file():
+        raise InputError(f"no predictor in {folder}: {HEADER} cannot be read ({_missing(path)})")
+    header = read_json(path, AGAIN)
+    if not isinstance(header, dict) or type(header.get("format")) is not int:
+        raise InputError(f"{path} is not a predictor; {AGAIN}")
     if header["format"] > FORMAT:
-        raise InputError(
-            f"{path} has format {header['format']}, this version reads up to {FORMAT}: update omsdpm, or fit again"
-        )
+        shown = header["format"] if header["format"] < 10**6 else "of many digits"
+        raise InputError(f"{path} has format {shown}, this version reads up to {FORMAT}: update omsdpm, or fit again")
     if header["format"] == 1 and isinstance(header.get("class"), str):
         # Classes had the name of their module then: predictors.lstm_paper:LSTMPaperPredictor.
-        header["predictor"] = header["class"].partition(":")[0].rpartition(".")[2].replace("_", "-")
+        header["predictor"] = header.pop("class").partition(":")[0].rpartition(".")[2].replace("_", "-")
     if not isinstance(header.get("predictor"), str):
-        raise InputError(f"{path} does not name its predictor; save the predictor again")
+        raise InputError(f"{path} does not name its predictor; {AGAIN}")
     return header
+
+
+def parameters_of_table(family: type, table: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """A family's parameters as a header has them, of the types that its ``__init__`` declares.
+
+    Args:
+        family: a class of predictors; a parameter without an annotation takes any value.
+        table: all but those that a header has beside ``parameters``.
+        where: the file, for errors.
+
+    Raises:
+        InputError: a parameter that the family does not have, or a value of another type.
+    """
+    model = model_of(family, without=("space", "noise", "options"), given={"random_state": Seed | None})
+    return {name: value for name, value in read_table(model, table, where) if name in table}
+
+
+def _missing(path: Path) -> str:
+    try:
+        path.stat()
+    except OSError as error:
+        return str(error.strerror)
+    return "it is no file"
 
 
 def write_arrays(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -95,22 +176,67 @@ def write_arrays(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / ARRAYS)
 
 
-def read_arrays(folder: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
+def described(arrays: Mapping[str, NDArray[Any]]) -> dict[str, tuple[str, list[int]]]:
+    """Types and shapes of arrays, as a header has them."""
+    return {name: (array.dtype.name, list(array.shape)) for name, array in arrays.items()}
+
+
+def read_arrays(folder: str | os.PathLike[str], header: Header | None = None) -> dict[str, NDArray[Any]]:
     """Reads ``arrays.safetensors``.
 
+    Args:
+        folder: of the predictor.
+        header: its header, which may say types and shapes.
+
     Raises:
-        InputError: missing or damaged.
+        InputError: missing or damaged, an array of another type or shape than the header's, or NaN.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    path = Path(folder) / ARRAYS
+    path = regular_file(Path(folder) / ARRAYS, f"expected the predictor's arrays; {AGAIN}")
     try:
-        with path.open("rb"):  # safetensors calls a file that may not be read one that is not there
-            pass
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path} cannot be read: {error}; save the predictor again") from error
+        arrays: dict[str, NDArray[Any]] = load_file(path)
+    except (OSError, SafetensorError, KeyError, ValueError) as error:  # a type that NumPy does not know is a KeyError
+        raise InputError(f"{path} cannot be read: {one_line(error)[:200]}; {AGAIN}") from error
+    if header is not None and header.arrays is not None:
+        shapes = {name: (kind, list(shape)) for name, (kind, shape) in header.arrays.items()}
+        if (there := described(arrays)) != shapes:
+            name = next(name for name in {**shapes, **there} if there.get(name) != shapes.get(name))
+            got, wanted = (" ".join(map(str, one[name])) if name in one else "none" for one in (there, shapes))
+            raise InputError(f"{path}: {name} is {got}, {HEADER} says {wanted}; {AGAIN}")
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and np.isnan(array).any():
+            raise InputError(f"{path}: {name} holds NaN; {AGAIN}")
+    return arrays
+
+
+def expect(
+    arrays: Mapping[str, NDArray[Any]],
+    shapes: Mapping[str, tuple[Any, tuple[int | None, ...]]],
+    infinite: frozenset[str] = frozenset(),
+) -> None:
+    """Raises ``ValueError`` for arrays of other names, types or shapes than a family's, or with infinity.
+
+    Args:
+        arrays: by name.
+        shapes: type and shape by name; ``None`` in a shape is any length from 1.
+        infinite: those that may hold infinity.
+    """
+    for name in {**shapes, **arrays}:
+        if name not in arrays:
+            raise ValueError(f"the array {name!r} is lacking")
+        if name not in shapes:
+            raise ValueError(f"an array {name!r}, which it does not have")
+        array, (kind, shape) = arrays[name], shapes[name]
+        fits = len(array.shape) == len(shape) and all(
+            (there > 0 if wanted is None else there == wanted) for there, wanted in zip(array.shape, shape, strict=True)
+        )
+        if array.dtype != kind or not fits:
+            wanted_shape = tuple("n" if size is None else size for size in shape)
+            raise ValueError(f"{name} is {array.dtype} {array.shape}, expected {np.dtype(kind)} {wanted_shape}")
+        if array.dtype.kind == "f" and name not in infinite and not np.isfinite(array).all():
+            raise ValueError(f"{name} holds infinity")
 
 
 def noise_from_json(data: Mapping[str, Any] | None) -> Noise | None:

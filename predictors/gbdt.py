@@ -16,9 +16,12 @@ from omsdpm.devices import usable_cpus
 from omsdpm.errors import unknown_name
 from omsdpm.noise import Noise
 from omsdpm.solvers import ScheduleSpace, SolverOptions
+from omsdpm.tables import read_table
 from predictors.base import Array, Predictor, Schedules
 from predictors.calibration import RisingCurve
 from predictors.features import structural_features
+from predictors.folder import expect
+from predictors.learned import TreesLearned
 from predictors.trees import Trees, trees_of
 from predictors.ubjson import decode
 
@@ -163,19 +166,23 @@ class GBDTPredictor(Predictor):
         return {"base_score": trees.base_score}, arrays
 
     def _restore(self, values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
-        if "booster" in arrays:  # of an earlier version: xgboost's binary JSON, which it would believe as it is
-            trees = trees_of(decode(arrays["booster"].tobytes()))
-        else:
-            trees = Trees.from_arrays(arrays, float(values["base_score"]))
+        learned = read_table(TreesLearned, values, "learned")
         if self.objective not in OBJECTIVES:
             raise unknown_name("objective", self.objective, OBJECTIVES)
+        knots = {"raw", "z"} if self.objective == "ranking" else set()
+        own = {name: array for name, array in arrays.items() if name not in knots}
+        if "booster" in own:  # of an earlier version: xgboost's binary JSON, which it would believe as it is
+            expect(own, {"booster": (np.uint8, (None,))})
+            trees = trees_of(decode(own["booster"].tobytes()))
+        else:
+            trees = Trees.from_arrays(own, learned.base_score)
         space = self._space
         _, names = structural_features(
             self._batch_plan(space.canonical(np.ones((1, space.length), np.int64))), self.latency
         )
         trees.check(len(names))
         self.booster_ = trees.booster(names, str(OBJECTIVES[self.objective]["objective"]), self._threads)
-        self.curve_ = RisingCurve(arrays["raw"], arrays["z"]) if self.objective == "ranking" else None
+        self.curve_ = RisingCurve.checked(arrays["raw"], arrays["z"]) if knots else None
 
 
 def _lost_tau(raw: NDArray[np.float32], matrix: xgboost.DMatrix) -> tuple[str, float]:

@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Protocol
 
 from omsdpm.errors import InputError
+from omsdpm.files import reads
 from omsdpm.plugins import Named, Registry, parameters_of
 
 if TYPE_CHECKING:
@@ -111,15 +112,16 @@ def predictor_for(problem: Problem, text: str, random_state: int = 0, **paramete
     return predictor
 
 
+@reads("folder")
 def load_predictor(folder: str | os.PathLike[str]) -> Predictor:
     """The fitted predictor that ``Predictor.save`` wrote to ``folder``, of whichever installed family.
 
     Raises:
         InputError: no predictor there, a damaged one, or one of a family that is not installed.
     """
-    from predictors.folder import read_header
+    from predictors.folder import predictor_name
 
-    name = read_header(folder)["predictor"]
+    name = predictor_name(folder)
     if name not in predictor_names():
         raise InputError(f"{folder} holds the predictor {name!r}, which is not installed; install its package")
     return predictor_class(name).load(folder)

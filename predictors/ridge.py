@@ -11,8 +11,11 @@ from sklearn.linear_model import BayesianRidge
 
 from omsdpm.noise import Noise
 from omsdpm.solvers import ScheduleSpace, SolverOptions
+from omsdpm.tables import read_table
 from predictors.base import Array, Predictor, Schedules
 from predictors.features import structural_features
+from predictors.folder import expect
+from predictors.learned import LineLearned
 
 ABSENT = 0.5
 """Where a member that takes no step is said to be: in the middle of the axis."""
@@ -90,6 +93,16 @@ class RidgePredictor(Predictor):
         return values, arrays
 
     def _restore(self, values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
-        self.intercept_, self.noise_variance_ = float(values["intercept"]), float(values["noise variance"])
+        learned = read_table(LineLearned, values, "learned")
+        self.intercept_, self.noise_variance_ = learned.intercept, learned.noise_variance
+        features, _ = structural_features(
+            self._batch_plan(self._space.canonical(np.ones((1, self._space.length), np.int64))), self.latency
+        )
+        count = features.shape[1]
+        wide = 2 * count if self.squares else count
+        shapes = {"center": (count,), "scale": (count,), "coef": (wide,), "covariance": (wide, wide)}
+        expect(arrays, {name: (np.float64, shape) for name, shape in shapes.items()}, infinite=frozenset(("scale",)))
+        if (arrays["scale"] <= 0).any():
+            raise ValueError("scale holds what is no positive number")
         self.center_, self.scale_ = arrays["center"], arrays["scale"]
         self.coef_, self.covariance_ = arrays["coef"], arrays["covariance"]

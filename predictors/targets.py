@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 Array = NDArray[np.float64]
 
@@ -22,7 +24,7 @@ class TargetScale:
     """
 
     center: float
-    spread: float
+    spread: Annotated[float, Field(gt=0)]
     log: bool
 
     @classmethod
@@ -57,3 +59,8 @@ class TargetScale:
         # The log-normal law, with exponents held where floats are.
         s = np.minimum(s, np.sqrt(LARGEST_LOG) / 2)
         return self.inverse(z + 0.5 * s**2 / self.spread) * np.sqrt(np.expm1(s**2))
+
+
+def standardized(z: Array) -> bool:
+    """Whether ``(n,)`` may be scores on their own standardized scale: then none is beyond ``sqrt(n)``."""
+    return bool(np.isfinite(z).all() and (np.abs(z) <= np.sqrt(len(z)) * (1 + 1e-9)).all())

@@ -11,6 +11,8 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
+from predictors.folder import expect
+
 ROOT = 2**31 - 1
 """What xgboost calls the parent of a root."""
 
@@ -53,11 +55,10 @@ class Trees:
         """From what :meth:`arrays` gave.
 
         Raises:
-            KeyError: an array is missing; ValueError: one is of another type.
+            ValueError: an array is missing, one too many, or of another type.
         """
-        for name, kind in {"sizes": np.int64, **{name: kind for name, (_, kind) in NAMES.items()}}.items():
-            if arrays[name].dtype != kind or arrays[name].ndim != 1:
-                raise ValueError(f"{name} is {arrays[name].dtype} {arrays[name].shape}, expected one row of {kind}")
+        kinds = {"sizes": np.int64, **{name: kind for name, (_, kind) in NAMES.items()}}
+        expect(arrays, {name: (kind, (None,)) for name, kind in kinds.items()})
         return cls(arrays["sizes"], **{name: arrays[name] for name in NAMES}, base_score=base_score)
 
     def arrays(self) -> dict[str, NDArray[Any]]:

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from time import sleep
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
 
+from omsdpm.arrays import read_npy
 from omsdpm.dataset.dataset import ScheduleDataset
 from omsdpm.dataset.designs import Setting, draw, share_out
 from omsdpm.dataset.recipe import Recipe, Round
@@ -26,6 +28,7 @@ from omsdpm.files import locked, replacing, writable_folder
 from omsdpm.scoring.identity import check_measured, identity, identity_digest, remember_measured
 from omsdpm.scoring.measurement import Measurement
 from omsdpm.solvers import Schedules
+from omsdpm.tables import read_json, read_table
 
 Progress = Callable[[str, int, int], None]
 """Told ``(round, schedules measured, schedules)`` after every shard."""
@@ -235,7 +238,27 @@ def _drawn(recipe: Recipe, entry: Round, dataset: ScheduleDataset, work: Path) -
             X = _unmeasured(X, dataset, entry, setting, rng)
         with replacing(path) as temporary, temporary.open("wb") as file:
             np.save(file, X.astype(np.int16))
-    return np.load(path, allow_pickle=False).astype(np.int64)
+    try:
+        return _read_drawn(path, recipe, entry)
+    except InputError as error:
+        raise InputError(f"{error}; remove {work} to draw and measure its schedules anew") from error
+
+
+def _read_drawn(path: Path, recipe: Recipe, entry: Round) -> np.ndarray:
+    """The schedules ``(n, L)`` that were drawn.
+
+    Raises:
+        InputError: the file is damaged, or has what is no schedule of the round.
+    """
+    space = recipe.measurement.space
+    count = min(space.cardinality, path.stat().st_size) if entry.design == "exhaustive" else entry.n
+    X = read_npy(path, "drawn schedules", 2 * count * space.length)
+    if X.dtype != np.int16 or X.shape != (count, space.length):
+        raise InputError(f"drawn schedules {path} are {X.dtype} {X.shape}, expected int16 {(count, space.length)}")
+    try:
+        return space.check(X)
+    except InputError as error:
+        raise InputError(f"drawn schedules {path}: {error}") from error
 
 
 def _rng(recipe: Recipe, entry: Round) -> np.random.Generator:
@@ -305,7 +328,7 @@ def measure_sharded(
     measuring = _Measuring(measurement, shards, folder, pool, progress)
     try:
         measuring.run()
-        return [Measured.read(shard.path(folder)) for shard in measuring.shards]
+        return [Measured.read(shard.path(folder), shard) for shard in measuring.shards]
     except FileNotFoundError as error:
         if folder.exists():
             raise
@@ -330,11 +353,24 @@ def _kept_size(facts: dict[str, object], folder: Path, size: int) -> int:
         if not path.exists():
             with replacing(path) as temporary:
                 temporary.write_text(json.dumps({**facts, "shard_size": size}))
-        begun = json.loads(path.read_text())
-    kept = int(begun.pop("shard_size"))
+        begun = read_table(CutTable, read_json(path, f"remove {folder} to start anew"), str(path)).model_dump()
+    kept: int = begun.pop("shard_size")
     if begun != facts:
         raise InputError(f"{folder} holds shards of other schedules or another measurement: remove it to start anew")
     return kept
+
+
+class CutTable(BaseModel):
+    """What ``cut.json`` says: what the shards are of, and their size."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    schedules: int
+    images: int
+    seed: int
+    metric: str
+    measured: str
+    shard_size: Annotated[int, Field(ge=1)]
 
 
 @dataclass

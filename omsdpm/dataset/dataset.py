@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
+from omsdpm.dataset.parquet import read_parquet, slots_of, words_of
 from omsdpm.errors import InputError
-from omsdpm.files import replacing
+from omsdpm.files import reads, replacing
 from omsdpm.solvers import Schedules, ScheduleSpace, space_from_table
+from omsdpm.solvers.table import SpaceTable
+from omsdpm.tables import read_table
 
 if TYPE_CHECKING:
     import pandas
@@ -123,6 +127,7 @@ class ScheduleDataset:
             pq.write_table(table, temporary, compression="zstd", use_dictionary=["split", "design"])
 
     @classmethod
+    @reads("path")
     def read(cls, path: str | Path) -> ScheduleDataset:
         """Reads what :meth:`write` wrote.
 
@@ -130,83 +135,55 @@ class ScheduleDataset:
             InputError: no Parquet file, a column or the metadata lacking, NaN scores, or
                 a schedule that is not valid; the message names the file.
         """
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
         path = Path(path)
-        if not path.is_file():
+        if not path.exists():
             raise InputError(f"dataset {path} does not exist: give a Parquet file")
-        try:
-            table = pq.read_table(path)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(f"dataset {path} is not a Parquet file that can be read: {_first_line(error)}") from error
-        for column in ("schedule", "score"):
-            if column not in table.column_names:
-                raise InputError(f"dataset {path} lacks the column {column!r}: it has {', '.join(table.column_names)}")
+        table = read_parquet(path, ("schedule", "score"), "dataset")
         facts = _facts(table.schema.metadata, path)
-        blank = np.full(table.num_rows, "")
         names = set(table.column_names)
         try:
-            space = space_from_table(facts)
+            space = space_from_table(SpaceTable(**{key: getattr(facts, key) for key in SpaceTable.model_fields}))
+            labels = {name: words_of(table[name], name) for name in ("split", "design") if name in names}
             return cls(
                 space=space,
-                X=_slots(table["schedule"], space.length),
+                X=slots_of(table["schedule"], space.length),
                 y=_scores(table["score"]),
-                split=_labels(table["split"]) if "split" in names else blank,
-                design=_labels(table["design"]) if "design" in names else blank,
-                metric=facts["metric"],
-                extra=facts["extra"],
+                **{name: np.array(words, dtype=np.str_) for name, words in labels.items()},
+                metric=facts.metric,
+                extra=facts.extra,
             )
         except InputError as error:
             raise InputError(f"dataset {path}: {error}") from error
 
 
-def _facts(metadata: dict[bytes, bytes] | None, path: Path) -> dict[str, Any]:
-    """What the file says of itself, complete."""
+class Facts(SpaceTable):
+    """What a file says of itself, beside its columns.
+
+    Attributes:
+        metric: what a score is.
+        extra: facts that travel with it.
+    """
+
+    metric: str
+    extra: dict[str, Any] = Field(default_factory=dict)
+
+
+def _facts(metadata: dict[bytes, bytes] | None, path: Path) -> Facts:
+    text = (metadata or {}).get(METADATA)
     try:
-        facts = json.loads((metadata or {})[METADATA])
-        return {
-            **facts,
-            "solver": str(facts["solver"]),
-            "num_models": int(facts["num_models"]),
-            "length": int(facts["length"]),
-            "metric": str(facts["metric"]),
-            "extra": dict(facts.get("extra", {})),
-        }
-    except (KeyError, ValueError, TypeError) as error:
+        said = json.loads(text or b"null", parse_constant=_no_number)
+        if not isinstance(said, dict) or {"solver", "num_models", "length", "metric"} - set(said):
+            raise ValueError("it lacks a key")
+    except (ValueError, RecursionError) as error:
         raise InputError(
             f"dataset {path} does not say its solver, number of members and length: "
             "write it with omsdpm, or import it with `omsdpm-bench dataset import`"
         ) from error
+    return read_table(Facts, said, f"dataset {path}")
 
 
-def _slots(column: Any, length: int) -> Schedules:
-    """``(n, L)`` of a Parquet column of lists: whole numbers, in whatever type.
-
-    Raises:
-        InputError: names the first row that is none.
-    """
-    import pyarrow as pa
-
-    kind = column.type
-    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    number = lists and (pa.types.is_integer(kind.value_type) or pa.types.is_floating(kind.value_type))
-    if not number and not pa.types.is_null(kind):
-        raise InputError(f"column 'schedule' holds {kind}, expected lists of member numbers")
-    rows = column.to_pylist()
-    for row, slots in enumerate(rows):
-        if len(slots or ()) != length:
-            raise InputError(f"row {row} has {len(slots or ())} slots, expected {length}")
-    values = np.array(rows, dtype=object).reshape(-1, length)
-    whole = np.array([value is not None and float(value).is_integer() for value in values.flat], dtype=bool)
-    wrong = np.argwhere(~whole.reshape(values.shape)).tolist()
-    if wrong:
-        row, slot = wrong[0]
-        value = "null" if values[row, slot] is None else values[row, slot]
-        raise InputError(f"row {row} has {value} in slot {slot}, expected a member number, 0 for none")
-    if len(values) and not all(-(2**31) < value < 2**31 for value in (values.min(), values.max())):
-        raise InputError("a slot holds a number of more than 9 digits, expected member numbers")
-    return values.astype(np.int64)
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def _scores(column: Any) -> NDArray[np.float64]:
@@ -215,12 +192,3 @@ def _scores(column: Any) -> NDArray[np.float64]:
     if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type) or pa.types.is_null(column.type)):
         raise InputError(f"column 'score' holds {column.type}, expected numbers")
     return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=float)
-
-
-def _labels(column: Any) -> NDArray[np.str_]:
-    """Words, empty where there are none."""
-    return np.array([word or "" for word in column.to_pylist()], dtype=np.str_)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -12,8 +12,8 @@ from omsdpm.dataset.dataset import SPLITS
 from omsdpm.dataset.designs import ALPHA, NULL
 from omsdpm.errors import InputError, unknown_name
 from omsdpm.names import PlainName, plain_name
-from omsdpm.scoring.measurement import Measurement, measurement_from_table
-from omsdpm.seeds import Seed, check_seed
+from omsdpm.scoring.measurement import Measurement, MeasurementTable, check_moved
+from omsdpm.seeds import Seed
 from omsdpm.tables import read_table, read_toml
 
 RECIPE_FILE = "benchmark.toml"
@@ -49,7 +49,7 @@ def _rising(window: tuple[float, float]) -> tuple[float, float]:
     return window
 
 
-Count = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(gt=0, le=2**31 - 1)]
 Budget = Annotated[float, Field(gt=0)]
 Milliseconds = Annotated[float, Field(ge=0)]
 Null = Annotated[float | tuple[float, float], BeforeValidator(_probabilities)]
@@ -62,7 +62,14 @@ class _Table(BaseModel):
 
 
 class _RoundTable(_Table):
-    """What every ``[[round]]`` has; see :class:`Round`."""
+    """What every ``[[round]]`` has; see :class:`Round`.
+
+    Attributes:
+        name: unique in the file; the rows' ``design`` in the dataset.
+        design: how schedules are drawn.
+        split: the rows' split: ``train``, ``validation``, ``test`` or ``elite``.
+        splits: instead of ``split``: how many rows go to each of several splits.
+    """
 
     name: PlainName
     split: Annotated[str, AfterValidator(_split_or_none)] = ""
@@ -76,11 +83,25 @@ class _RoundTable(_Table):
 
 
 class _Drawn(_RoundTable):
+    """What rounds of a given number of schedules have.
+
+    Attributes:
+        n: number of schedules.
+        window: least and greatest latency in ms.
+    """
+
     n: Count
     window: Annotated[tuple[Milliseconds, Milliseconds], AfterValidator(_rising)] | None = None
 
 
 class _Random(_Drawn):
+    """Schedules of random members and nulls.
+
+    Attributes:
+        null: probability that a slot is null, or a range that it is drawn from.
+        alpha: of the Dirichlet prior of members.
+    """
+
     design: Literal["random"]
     null: Null = NULL
     alpha: Annotated[float, Field(gt=0)] = ALPHA
@@ -91,13 +112,25 @@ class _Stratified(_Random):
 
 
 class _Tree(_Random):
+    """Schedules that share their noise ends.
+
+    Attributes:
+        branches: schedules that share a noise end.
+    """
+
     design: Literal["tree"]  # type: ignore[assignment]
     branches: Count = 6
 
 
 class _Refine(_Drawn):
+    """Offspring of the best training schedules.
+
+    Attributes:
+        mutations: slots of an offspring that are changed, about.
+    """
+
     design: Literal["refine"]
-    mutations: Annotated[int, Field(ge=0)] = 2
+    mutations: Annotated[int, Field(ge=0, le=2**31 - 1)] = 2
 
 
 class _Exhaustive(_RoundTable):
@@ -111,21 +144,44 @@ AnyRound = Annotated[_Random | _Stratified | _Tree | _Refine | _Exhaustive, Fiel
 
 
 class ValidationTable(_Table):
-    """``[validation]``: with which noise winners and baselines are validated."""
+    """``[validation]``: with which noise winners and baselines are validated.
 
-    images: Annotated[int, Field(ge=2)] = 2000
+    Attributes:
+        images: a seed.
+        seeds: of the noise, none of them the dataset's.
+    """
+
+    images: Annotated[int, Field(ge=2, le=2**31 - 1)] = 2000
     seeds: tuple[Seed, ...] = (1001, 1002, 1003)
 
 
 class RepeatTable(_Table):
-    """``[repeat]``: how many schedules are measured again, and from which noise."""
+    """``[repeat]``: how many schedules are measured again, and from which noise.
+
+    Attributes:
+        n: number of schedules, drawn from the dataset.
+        seed: of the noise.
+    """
 
     n: Count
     seed: Seed
 
 
 class RecipeTable(_Table):
-    """All of a ``benchmark.toml``; the content of ``[measurement]`` is checked where it is made."""
+    """All of a ``benchmark.toml``.
+
+    Attributes:
+        name: of the benchmark; files are named after it.
+        summary: what it is, in one line.
+        notes: Markdown for the card: why these designs.
+        seed: of the drawing of schedules.
+        budgets: latency budgets in ms.
+        tabular: all schedules are measured, so that scores are looked up.
+        measurement: how a schedule becomes a score.
+        validation: with which noise winners and baselines are validated.
+        repeat: schedules that are measured again; none without it.
+        rounds: ``[[round]]``, the schedules of the dataset in the order that they are drawn in.
+    """
 
     name: Annotated[str, AfterValidator(_name_or_none)] = ""
     summary: str = ""
@@ -133,7 +189,7 @@ class RecipeTable(_Table):
     seed: Seed = 0
     budgets: tuple[Budget, ...] = ()
     tabular: bool = False
-    measurement: dict[str, Any]
+    measurement: MeasurementTable
     validation: ValidationTable = ValidationTable()
     repeat: RepeatTable | None = None
     rounds: tuple[AnyRound, ...] = Field((), alias="round")
@@ -225,7 +281,9 @@ def parse_recipe(model: type[File], table: dict[str, Any], folder: Path) -> File
     Raises:
         InputError: a key that is unknown, lacking or of a wrong value.
     """
-    return read_table(model, table, str(folder / RECIPE_FILE))
+    where = str(folder / RECIPE_FILE)
+    check_moved(table.get("measurement"), f"{where}: measurement")
+    return read_table(model, table, where)
 
 
 def measurement_of(file: RecipeTable, folder: Path) -> Measurement:
@@ -235,9 +293,7 @@ def measurement_of(file: RecipeTable, folder: Path) -> Measurement:
         InputError: a key that is unknown, lacking or of a wrong value.
     """
     try:
-        measurement = measurement_from_table(file.measurement, folder)
-        check_seed(measurement.seed, "[measurement] seed")
-        return measurement
+        return file.measurement.measurement(folder, str(folder / RECIPE_FILE))
     except (TypeError, ValueError) as error:  # InputError is a ValueError
         raise InputError(f"{folder / RECIPE_FILE}: {error}") from error
 

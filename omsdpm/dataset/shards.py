@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from omsdpm.arrays import read_npz
 from omsdpm.errors import InputError
 from omsdpm.files import locked, replacing
 from omsdpm.sampling import Count, walk_order
@@ -61,12 +62,31 @@ class Measured:
             )
 
     @classmethod
-    def read(cls, path: Path) -> Measured:
-        """Reads what :meth:`write` wrote."""
-        with np.load(path, allow_pickle=False) as file:
-            evaluations, one_by_one = file["cost"].tolist()
-            number = int(path.stem.rpartition("-")[2])
-            return cls(number, file["rows"], file["y"], evaluations, one_by_one, float(file["seconds"]))
+    def read(cls, path: Path, shard: Shard) -> Measured:
+        """Reads what :meth:`write` wrote of a shard.
+
+        Raises:
+            InputError: the file is damaged, or of other rows than the shard's.
+        """
+        size = len(shard.rows)
+        largest = {"rows": 8 * size, "y": 8 * size, "cost": 16, "seconds": 8}
+        try:
+            arrays = read_npz(path, "shard", largest)
+            shapes = {"rows": ("i", (size,)), "y": ("f", (size,)), "cost": ("i", (2,)), "seconds": ("f", ())}
+            for name, (kind, shape) in shapes.items():
+                array = arrays[name]
+                if array.dtype.kind != kind or array.dtype.itemsize != 8 or array.shape != shape:
+                    raise InputError(f"shard {path}: {name} is {array.dtype} {array.shape}, expected {kind}8 {shape}")
+            if not np.array_equal(arrays["rows"], shard.rows):
+                raise InputError(f"shard {path} is of other rows")
+            if not (np.isfinite(arrays["y"]).all() and (arrays["cost"] >= 0).all() and arrays["seconds"] >= 0):
+                raise InputError(f"shard {path} has scores or costs that are none")
+        except InputError as error:
+            if not path.exists():
+                raise FileNotFoundError(str(path)) from error  # somebody else has merged it
+            raise InputError(f"{error}; remove it, and it is measured again") from error
+        evaluations, one_by_one = arrays["cost"].tolist()
+        return cls(shard.number, shard.rows, arrays["y"], evaluations, one_by_one, float(arrays["seconds"]))
 
 
 def scores_of(measured: list[Measured]) -> NDArray[np.float64]:

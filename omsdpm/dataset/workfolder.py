@@ -11,6 +11,7 @@ from pathlib import Path
 
 from omsdpm.errors import InputError
 from omsdpm.files import replacing
+from omsdpm.tables import read_json
 
 MARKER = ".omsdpm-build.json"
 """Says that a build made the folder, and under which name."""
@@ -45,8 +46,8 @@ def is_own(folder: Path) -> bool:
     if folder.is_symlink():
         return False
     try:
-        said = json.loads((folder / MARKER).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        said = read_json(folder / MARKER, "expected the marker of a build")
+    except InputError:
         return False
     return isinstance(said, dict) and said.get("folder") == folder.name
 

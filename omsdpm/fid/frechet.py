@@ -81,7 +81,7 @@ def checked_moments(mu: ArrayLike, sigma: ArrayLike) -> tuple[Array, Array]:
     """``mu`` as ``(d,)`` and ``sigma`` as symmetric ``(d, d)``, float64.
 
     Raises:
-        InputError: other shapes, NaN or infinity, or a matrix that is not symmetric.
+        InputError: other shapes, NaN or infinity, or a matrix that is not symmetric or has a negative variance.
     """
     mu, sigma = real_array(mu, "mean"), real_array(sigma, "covariance")
     if mu.ndim != 1 or mu.size == 0 or sigma.shape != (mu.size, mu.size):
@@ -89,6 +89,8 @@ def checked_moments(mu: ArrayLike, sigma: ArrayLike) -> tuple[Array, Array]:
     for kind, values in (("mean", mu), ("covariance", sigma)):
         if not np.isfinite(values).all():
             raise InputError(f"the {kind} holds NaN or infinity: check the features that it was computed from")
+    if np.diag(sigma).min() < -ASYMMETRY * np.abs(sigma).max():
+        raise InputError("a variance of the covariance is negative: check what it was computed from")
     if np.abs(sigma - sigma.T).max() > ASYMMETRY * np.abs(sigma).max():
         raise InputError("the covariance is not symmetric: give the matrix that np.cov(features, rowvar=False) returns")
     return mu, (sigma + sigma.T) / 2.0

@@ -102,9 +102,10 @@ class Statistics:
         arrays = read_npz(path, "statistics", largest, optional=frozenset({"n"}))
         mu, sigma, n = arrays["mu"], arrays["sigma"], None
         if "n" in arrays:
-            if arrays["n"].size != 1 or not arrays["n"] >= 0:
-                raise InputError(f"statistics {path}: n is {arrays['n'].tolist()}, expected a number of images")
-            n = int(arrays["n"])
+            held = arrays["n"].reshape(-1)[:2].tolist()
+            if arrays["n"].shape != () or isinstance(held[0], bool) or not (2 <= held[0] < 2**63 and held[0] % 1 == 0):
+                raise InputError(f"statistics {path}: n is {held}, expected a number of images, 2 or more")
+            n = int(held[0])
         try:
             return cls(mu, sigma, n)
         except InputError as error:

@@ -67,6 +67,10 @@ class MemberTable(BaseModel):
 
     Relative paths in it are relative to the zoo's folder.
 
+    Attributes:
+        kind: name of the kind of network.
+        prediction_type: what the network predicts, a name of :data:`omsdpm.networks.predictions.PREDICTIONS`.
+
     Example:
         >>> class Null(MemberTable):
         ...     kind: str = "null"

@@ -64,6 +64,26 @@ def shapes_of(build: Callable[[], Any], where: str) -> dict[str, tuple[int, ...]
     return shapes
 
 
+def check_evaluated(build: Callable[[], Any], evaluate: Callable[[Any], Any], where: str) -> None:
+    """Evaluates a network without memory: arguments that fit the weights may still be none that it runs with.
+
+    Args:
+        build: makes the network, on whichever device is set.
+        evaluate: runs it, on whichever device is set.
+        where: the file, for errors.
+
+    Raises:
+        InputError: it cannot be evaluated.
+    """
+    import torch
+
+    try:
+        with torch.device("meta"), torch.no_grad():
+            evaluate(build())
+    except Exception as error:  # whatever the wrong arguments do to a stranger's network
+        raise InputError(f"{where}: such a network cannot be evaluated ({_reason(error)})") from error
+
+
 def _digits(number: int) -> str:
     # Python refuses to write out integers of more than 4,300 digits.
     return str(number) if abs(number) < 10**15 else f"a whole number of {number.bit_length()} bits"

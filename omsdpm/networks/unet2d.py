@@ -13,7 +13,7 @@ from omsdpm.errors import InputError
 from omsdpm.files import regular_file, replacing
 from omsdpm.networks.base import MemberTable, Network
 from omsdpm.networks.heads import set_heads
-from omsdpm.networks.sizes import check_arguments, shapes_of
+from omsdpm.networks.sizes import check_arguments, check_evaluated, shapes_of
 
 if TYPE_CHECKING:
     import torch
@@ -103,6 +103,7 @@ def load_unet(folder: str | Path) -> Any:
         # Claimed shapes are compared with those of the file before memory is taken for them.
         asked = shapes_of(lambda: UNet2DModel.from_config(config), where)
         _compare(asked, stored, weights)
+        check_evaluated(lambda: UNet2DModel.from_config(config), _evaluate, where)
         unet = UNet2DModel.from_config(config)
         state = load_file(weights)
         unet.load_state_dict(state)
@@ -111,6 +112,16 @@ def load_unet(folder: str | Path) -> Any:
     if not all(torch.isfinite(tensor).all() for tensor in state.values()):
         raise InputError(f"{weights} holds NaN or infinite weights: train or copy the member again")
     return unet.eval()
+
+
+def _evaluate(unet: Any) -> None:
+    """Runs a network on images of the size that it says, if it says one."""
+    import torch
+
+    network, size = UNet2D(unet.eval()), unet.config.sample_size
+    if isinstance(size, int):
+        labels = {} if network.num_classes is None else {"labels": torch.zeros(2, dtype=torch.long)}
+        network(torch.zeros(2, unet.config.in_channels, size, size), torch.zeros(2), **labels)
 
 
 def write_unet(unet: Any, folder: str | Path) -> None:

@@ -14,7 +14,11 @@ from omsdpm.noise.beta_schedule import BetaSchedule, check_betas
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CosineBetas(BetaSchedule):
-    """``alpha_bar(t) = cos^2((t + 0.008) / 1.008 pi / 2)`` up to a factor; no beta is above ``max_beta``."""
+    """``alpha_bar(t) = cos^2((t + 0.008) / 1.008 pi / 2)`` up to a factor; no beta is above ``max_beta``.
+
+    Args:
+        max_beta: the largest beta.
+    """
 
     kind: ClassVar[str] = "cosine"
     max_beta: float = 0.999

@@ -22,6 +22,10 @@ class Flow(Noise):
     of this shift has as its training timestep, for ``n`` from 1 to ``steps``.
 
     At the noise end there is no signal and ``lambda`` is infinite; :attr:`t_start` is 0.999.
+
+    Args:
+        shift: of the times, see above.
+        steps: training timesteps.
     """
 
     kind: ClassVar[str] = "flow"

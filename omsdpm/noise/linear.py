@@ -13,7 +13,11 @@ from omsdpm.noise.beta_schedule import BetaSchedule, check_betas
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LinearBetas(BetaSchedule):
-    """From ``beta_start`` at the image to ``beta_end`` at the noise; not to be confused with their limit, LinearVP."""
+    """From ``beta_start`` at the image to ``beta_end`` at the noise; not to be confused with their limit, LinearVP.
+
+    Args:
+        beta_start, beta_end: at the image and at the noise.
+    """
 
     kind: ClassVar[str] = "linear"
     beta_start: float = 1e-4

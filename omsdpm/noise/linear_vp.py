@@ -21,6 +21,10 @@ class LinearVP(VP):
     Networks were trained on ``steps`` discrete timesteps, of which number ``n`` is
     time ``(n + 1) / steps``; so time ``t`` is model input ``steps * max(t - 1/steps, 0)``
     (DPM-Solver, Lu et al., 2022, Sec. 3.4).
+
+    Args:
+        beta_0, beta_1: at the image and at the noise.
+        steps: training timesteps.
     """
 
     kind: ClassVar[str] = "linear-vp"

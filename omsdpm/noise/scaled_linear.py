@@ -13,7 +13,11 @@ from omsdpm.noise.beta_schedule import BetaSchedule, check_betas
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ScaledLinearBetas(BetaSchedule):
-    """From ``beta_start`` to ``beta_end``; those of Stable Diffusion unless told otherwise."""
+    """From ``beta_start`` to ``beta_end``; those of Stable Diffusion unless told otherwise.
+
+    Args:
+        beta_start, beta_end: at the image and at the noise.
+    """
 
     kind: ClassVar[str] = "scaled-linear"
     beta_start: float = 0.00085

@@ -7,9 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from omsdpm.arrays import BROKEN, check_header
+from omsdpm.arrays import read_npy
 from omsdpm.errors import InputError, one_line
 
 EXPECTED = "expected a .pth of the release, JSON, CSV, text or .npy with member numbers or latencies"
@@ -44,8 +42,7 @@ def read_plain(path: Path) -> Any:
             if head.startswith(magic):
                 raise InputError(f"{path} is {kind}: {EXPECTED}")
         if head.startswith(b"\x93NUMPY"):
-            file.seek(0)
-            return _read_npy(path)
+            return read_npy(path, "file", LARGEST).tolist()
     if head.startswith((b"PK", b"\x80")) or not head:
         return None
     size = path.stat().st_size
@@ -58,17 +55,6 @@ def read_plain(path: Path) -> Any:
     if any(not letter.isprintable() and not letter.isspace() for letter in text[:1000]):
         return None
     return _read_json(text, path) if text.lstrip()[:1] in ("[", "{") else _read_table(text, path)
-
-
-def _read_npy(path: Path) -> Any:
-    try:
-        with path.open("rb") as file:
-            check_header(file, path.stat().st_size, LARGEST, str(path))
-        return np.load(path, allow_pickle=False).tolist()
-    except InputError:
-        raise
-    except BROKEN as error:
-        raise InputError(f"{path} is no readable .npy: {one_line(error)}") from error
 
 
 def _read_json(text: str, path: Path) -> Any:

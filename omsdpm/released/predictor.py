@@ -6,6 +6,7 @@ What a predictor is, this package does not know: the entry point ``predictor`` o
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,9 +70,13 @@ def load_predictor(
         raise InputError(
             f"{path} is a predictor for {sampler_type}, not {solver}: give the checkpoint trained for {solver}"
         )
-    noise = None if config is None else _agree(_read_config(config), facts, path)
+    where = str(config) if isinstance(config, (str, Path)) else "config"
+    noise = None if config is None else _agree(_read_config(config), facts, f"{where} for {path.name}")
     space = make_space(sampler_type, facts["model_embedder.model_zoo_size"], length or LENGTHS[sampler_type])
-    return BUILDERS.load("predictor")(state, space, noise)
+    try:
+        return BUILDERS.load("predictor")(state, space, noise)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def _facts(state: Mapping[str, torch.Tensor], path: Path) -> dict[str, Any]:
@@ -104,7 +109,7 @@ def _widths(state: Mapping[str, torch.Tensor], name: str) -> list[int]:
     return widths
 
 
-def _agree(config: Mapping[str, Any], facts: Mapping[str, Any], path: Path) -> LinearVP | None:
+def _agree(config: Mapping[str, Any], facts: Mapping[str, Any], where: str) -> LinearVP | None:
     """Checks the config against the weights; the noise schedule that it gives for DPM-Solver."""
     given = dict(_flat(config))
     grouped = facts["sampler_type"] == DPMSolverSpace.solver
@@ -119,7 +124,7 @@ def _agree(config: Mapping[str, Any], facts: Mapping[str, Any], path: Path) -> L
             said = str(said).replace("_", "-").lower()
         if said != value:
             source = "the checkpoint has" if key in facts else "only this is supported:"
-            raise InputError(f"config key {key} is {given[key]!r}, but {source} {value!r} ({path.name})")
+            raise InputError(f"{where}: config key {key} is {_short(given[key])}, but {source} {value!r}")
     ends = [given.get("noise_schedule.beta_start"), given.get("noise_schedule.beta_end")]
     if not grouped or None in ends:
         return None
@@ -127,7 +132,7 @@ def _agree(config: Mapping[str, Any], facts: Mapping[str, Any], path: Path) -> L
         # The release gives the discrete betas; the continuous schedule's are 1000 times as large.
         return LinearVP(*(round(1000 * float(end), 12) for end in ends))  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
-        raise InputError(f"config key noise_schedule.beta_start or beta_end: {error}") from error
+        raise InputError(f"{where}: config key noise_schedule.beta_start or beta_end: {error}") from error
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -146,3 +151,7 @@ def _read_config(config: Mapping[str, Any] | str | Path) -> Mapping[str, Any]:
     table = read_yaml(config)
     inner = table.get("config", table)
     return inner if isinstance(inner, Mapping) else table
+
+
+def _short(value: Any) -> str:
+    return reprlib.repr(value)

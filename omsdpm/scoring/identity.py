@@ -9,11 +9,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
+
 from omsdpm.errors import InputError
 from omsdpm.files import write_json
 from omsdpm.scoring.measurement import Measurement
 from omsdpm.scoring.metrics.opening import metric_identity, takes_reference
 from omsdpm.scoring.reference import reference_digest
+from omsdpm.tables import read_json, read_table
 from omsdpm.zoo.digest import zoo_digest
 
 MEASURED_FILE = "measured.json"
@@ -121,16 +124,28 @@ def remember_measured(folder: str | Path, part: str, identity: Mapping[str, str]
 def _read(folder: Path) -> dict[str, Any]:
     """The parts that the folder's file knows of; none where there is no file."""
     path = folder / MEASURED_FILE
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return {}
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path}: {error}; copy it again, or build in a new folder") from error
+    hint = "copy it again, or build in a new folder"
+    table = read_json(path, hint)
     parts = table if isinstance(table, dict) else {}
-    if parts.pop("format", None) != FORMAT or not all(isinstance(part, dict) for part in parts.values()):
+    if type(version := parts.pop("format", None)) is not int or version != FORMAT:
         raise InputError(f"{path} is not of format {FORMAT}: read it with the version that wrote it")
-    return parts
+    try:
+        return read_table(MeasuredTable, parts, str(path)).model_dump(exclude_none=True)
+    except InputError as error:
+        raise InputError(f"{error}; {hint}") from error
+
+
+class MeasuredTable(BaseModel):
+    """The parts of ``measured.json``: what each of a benchmark's Parquet files was measured with."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    schedules: dict[str, str] | None = None
+    baselines: dict[str, str] | None = None
+    repeat: dict[str, str] | None = None
+    report: dict[str, str] | None = None
 
 
 def _in_words(differ: list[str]) -> str:

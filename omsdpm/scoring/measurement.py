@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
 from omsdpm.errors import InputError
 from omsdpm.guidance import RANDOM
@@ -22,30 +23,16 @@ from omsdpm.scoring.metrics import Context, OpenMetric, score_name
 from omsdpm.scoring.metrics.opening import check_images, check_metric, takes_reference, with_files_in
 from omsdpm.scoring.reference import DIGITS, DIGITS_SHAPE, Progress, Reference
 from omsdpm.scoring.sampler import BATCH_SIZE, Sampler
+from omsdpm.seeds import Seed
 from omsdpm.solvers import ScheduleSpace, SolverOptions, solver_class, space_on
+from omsdpm.solvers.table import MEMBERS, SLOTS
+from omsdpm.tables import read_table
 from omsdpm.zoo.files import ZooFile, read_latency_card
 
 if TYPE_CHECKING:
     import torch
 
     from omsdpm.zoo import ModelZoo
-
-_KINDS: dict[str, type | tuple[type, ...]] = {
-    "zoo": str,
-    "solver": str,
-    "length": int,
-    "members": list,
-    "reference": str,
-    "images": int,
-    "seed": int,
-    "spacing": str,
-    "metric": str,
-    "eta": (int, float),
-    "t_end": (int, float),
-    "timesteps": list,
-    "labels": (int, list, str),
-}
-"""The types that a measurement's TOML table has to keep."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +67,8 @@ class Measurement:
     t_end: float | None = None
     timesteps: tuple[float, ...] | None = None
     labels: int | str | tuple[int, ...] | None = None
+    origin: str = field(default="", compare=False, repr=False)
+    """The file that says all this, for errors."""
 
     def __post_init__(self) -> None:
         if self.images < 2:
@@ -101,7 +90,10 @@ class Measurement:
 
     @cached_property
     def _zoo_file(self) -> ZooFile:
-        return ZooFile.read(self.zoo)
+        try:
+            return ZooFile.read(self.zoo)
+        except InputError as error:
+            raise InputError(f"{self._where}{error}") from error
 
     @cached_property
     def numbers(self) -> tuple[int, ...]:
@@ -109,14 +101,21 @@ class Measurement:
         existing = range(1, len(self._zoo_file.members) + 1)
         for number in self.members or ():
             if number not in existing:
-                raise InputError(f"member {number}: zoo {self.zoo} has members 1..{len(existing)}")
+                raise InputError(f"{self._where}member {number}: zoo {self.zoo} has members 1..{len(existing)}")
         return self.members or tuple(existing)
 
     @cached_property
     def space(self) -> ScheduleSpace:
         """The space of schedules."""
-        noise = self._zoo_file.noise
-        return space_on(noise, self.solver, len(self.numbers), self.length, self.timesteps)
+        noise, count = self._zoo_file.noise, len(self.numbers)
+        try:
+            return space_on(noise, self.solver, count, self.length, self.timesteps)
+        except InputError as error:
+            raise InputError(f"{self._where}{error}") from error
+
+    @property
+    def _where(self) -> str:
+        return f"{self.origin}: " if self.origin else ""
 
     @cached_property
     def noise(self) -> Noise:
@@ -280,39 +279,74 @@ def _check_labels(labels: int | str | tuple[int, ...]) -> None:
         raise InputError(f"labels = {shown!r}: expected a class from 0, a list of classes, or {RANDOM!r}")
 
 
-def _words(kinds: type | tuple[type, ...]) -> str:
-    return " or ".join(kind.__name__ for kind in (kinds if isinstance(kinds, tuple) else (kinds,)))
+Member = Annotated[int, Field(ge=1, le=MEMBERS)]
+Class = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
-def measurement_from_table(table: dict[str, Any], base: Path) -> Measurement:
+class MeasurementTable(BaseModel):
+    """``[measurement]``: how a schedule becomes a score.
+
+    Attributes:
+        zoo: folder of the zoo; relative paths are relative to the file's folder.
+        solver: name of a solver, see `omsdpm-bench list`.
+        length: slots of a schedule.
+        members: numbers of the zoo's members that take part, from 1; all without it.
+        spacing: how a solver that places its steps itself spreads them.
+        metric: `name[param=value,...]`, see `omsdpm-bench list`.
+        reference: `digits`, a folder of real images, or pytorch-fid's `.npz`.
+        images: that are sampled for one score.
+        seed: of the starting noise, which all schedules share.
+        eta: fresh noise that is added a step, from 0 (deterministic) to 1 (ancestral); DDIM only.
+        t_end: the last time, where the solver chooses it.
+        timesteps: of the slots in the order of sampling, falling; the usual grid without it.
+        labels: for members that take them: a class, classes that images have in turn, or `random`.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    zoo: Annotated[str, Field(min_length=1)]
+    solver: Annotated[str, Field(min_length=1)]
+    length: Annotated[int, Field(ge=1, le=SLOTS)]
+    members: Annotated[tuple[Member, ...], Field(min_length=1)] | None = None
+    spacing: str = "logSNR"
+    metric: str = "fd-digits"
+    reference: str = DIGITS
+    images: Annotated[int, Field(ge=2, le=2**31 - 1)] = 1000
+    seed: Seed = 0
+    eta: Annotated[float, Field(ge=0)] = 0.0
+    t_end: Annotated[float, Field(gt=0)] | None = None
+    timesteps: Annotated[tuple[float, ...], Field(min_length=1)] | None = None
+    labels: Class | Literal["random"] | Annotated[tuple[Class, ...], Field(min_length=1)] | None = None
+
+    def measurement(self, base: Path, origin: str = "") -> Measurement:
+        """What it describes; relative paths are relative to ``base``, and ``origin`` is the file, for errors.
+
+        Raises:
+            InputError: an unknown solver or metric, or what these refuse.
+        """
+        given = {key: getattr(self, key) for key in self.model_fields_set}
+        given["zoo"] = str((base / self.zoo).resolve())
+        if self.reference != DIGITS:
+            given["reference"] = str((base / self.reference).resolve())
+        if "metric" in given:
+            given["metric"] = with_files_in(self.metric, base)
+        return Measurement(**given, origin=origin)
+
+
+def measurement_from_table(table: Mapping[str, Any], base: Path) -> Measurement:
     """A measurement from its TOML table; relative paths are relative to ``base``.
 
     Raises:
-        InputError: a key that is unknown or lacking.
+        InputError: a key that is unknown, lacking or of a wrong value.
     """
-    known = {name for name in Measurement.__dataclass_fields__}
-    for key in table:
-        if key == "inception_weights":
-            path = str(table[key])
-            raise InputError(
-                "[measurement] has inception_weights, which is a parameter of the metric now: "
-                f"write metric = {json.dumps(str(Named('fid', {'weights': path})))}"
-            )
-        if key not in known:
-            raise InputError(f"[measurement] has the unknown key {key!r}; known are {', '.join(sorted(known))}")
-    for key in ("zoo", "solver", "length"):
-        if key not in table:
-            raise InputError(f"[measurement] lacks the key {key!r}")
-    for key, kinds in _KINDS.items():
-        if key in table and (not isinstance(table[key], kinds) or isinstance(table[key], bool)):
-            raise InputError(f"[measurement] has {key} = {table[key]!r}: expected {_words(kinds)}")
-    given = dict(table)
-    given["zoo"] = str((base / given["zoo"]).resolve())
-    for key in ("members", "timesteps", "labels"):
-        if isinstance(given.get(key), list):
-            given[key] = tuple(given[key])
-    if given.get("reference", DIGITS) != DIGITS:
-        given["reference"] = str((base / given["reference"]).resolve())
-    if "metric" in given:
-        given["metric"] = with_files_in(given["metric"], base)
-    return Measurement(**given)
+    check_moved(table, "[measurement]")
+    return read_table(MeasurementTable, table, "[measurement]").measurement(base)
+
+
+def check_moved(table: Any, where: str) -> None:
+    """Raises :class:`InputError` for a key of earlier versions, and says where it went."""
+    if isinstance(table, Mapping) and "inception_weights" in table:
+        metric = str(Named("fid", {"weights": str(table["inception_weights"])}))
+        raise InputError(
+            f"{where}: inception_weights is a parameter of the metric now: write metric = {json.dumps(metric)}"
+        )

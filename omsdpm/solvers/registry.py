@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omsdpm.errors import InputError
 from omsdpm.noise import Noise
 from omsdpm.plugins import Registry
 from omsdpm.solvers.space import ScheduleSpace
+
+if TYPE_CHECKING:
+    from omsdpm.solvers.table import SpaceTable
 
 SOLVERS = Registry("solver", "omsdpm.solvers", needs=("make", "plan", "canonical", "solver"))
 
@@ -72,16 +75,18 @@ def space_on(
     return space
 
 
-def space_from_table(table: Mapping[str, Any]) -> ScheduleSpace:
+def space_from_table(table: Mapping[str, Any] | SpaceTable, where: str = "schedule space") -> ScheduleSpace:
     """The space that :meth:`ScheduleSpace.table` described.
 
+    Args:
+        table: see :class:`omsdpm.solvers.table.SpaceTable`.
+        where: the file, for errors.
+
     Raises:
-        InputError: as :func:`make_space`; KeyError, TypeError or ValueError for a table that is none.
+        InputError: as :func:`make_space`, or a table that is none.
     """
-    return make_space(
-        str(table["solver"]),
-        int(table["num_models"]),
-        int(table["length"]),
-        timesteps=table.get("timesteps"),
-        train_steps=int(table.get("train_steps", 1000)),
-    )
+    from omsdpm.solvers.table import SpaceTable  # and pydantic, for which importing does not wait
+    from omsdpm.tables import read_table
+
+    said = table if isinstance(table, SpaceTable) else read_table(SpaceTable, table, where)
+    return make_space(said.solver, said.num_models, said.length, timesteps=said.timesteps, train_steps=said.train_steps)

@@ -18,6 +18,7 @@ prediction_type = "epsilon"
 from __future__ import annotations
 
 import datetime
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,7 +29,7 @@ from omsdpm.errors import InputError
 from omsdpm.files import replacing
 from omsdpm.networks.base import MemberTable, member_table
 from omsdpm.noise import Noise, make_noise
-from omsdpm.tables import read_table, read_toml
+from omsdpm.tables import DATE, read_table, read_toml
 
 ZOO_FILE = "zoo.toml"
 LATENCY_FILE = "latency.toml"
@@ -39,16 +40,22 @@ MEASURE = "measure it with `omsdpm-bench zoo profile`"
 
 
 def _noise(given: Any) -> Any:
-    """A noise table as its schedule; what is no table stays as it is."""
-    return make_noise(given) if isinstance(given, Mapping) else given
+    """A noise table as its schedule; a schedule stays as it is."""
+    if isinstance(given, Noise):
+        return given
+    if not isinstance(given, Mapping):
+        raise ValueError(f"{reprlib.repr(given)}, expected a table")
+    return make_noise(given)
 
 
 def _day(given: Any) -> Any:
     """A date as text; TOML knows dates too."""
+    if isinstance(given, Mapping) and set(given) == {DATE}:
+        return given[DATE]
     return given.isoformat() if isinstance(given, datetime.date) else given
 
 
-Positive = Annotated[int, Field(gt=0)]
+Positive = Annotated[int, Field(gt=0, le=2**31 - 1)]
 NoiseTable = Annotated[SkipValidation[Noise], BeforeValidator(_noise)]
 """A table for :func:`omsdpm.noise.make_noise`."""
 AnyMember = Annotated[MemberTable, BeforeValidator(member_table)]
@@ -68,7 +75,13 @@ class ZooTable(BaseModel):
 
 
 class ImagesTable(ZooTable):
-    """``[zoo]``: its name, and the square images that its members model."""
+    """``[zoo]``: its name, and the square images that its members model.
+
+    Attributes:
+        name: of the zoo, for tables.
+        image_size: height and width of the images.
+        channels: of the images: 1 or 3 for pictures.
+    """
 
     name: str
     image_size: Annotated[int, Field(gt=0, le=2**14)]

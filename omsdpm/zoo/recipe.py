@@ -36,12 +36,21 @@ from omsdpm.zoo.files import ZOO_FILE, ImagesTable, NoiseTable, Positive, ZooFil
 
 
 class Training(ZooTable):
-    """``[training]``: how every member is trained; a member's table may override any of it."""
+    """``[training]``: how every member is trained; a member's table may override any of it.
+
+    Attributes:
+        steps: of Adam.
+        batch_size: images a step.
+        learning_rate: its largest value; it rises over the warm-up and falls as a cosine.
+        warmup: steps over which the learning rate rises.
+        ema_decay: of the average of the weights, which is what is kept.
+        seed: of the weights, the batches and the noise.
+    """
 
     steps: Positive = 6000
     batch_size: Positive = 128
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    warmup: Annotated[int, Field(ge=0)] = 200
+    warmup: Annotated[int, Field(ge=0, le=2**31 - 1)] = 200
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
     seed: Seed = 0
 
@@ -50,6 +59,12 @@ class MemberRecipe(ZooTable):
     """One ``[[member]]``: its folder's name, its ``UNet2DModel`` arguments, its training.
 
     A ``unet`` with ``num_class_embeds`` is trained with labels.
+
+    Attributes:
+        name: of the member's folder.
+        unet: arguments of diffusers' ``UNet2DModel`` but for size and channels of the images.
+        prediction_type: what the network learns to predict.
+        training: what differs from ``[training]`` of the recipe.
     """
 
     name: PlainName

@@ -25,6 +25,7 @@ from omsdpm.networks.sizes import check_arguments, shapes_of
 from omsdpm.networks.unet2d import WEIGHTS_FILE, write_unet
 from omsdpm.noise import Noise
 from omsdpm.seeds import seed_torch, torch_generator
+from omsdpm.zoo.checkpoint import resume
 from omsdpm.zoo.recipe import MemberRecipe, ZooRecipe
 
 CHECKPOINT = "training.pt"
@@ -84,15 +85,7 @@ def train_member(
     start = 0
     checkpoint = folder / CHECKPOINT
     if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True, map_location=device)
-        try:
-            unet.load_state_dict(state["unet"])
-            optimizer.load_state_dict(state["optimizer"])
-        except (RuntimeError, ValueError) as error:
-            raise InputError(f"{checkpoint} is of another recipe: move it away to train anew") from error
-        generator.set_state(state["generator"].cpu())
-        torch.set_rng_state(state["dropout"].cpu())
-        ema, start = state["ema"], state["step"]
+        ema, start = resume(checkpoint, unet, optimizer, generator, plan.steps)
 
     unet.train()
     running = math.nan

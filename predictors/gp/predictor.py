@@ -7,14 +7,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_solve, cholesky, solve_triangular
+from scipy.linalg import LinAlgError, cho_solve, cholesky, solve_triangular
 from scipy.optimize import minimize
 from scipy.stats import norm
 
 from omsdpm.noise import Noise
 from omsdpm.solvers import ScheduleSpace, SolverOptions
+from omsdpm.tables import read_table
 from predictors.base import Array, Predictor, Schedules
+from predictors.folder import expect
 from predictors.gp.kernel import StepKernel, kernel_coordinates
+from predictors.learned import NothingLearned
+from predictors.targets import standardized
 
 BEYOND = 0.25
 """How far a coordinate may lie outside the training schedules' range, in its lengths."""
@@ -39,6 +43,9 @@ REFINEMENT_STEPS = 15
 
 LEVELS = (0.5, 0.9)
 """Of the intervals that left-out labels must lie in as often as they say."""
+
+MOST_LABELS = 30_000
+"""That a saved one may have; the memory that it takes is their square."""
 
 LEAST_WIDENING = 0.1
 """Keeps standard deviations positive where all labels are equal."""
@@ -128,7 +135,22 @@ class GPPredictor(Predictor):
         return {}, {"X": self.X_, "z": self.z_, "theta": self.theta_}
 
     def _restore(self, values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
-        self._condition(self._space.check(arrays["X"]), arrays["z"], arrays["theta"])
+        read_table(NothingLearned, values, "learned")
+        X = arrays["X"]
+        expect(
+            arrays,
+            {"X": (np.int64, (None, self._space.length)), "z": (np.float64, (len(X),)), "theta": (np.float64, (None,))},
+        )
+        if not 2 <= len(X) <= MOST_LABELS or not standardized(arrays["z"]):
+            raise ValueError(f"z are no standardized scores of 2 to {MOST_LABELS} labels")
+        kernel = StepKernel(*kernel_coordinates(self._batch_plan(self._space.check(X[:1]))))
+        low, high = np.array(kernel.bounds).T
+        if arrays["theta"].shape != low.shape or not ((low <= arrays["theta"]) & (arrays["theta"] <= high)).all():
+            raise ValueError(f"theta is not the kernel's {len(low)} logarithms within its bounds")
+        try:
+            self._condition(self._space.check(X), arrays["z"], arrays["theta"])
+        except LinAlgError as error:
+            raise ValueError(f"its labels and hyperparameters have no posterior: {error}") from error
 
 
 def _tuned(kernel: StepKernel, coordinates: Array, z: Array, start: Array, steps: int) -> Array:

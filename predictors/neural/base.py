@@ -12,12 +12,15 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from omsdpm.errors import InputError
+from omsdpm.errors import one_line
 from omsdpm.noise import Noise
 from omsdpm.solvers import ScheduleSpace, SolverOptions
+from omsdpm.tables import read_table
 from predictors.base import Array, Predictor, Schedules
 from predictors.calibration import RisingCurve, normal_scale
+from predictors.folder import expect
 from predictors.gaussian import VARIANCES
+from predictors.learned import NetworksLearned
 from predictors.steps import StepTokens, step_tokens
 
 CHUNK = 1024
@@ -252,17 +255,24 @@ class NeuralPredictor(Predictor):
         return values, {name: tensor.cpu().numpy() for name, tensor in self.weights_.state_dict().items()}
 
     def _restore(self, values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+        learned = read_table(NetworksLearned, values, "learned")
         one = np.ones((1, self._space.length), dtype=np.int64)
-        self.weights_ = self._new_weights(step_tokens(self._batch_plan(self._space.canonical(one))))
+        tokens = step_tokens(self._batch_plan(self._space.canonical(one)))
         try:
-            self.weights_.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in arrays.items()})
+            with torch.device("meta"):  # no memory for what parameters claim before the arrays are seen to have it
+                weights = self._new_weights(tokens)
         except RuntimeError as error:
-            reason = " ".join(str(error).split())
-            raise InputError(f"weights are not those of a predictor for {self._space}: {reason[:300]}") from error
+            raise ValueError(f"no networks have its parameters: {one_line(error)[:200]}") from error
+        shapes = {name: (np.float32, tuple(tensor.shape)) for name, tensor in weights.state_dict().items()}
+        expect(arrays, shapes)
+        self.weights_ = weights.to_empty(device="cpu")
+        self.weights_.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in arrays.items()})
         self.weights_.to(self.device)
-        self.curve_ = RisingCurve(np.array(values["raw"], dtype=float), np.array(values["z"], dtype=float))
-        self.centers_ = np.array(values["centers"], dtype=float)
-        self.floor_, self.scale_ = float(values["floor"]), float(values["scale"])
+        self.curve_ = RisingCurve.checked(learned.raw, learned.z)
+        if len(learned.centers) != self.networks:
+            raise ValueError(f"{len(learned.centers)} centers of {self.networks} networks")
+        self.centers_ = np.array(learned.centers)
+        self.floor_, self.scale_ = learned.floor, learned.scale
 
 
 def pairwise_logistic(scores: torch.Tensor, targets: torch.Tensor, visible: torch.Tensor) -> torch.Tensor:

@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 from omsdpm.errors import InputError
 from omsdpm.noise import Noise
 from omsdpm.solvers import ScheduleSpace, SolverOptions
+from omsdpm.tables import read_table
 from predictors.base import Array, Predictor, Schedules
 from predictors.calibration import RisingCurve
+from predictors.folder import expect
+from predictors.learned import CurveLearned
 from predictors.paper.network import PAPER, ScheduleNetwork, Sizes, TokenBatch, draw, release_weights
 from predictors.paper.ranking import ranking_loss
 from predictors.paper.tokens import tokenize
@@ -133,8 +136,10 @@ class LSTMPaperPredictor(Predictor):
         return {"raw": self.curve_.raw.tolist(), "z": self.curve_.z.tolist()}, weights
 
     def _restore(self, values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+        learned = read_table(CurveLearned, values, "learned")
+        expect(arrays, {name: (np.float32, array.shape) for name, array in arrays.items()})
         self._set_network({name: torch.from_numpy(array) for name, array in arrays.items()})
-        self.curve_ = RisingCurve(np.array(values["raw"], dtype=float), np.array(values["z"], dtype=float))
+        self.curve_ = RisingCurve.checked(learned.raw, learned.z)
 
     def _batch(self, X: Schedules) -> TokenBatch:
         return TokenBatch(tokenize(self._batch_plan(X)), self.device)

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from omsdpm.errors import InputError, InputWarning, one_line, unknown_name
-from omsdpm.files import is_full
+from omsdpm.files import file_of, is_full
 
 
 class Refused(click.ClickException):
@@ -23,6 +23,32 @@ class Refused(click.ClickException):
     def __init__(self, error: InputError) -> None:
         super().__init__(one_line(error))
 
+
+def refusal(error: BaseException) -> InputError | None:
+    """What a command says of an error below it in one line; ``None`` for one that is our own mistake.
+
+    Beside what was refused as such that is a full disk, and whatever nobody foresaw while a file was
+    read or asked for, which the line names.
+    """
+    if isinstance(error, InputError):
+        return error
+    if isinstance(error, OSError) and is_full(error):
+        where = f" {error.filename}" if error.filename else ""
+        return InputError(f"cannot write{where}: no space left; make room, what is there is kept")
+    path = file_of(error)
+    if path is None and isinstance(error, OSError) and error.filename and error.strerror:
+        return InputError(f"cannot use {error.filename}: {error.strerror}")
+    if path is None:
+        return None
+    reason = one_line(error)[:LONGEST]
+    return InputError(
+        f"cannot read {path}: {type(error).__name__}{reason and ': '}{reason}; it seems damaged, "
+        "`omsdpm-bench --debug ...` shows where reading it failed"
+    )
+
+
+LONGEST = 200
+"""Letters of an error that nobody foresaw."""
 
 RESUMED = ("dataset build", "predictor compare", "search", "study", "zoo train")
 """Commands that go on where they were stopped."""
@@ -48,8 +74,8 @@ class LazyGroup(click.Group):
     """A group whose commands are given as ``name -> "module:attribute"``.
 
     The commands' modules import what they need inside their functions, so that the help
-    of the whole tree costs nothing. Any :class:`InputError` below becomes :class:`Refused`, and so does
-    a wrong option.
+    of the whole tree costs nothing. Whatever :func:`refusal` knows of becomes :class:`Refused`, and so
+    does a wrong option.
     """
 
     def __init__(self, *args: Any, lazy: Mapping[str, str], **kwargs: Any) -> None:
@@ -98,20 +124,18 @@ class LazyGroup(click.Group):
 
                 warnings.showwarning = show
                 return super().invoke(ctx)
-        except InputError as error:
-            raise Refused(error) from error
         except (KeyboardInterrupt, click.Abort) as error:
             raise Stopped(f"{ctx.command_path} {ctx.invoked_subcommand}") from error
-        except OSError as error:
-            if not is_full(error):
-                raise
-            where = f" {error.filename}" if error.filename else ""
-            raise Refused(
-                InputError(f"cannot write{where}: no space left; make room, what is there is kept")
-            ) from error
         except click.exceptions.NoArgsIsHelpError:
             raise
         except click.UsageError as error:  # click's own take three lines
             command = ctx.command_path if error.ctx is None else error.ctx.command_path
             message = error.format_message().rstrip(".")
             raise Refused(InputError(f"{message}; see `{command} --help`")) from error
+        except click.ClickException:
+            raise
+        except Exception as error:
+            told = None if ctx.find_root().params.get("debug") else refusal(error)
+            if told is None:
+                raise
+            raise Refused(told) from error

@@ -25,5 +25,6 @@ COMMANDS = {
 
 @click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="omsdpm", prog_name="omsdpm-bench")
-def main() -> None:
+@click.option("--debug", is_flag=True, help="Show the traceback of what is refused.")
+def main(debug: bool) -> None:
     """Find model schedules of diffusion models, and measure how good they are."""

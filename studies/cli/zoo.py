@@ -156,7 +156,7 @@ def import_(path: Path, output: Path, latency: Path | None) -> None:
 
 @click.command("train-features")
 @click.option(
-    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True,
+    "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True,
     help="Of the weights, the batches and the shifts.",
 )  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path), default=Path("digits.safetensors"), show_default=True)

@@ -110,6 +110,10 @@ class AppendedCSV:
             raise InputError(f"cannot read {self._what} {self.path}: {error}; {self._instead}") from error
         if not content.strip():
             return ""
+        try:
+            _parsed(content)
+        except csv.Error as error:
+            raise InputError(f"{self._what} {self.path} is no CSV: {error}; {self._instead}") from error
         header = _header(content)
         lacking = [name for name in self.required if name not in header]
         if lacking or len(set(header)) < len(header):
@@ -121,7 +125,7 @@ class AppendedCSV:
 
     def _cells(self, content: str) -> tuple[list[str], list[list[str]]]:
         """Header and rows."""
-        header, *lines = csv.reader(io.StringIO(content)) if content else [list(self.columns)]
+        header, *lines = _parsed(content) if content else [list(self.columns)]
         for number, cells in enumerate(lines, start=1):
             if len(cells) != len(header):
                 raise InputError(
@@ -144,4 +148,8 @@ class AppendedCSV:
 
 
 def _header(content: str) -> list[str]:
-    return next(csv.reader(io.StringIO(content)))
+    return next(csv.reader(io.StringIO(content)), [])
+
+
+def _parsed(content: str) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(content)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -10,6 +10,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from omsdpm.errors import InputError, one_line
 from omsdpm.files import write_json
+from omsdpm.tables import read_json
+
+LARGEST = 2**28
+"""Bytes of a result; one of ten thousand schedules has a few million."""
 
 
 class Record(BaseModel):
@@ -54,7 +58,9 @@ class Result(Record):
         table = read_table(Path(path), cls.KIND, (cls.FORMAT,))
         values = {key: value for key, value in table.items() if key not in ("format", "kind", "command")}
         try:
-            return cls.model_validate(values)
+            result = cls.model_validate(values)
+            check_written(path, table, result.as_dict())
+            return result
         except InputError as error:
             raise InputError(f"{path} is damaged: {error}") from error
         except ValidationError as error:
@@ -69,12 +75,7 @@ def read_table(path: Path, kinds: str | tuple[str, ...], formats: tuple[int, ...
     """
     kinds = (kinds,) if isinstance(kinds, str) else kinds
     kind = "` or `omsdpm-bench ".join(kinds)
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read result {path}: {error.strerror}; name what `omsdpm-bench` wrote") from error
-    except ValueError as error:
-        raise InputError(f"{path} is no result: {one_line(error)}; name what `omsdpm-bench` wrote") from error
+    table = read_json(path, "name a result that `omsdpm-bench` wrote", LARGEST)
     if not isinstance(table, dict) or not isinstance(table.get("format"), int):
         raise InputError(f"{path} is no result: it says no format; name what `omsdpm-bench {kind}` wrote")
     if table.get("kind", kinds[0]) not in kinds:
@@ -87,6 +88,47 @@ def read_table(path: Path, kinds: str | tuple[str, ...], formats: tuple[int, ...
             f"this version reads format {known}; {mend}"
         )
     return table
+
+
+def check_written(path: str | Path, said: Any, back: Any) -> None:
+    """Refuses a result that would be written back otherwise: it holds what nobody wrote, or of another type.
+
+    What follows from a result is computed anew when it is read, to the last digits or nearly; what only
+    newer versions write may be lacking. The command is what the version that reads it would give.
+
+    Args:
+        path: for the error.
+        said: what the file says.
+        back: what it would say if it were written now.
+
+    Raises:
+        InputError: names the key.
+    """
+    without = {key: value for key, value in said.items() if key != "command"}
+    if (place := _difference(without, back)) is not None:
+        raise InputError(f"{place} is not what a job writes")
+
+
+def _difference(said: Any, back: Any) -> str | None:
+    """Where two values of JSON differ first, as ``winners#2.latency``; ``None`` where they do not."""
+    if isinstance(said, dict) and isinstance(back, dict):
+        for key, value in said.items():
+            if key not in back:
+                return str(key)
+            if (place := _difference(value, back[key])) is not None:
+                return str(key) if not place else f"{key}{'' if place.startswith('#') else '.'}{place}"
+        return None
+    if isinstance(said, list) and isinstance(back, (list, tuple)):
+        if len(said) != len(back):
+            return ""
+        for number, (one, other) in enumerate(zip(said, back, strict=True), start=1):
+            if (place := _difference(one, other)) is not None:
+                return f"#{number}{'.' if place and not place.startswith('#') else ''}{place}"
+        return None
+    if isinstance(said, bool) or isinstance(back, bool) or not isinstance(said, (int, float)):
+        return None if type(said) is type(back) and said == back else ""
+    close = isinstance(back, (int, float)) and math.isclose(said, back, rel_tol=1e-9, abs_tol=1e-12)
+    return None if close else ""
 
 
 def damaged(path: str | Path, error: Exception) -> InputError:

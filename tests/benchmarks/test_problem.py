@@ -264,7 +264,7 @@ def test_the_package_shows_its_public_names():
         ("budgets = [6, 3]", 'budgets = ["cheap"]', "cheap"),
         ("seeds = [21, 22]", "seeds = 21", "seeds = 21, expected a list"),
         ("[measurement]", "[measurements]", "unknown key 'measurements'; choose one of: measurement"),
-        ("length = 4", "", "lacks the key 'length'"),
+        ("length = 4", "", "lacks the key 'measurement.length'"),
         ("[measurement]", "[measurement", "is not TOML"),
     ],
 )

@@ -235,9 +235,9 @@ def test_a_dataset_of_another_measurement_is_not_touched(built, tmp_path, tiny_z
         ("n = 8", "n = 0", r"round#2\.n = 0, expected greater than 0"),
         ("n = 8", 'n = "nine"', r"benchmark.toml: round#2\.n = 'nine', expected a whole number"),
         ("n = 8", "n = 8\nwindow = 3", r"benchmark.toml: round#2\.window = 3, expected a list"),
-        ("images = 6", "images = 1", "images=1"),
+        ("images = 6", "images = 1", "measurement.images = 1, expected"),
         ("images = 6", "image = 6", "unknown key 'image'"),
-        ('solver = "ddim"', "", "lacks the key 'solver'"),
+        ('solver = "ddim"', "", "lacks the key 'measurement.solver'"),
         ("[[round]]", "[[round", "is not TOML"),
     ],
 )

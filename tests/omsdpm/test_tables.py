@@ -180,3 +180,22 @@ def test_reading_toml_does_not_wait_for_pydantic():
     code = "import sys, omsdpm.tables; print('pydantic' in sys.modules)"
     outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert outcome.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("moment", ["2026-01-01", "07:32:00", "1979-05-27T07:32:00Z"])
+def test_dates_and_times_are_no_text(tmp_path, moment):
+    from omsdpm.zoo import ZooFile
+
+    (tmp_path / "zoo.toml").write_text(
+        f'noise = {{}}\nmember = [{{ folder = "1" }}]\n[zoo]\nname = {moment}\nimage_size = 8\nchannels = 1\n'
+    )
+    with pytest.raises(InputError, match=rf"zoo.name = {moment[:8]}.*, expected text"):
+        ZooFile.read(tmp_path)
+
+
+def test_the_date_of_a_latency_table_may_be_one(tmp_path):
+    from omsdpm.zoo.files import read_latency_card
+
+    for spelled in ("2026-01-01", '"2026-01-01"'):
+        (tmp_path / "latency.toml").write_text(f"ms = [1.0]\ndate = {spelled}\n")
+        assert read_latency_card(tmp_path, 1)["date"] == "2026-01-01"

@@ -41,3 +41,26 @@ def test_predictors_take_any_seed(name):
         one, again = (make_predictor(name, space=space, random_state=seed, **parameters) for _ in range(2))
         assert np.array_equal(one.fit(X, y).predict(X), again.fit(X, y).predict(X))
         assert one._seed() != make_predictor(name, space=space, random_state=seed % 2**32)._seed()
+
+
+def test_the_digit_network_takes_any_seed(tmp_path):
+    import torch
+    from safetensors.torch import load_file
+
+    from omsdpm.scoring.features.train_digits import train_digit_network
+
+    def weights(seed, name):
+        card = train_digit_network(tmp_path / f"{name}.safetensors", seed, epochs=1)
+        assert card["seed"] == seed
+        return load_file(tmp_path / f"{name}.safetensors")
+
+    one, again, short = weights(2**63 - 1, "one"), weights(2**63 - 1, "again"), weights(2**32 - 1, "short")
+    assert all(torch.equal(one[key], again[key]) for key in one)
+    assert not any(torch.equal(one[key], short[key]) for key in one if key.endswith("weight") and one[key].ndim > 1)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_training_of_features_refuses_what_is_no_seed(tmp_path, seed):
+    output = tmp_path / "digits.safetensors"
+    outcome = CliRunner().invoke(main, ["zoo", "train-features", "--seed", str(seed), "--output", str(output)])
+    assert outcome.exit_code == 2 and str(2**63 - 1) in outcome.output and not output.exists()

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from omsdpm.files import replacing
 from omsdpm.images import Images, load_digits_images
 from omsdpm.scoring.features.digits import DIM, DigitNetwork, new_network, state_of
+from omsdpm.seeds import numpy_state, seed_torch, torch_generator
 
 EPOCHS = 60
 BATCH = 64
@@ -60,7 +61,7 @@ def train_digit_network(
     images, labels, train, test = digits_split(seed)
     x, y = torch.from_numpy(images[train]), torch.from_numpy(labels[train])
     with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they are
-        torch.manual_seed(seed)
+        seed_torch(seed)
         body, head = new_network()
         readout = torch.nn.Linear(DIM, 64)
     with _one_thread():
@@ -82,7 +83,9 @@ def digits_split(seed: int = 0) -> tuple[Images, NDArray[np.int64], NDArray[np.i
     from sklearn.model_selection import train_test_split
 
     labels = load_digits().target.astype(np.int64)
-    train, test = train_test_split(np.arange(len(labels)), test_size=TEST_FRACTION, stratify=labels, random_state=seed)
+    train, test = train_test_split(
+        np.arange(len(labels)), test_size=TEST_FRACTION, stratify=labels, random_state=numpy_state(seed)
+    )
     return load_digits_images(), labels, np.sort(train), np.sort(test)
 
 
@@ -102,7 +105,7 @@ def _train(
 
     parameters = [*body.parameters(), *head.parameters(), *readout.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch_generator(seed)
     batches = math.ceil(len(x) / BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=epochs * batches)
     for epoch in range(epochs):

@@ -13,7 +13,7 @@ from pathlib import Path
 from omsdpm.errors import InputError, InputWarning
 from omsdpm.files import regular_file
 from studies.records.leaderboard import COLUMNS
-from studies.records.tables import spread, uncell
+from studies.records.tables import compact, spread, uncell
 
 EXPECTED = "expected a leaderboard of `omsdpm-bench run`"
 
@@ -128,7 +128,7 @@ def _parsed(row: Mapping[str, str], place: str) -> BoardRow:
             raise InputError(f"{place}: {name} is {row[name]!r}, expected a whole number")
         return int(number)
 
-    budget, score = _number(row, "budget_ms", place), _number(row, "score", place)
+    budget, score = _number(row, "budget_ms", place), _number(row, "score", place, finite=False)
     if budget is None or not math.isfinite(budget) or budget <= 0:
         raise InputError(f"{place}: budget_ms is {row['budget_ms']!r}, expected milliseconds")
     if score is None:
@@ -137,8 +137,8 @@ def _parsed(row: Mapping[str, str], place: str) -> BoardRow:
         schedule = tuple(spread(row["schedule"]))
     except ValueError:
         schedule = ()
-    if not schedule:
-        raise InputError(f"{place}: schedule is {row['schedule']!r}, expected members as '0 3 0 6'")
+    if not any(schedule) or min(schedule) < 0 or compact(schedule) != " ".join(row["schedule"].split()):
+        raise InputError(f"{place}: schedule is {row['schedule'][:60]!r}, expected members as '0 3 0 6'")
     return BoardRow(
         place=place,
         when=row["when"],
@@ -158,15 +158,18 @@ def _parsed(row: Mapping[str, str], place: str) -> BoardRow:
         validation_seed=whole("validation_seed"),
         score=score,
         baseline=row["baseline"],
-        baseline_score=_number(row, "baseline_score", place),
+        baseline_score=_number(row, "baseline_score", place, finite=False),
     )
 
 
-def _number(row: Mapping[str, str], name: str, place: str) -> float | None:
-    """A cell's number, ``None`` if it is empty."""
+def _number(row: Mapping[str, str], name: str, place: str, finite: bool = True) -> float | None:
+    """A cell's number, ``None`` if it is empty; a measured one may be NaN or infinite."""
     if not row[name].strip():
         return None
     try:
-        return float(row[name])
+        number = float(row[name])
     except ValueError:
-        raise InputError(f"{place}: {name} is {row[name]!r}, expected a number") from None
+        raise InputError(f"{place}: {name} is {row[name][:60]!r}, expected a number") from None
+    if finite and not math.isfinite(number):
+        raise InputError(f"{place}: {name} is {row[name][:60]!r}, expected a finite number")
+    return number

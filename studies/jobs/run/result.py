@@ -18,7 +18,7 @@ from studies.jobs.run.settings import RunSettings
 from studies.jobs.run.winners import Scored, ValidationPlan, Winner
 from studies.ranking import Correlations, Ranking
 from studies.records.leaderboard import Entry
-from studies.records.result import damaged, read_table
+from studies.records.result import check_written, damaged, read_table
 from studies.records.tables import compact, spread, write_csv
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class RunResult:
         try:
             plan = table["validation"]
             settings = _settings_of(table)
-            return cls(
+            result = cls(
                 settings=settings,
                 folder=Path(folder),
                 leaderboard=None if table["leaderboard"] is None else Path(table["leaderboard"]),
@@ -164,9 +164,11 @@ class RunResult:
                 seconds=table["seconds"],
                 when=table["when"],
             )
+            check_written(path, table, result.as_dict())
+            return result
         except InputError as error:
             raise InputError(f"{path} is damaged: {error}") from error
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError) as error:
             raise damaged(path, error) from error
 
     def population_file(self, budget: float) -> Path:

@@ -73,24 +73,40 @@ class StudySettings(Settings):
 
 
 Names = Annotated[str | tuple[str, ...], Field(min_length=1)]
+Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
 class StudyFile(BaseModel):
-    """A study's TOML file: the options of :class:`StudySettings` by their names there."""
+    """A study's TOML file: the options of :class:`StudySettings` by their names there.
+
+    Attributes:
+        benchmark: problems, a list or `"a,b"`; see `omsdpm-bench list`.
+        optimizer: as `"nsga2,tpe[batch=32]"`, or a list.
+        predictor: as `"gp,lstm[updates=800]"`, or a list; `oracle` too.
+        seeds: how many, from `first_seed`.
+        first_seed: seed of the first fit and search.
+        budget: latency budgets in ms; those of each benchmark without it.
+        evaluations: schedules that a search may score, all budgets together.
+        train_size: schedules to fit on; the whole split without it.
+        kappa: standard deviations that a search adds to predictions.
+        validate: sample the winners for real.
+        validate_seeds: seeds that sampled winners are reported on.
+        target: regrets, in units of the score, that a search is timed to.
+    """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     benchmark: Names
     optimizer: Names
     predictor: Names
-    seeds: Annotated[int, Field(ge=1)] = 5
+    seeds: Count = 5
     first_seed: Annotated[int, Field(ge=0, le=LARGEST)] = 0
     budget: tuple[float, ...] = ()
-    evaluations: Annotated[int, Field(ge=1)] = 1000
-    train_size: Annotated[int, Field(ge=2)] | None = None
+    evaluations: Count = 1000
+    train_size: Annotated[int, Field(ge=2, le=2**31 - 1)] | None = None
     kappa: float = KAPPA
     validate_: Annotated[bool, Field(alias="validate")] = False
-    validate_seeds: Annotated[int, Field(ge=1)] = 5
+    validate_seeds: Count = 5
     target: tuple[float, ...] = (0.1, 0.02, 0.005)
 
 
