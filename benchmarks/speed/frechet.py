@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,9 +76,9 @@ def main() -> None:
             first, second = (moments(given.features, images, seed) for seed in (0, 1))
             reference = Reference(*first)
             ways: dict[str, Callable[[], float]] = {
-                "pytorch-fid": lambda: pytorch_fid(first, second),
-                "frechet_distance": lambda: frechet_distance(*first, *second),
-                "reference": lambda: reference.distance(*second),
+                "pytorch-fid": partial(pytorch_fid, first, second),
+                "frechet_distance": partial(frechet_distance, *first, *second),
+                "reference": partial(reference.distance, *second),
             }
             usual = None
             for way, run in ways.items():

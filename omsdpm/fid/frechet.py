@@ -119,7 +119,7 @@ def _root(sigma: Array) -> Array:
     the square root of a rounding error, 1e-8 instead of 1e-16.
     """
     try:
-        factor: Array = np.linalg.cholesky(sigma)
+        factor = np.asarray(np.linalg.cholesky(sigma), dtype=np.float64)
     except np.linalg.LinAlgError:
         return _eigenroot(sigma)
     pivots = np.diagonal(factor) ** 2

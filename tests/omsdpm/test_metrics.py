@@ -201,8 +201,7 @@ def test_files_are_relative_to_the_file_that_names_them(tmp_path):
     with pytest.raises(InputError) as error:
         measurement_from_table({**table, "metric": "fid", "inception_weights": "w.pth"}, tmp_path)
     assert str(error.value) == (
-        "[measurement]: inception_weights is a parameter of the metric now: write "
-        'metric = "fid[weights=w.pth]"'
+        '[measurement]: inception_weights is a parameter of the metric now: write metric = "fid[weights=w.pth]"'
     )
 
 
