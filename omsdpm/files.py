@@ -77,10 +77,14 @@ def temporary_prefix(stem: str) -> str:
     return f".{stem}-{_machine()}-{os.getpid()}-"
 
 
-def sweep(folder: str | os.PathLike[str]) -> None:
-    """Removes the temporary files and folders that dead processes of this machine left in a folder.
+def sweep(folder: str | os.PathLike[str], name: str = "") -> None:
+    """Removes the temporary files that dead processes of this machine left in a folder.
 
     Those of processes that live, of other machines, and all that has other names stay.
+
+    Args:
+        folder: where to look.
+        name: of a folder in it whose temporary folders go too.
     """
     with suppress(OSError):
         entries = list(os.scandir(folder))
@@ -89,13 +93,15 @@ def sweep(folder: str | os.PathLike[str]) -> None:
             if named is None or named["machine"] != _machine() or _alive(int(named["process"])):
                 continue
             if entry.is_dir(follow_symlinks=False):
+                if not name or named["stem"] != name:
+                    continue  # it may hold the only copy of what it was to replace
                 shutil.rmtree(entry.path, ignore_errors=True)
             else:
                 with suppress(OSError):
                     os.unlink(entry.path)
 
 
-_TEMPORARY = re.compile(r"\..*-(?P<machine>m[0-9a-f]{8})-(?P<process>\d+)-[a-z0-9_]{8}(\..*)?")
+_TEMPORARY = re.compile(r"\.(?P<stem>.*)-(?P<machine>m[0-9a-f]{8})-(?P<process>\d+)-[a-z0-9_]{8}(\..*)?")
 
 
 @lru_cache(maxsize=256)
