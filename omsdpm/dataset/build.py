@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import threading
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
@@ -19,7 +21,7 @@ import numpy as np
 from omsdpm.dataset.dataset import ScheduleDataset
 from omsdpm.dataset.designs import Setting, draw, share_out
 from omsdpm.dataset.recipe import Recipe, Round
-from omsdpm.dataset.shards import Measured, Shard, claim, cut, measure_shard, prepare, scores_of
+from omsdpm.dataset.shards import Measured, Shard, claim, cut, is_whole, measure_shard, prepare, scores_of
 from omsdpm.dataset.workfolder import own_folder, put_away
 from omsdpm.errors import InputError, unknown_name
 from omsdpm.files import locked, replacing, writable_folder
@@ -38,6 +40,27 @@ CUT = "cut.json"
 
 POLL_SECONDS = 0.5
 """How often to look whether another process has finished the shards it claimed."""
+
+
+WATCH_SECONDS = 1.0
+"""How often a worker looks whether its parent lives."""
+
+
+def end_with(parent: int) -> None:
+    """Ends this process, a worker's, when its parent is gone: a killed one cannot tell it to.
+
+    Args:
+        parent: number of the process that started it.
+    """
+    if os.name == "nt":  # where a process keeps the number of its parent
+        return
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            sleep(WATCH_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 class MergedElsewhereError(Exception):
@@ -77,7 +100,9 @@ class Workers:
             from joblib.externals.loky import get_reusable_executor
 
             def pool() -> Any:
-                return get_reusable_executor(max_workers=self.jobs, timeout=None)
+                return get_reusable_executor(
+                    max_workers=self.jobs, timeout=None, initializer=end_with, initargs=(os.getpid(),)
+                )
 
             try:
                 yield Pool(self, pool, in_flight=2 * self.jobs)
@@ -225,7 +250,8 @@ def _existing(recipe: Recipe, facts: dict[str, object]) -> ScheduleDataset:
 def _drawn(recipe: Recipe, entry: Round, dataset: ScheduleDataset, work: Path) -> np.ndarray:
     """The round's schedules: drawn once, and kept so that a resumed build has the same."""
     path = work / "drawn.npy"
-    if not path.exists():
+    X = _kept_draw(path)
+    if X is None:
         # Only train rows may guide what is drawn next: test and elite stay unseen.
         guide = dataset.subset("train") if len(dataset) else dataset
         setting = Setting(recipe.measurement.space, recipe.measurement.latency, guide, entry.window, entry.options)
@@ -235,7 +261,18 @@ def _drawn(recipe: Recipe, entry: Round, dataset: ScheduleDataset, work: Path) -
             X = _unmeasured(X, dataset, entry, setting, rng)
         with replacing(path) as temporary, temporary.open("wb") as file:
             np.save(file, X.astype(np.int16))
-    return np.load(path, allow_pickle=False).astype(np.int64)
+    return X.astype(np.int64)
+
+
+def _kept_draw(path: Path) -> np.ndarray | None:
+    """The schedules that a killed build drew; ``None`` where there are none, or a machine that stopped emptied them."""
+    try:
+        X: np.ndarray = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        return None
+    except (EOFError, ValueError):  # drawn anew it is the same, from the round's own seed
+        return None
+    return X
 
 
 def _rng(recipe: Recipe, entry: Round) -> np.random.Generator:
@@ -304,8 +341,12 @@ def measure_sharded(
         shards = cut(X, measurement, kept)
     measuring = _Measuring(measurement, shards, folder, pool, progress)
     try:
-        measuring.run()
-        return [Measured.read(shard.path(folder)) for shard in measuring.shards]
+        while True:
+            measuring.run()
+            if not (broken := measuring.broken()):
+                return [Measured.read(shard.path(folder)) for shard in measuring.shards]
+            for path in broken:  # of a machine that stopped: measured again
+                path.unlink(missing_ok=True)
     except FileNotFoundError as error:
         if folder.exists():
             raise
@@ -330,8 +371,11 @@ def _kept_size(facts: dict[str, object], folder: Path, size: int) -> int:
         if not path.exists():
             with replacing(path) as temporary:
                 temporary.write_text(json.dumps({**facts, "shard_size": size}))
-        begun = json.loads(path.read_text())
-    kept = int(begun.pop("shard_size"))
+        try:
+            begun = json.loads(path.read_text())
+            kept = int(begun.pop("shard_size"))
+        except (ValueError, AttributeError, KeyError, TypeError) as error:
+            raise InputError(f"{path} is damaged: remove {folder}, and build again") from error
     if begun != facts:
         raise InputError(f"{folder} holds shards of other schedules or another measurement: remove it to start anew")
     return kept
@@ -361,6 +405,11 @@ class _Measuring:
                 continue
             if not claimed:
                 sleep(POLL_SECONDS)  # others hold what is missing
+
+    def broken(self) -> list[Path]:
+        """Files of shards that cannot be read."""
+        paths = [shard.path(self.work) for shard in self.shards]
+        return [path for path, shard in zip(paths, self.shards, strict=True) if not is_whole(path, shard)]
 
     def _look_for_folder(self) -> None:
         """Shards are missing with the folder when somebody else has merged them: nothing is left to measure."""

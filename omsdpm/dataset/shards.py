@@ -7,6 +7,8 @@ trie of plans, so that a shard shares most of what the whole round would.
 from __future__ import annotations
 
 import time
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -67,6 +69,21 @@ class Measured:
             evaluations, one_by_one = file["cost"].tolist()
             number = int(path.stem.rpartition("-")[2])
             return cls(number, file["rows"], file["y"], evaluations, one_by_one, float(file["seconds"]))
+
+
+def is_whole(path: Path, shard: Shard) -> bool:
+    """Whether a shard's file can be read and holds the shard's rows; an empty one, of a machine that stopped, is not.
+
+    Raises:
+        FileNotFoundError: there is no file.
+    """
+    try:
+        measured = Measured.read(path)
+    except FileNotFoundError:
+        raise
+    except (EOFError, KeyError, OSError, TypeError, ValueError, zipfile.BadZipFile, zlib.error):
+        return False
+    return np.array_equal(measured.rows, shard.rows) and measured.y.shape == shard.rows.shape
 
 
 def scores_of(measured: list[Measured]) -> NDArray[np.float64]:

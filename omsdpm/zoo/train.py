@@ -9,6 +9,7 @@ with the schedule's shift, as in diffusers' training scripts. Between them the n
 from __future__ import annotations
 
 import math
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from omsdpm.errors import InputError
+from omsdpm.errors import InputError, one_line
 from omsdpm.files import replacing
 from omsdpm.guidance import check_labels
 from omsdpm.images import Images
@@ -84,15 +85,15 @@ def train_member(
     start = 0
     checkpoint = folder / CHECKPOINT
     if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True, map_location=device)
+        state = _kept(checkpoint, device)
         try:
             unet.load_state_dict(state["unet"])
             optimizer.load_state_dict(state["optimizer"])
-        except (RuntimeError, ValueError) as error:
+            generator.set_state(state["generator"].cpu())
+            torch.set_rng_state(state["dropout"].cpu())
+            ema, start = state["ema"], state["step"]
+        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise InputError(f"{checkpoint} is of another recipe: move it away to train anew") from error
-        generator.set_state(state["generator"].cpu())
-        torch.set_rng_state(state["dropout"].cpu())
-        ema, start = state["ema"], state["step"]
 
     unet.train()
     running = math.nan
@@ -210,6 +211,20 @@ def _trained(noise: Noise) -> tuple[Any, Any, Any]:
 def _learning_rate_factor(step: int, warmup: int, steps: int) -> float:
     rise = min(1.0, (step + 1) / max(1, warmup))
     return rise * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+
+def _kept(path: Path, device: str) -> Any:
+    """A checkpoint's content.
+
+    Raises:
+        InputError: it is empty, truncated or something else.
+    """
+    import torch
+
+    try:
+        return torch.load(path, weights_only=True, map_location=device)
+    except (EOFError, OSError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
+        raise InputError(f"{path} is damaged: remove it to train the member anew ({one_line(error)[:80]})") from error
 
 
 def _save(path: Path, unet: Any, optimizer: Any, generator: Any, ema: list[Any], step: int) -> None:
