@@ -130,8 +130,8 @@ def table_error(error: ValidationError, model: type[BaseModel], where: str) -> I
         model: where known keys are looked up.
         where: as in :func:`read_table`.
     """
-    found = error.errors(include_url=False)
-    first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
+    problems = error.errors(include_url=False)
+    first = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
     if first["type"] == "extra_forbidden":
         table, models = _walk(model, first["loc"][:-1])
         known = (key for holder in models for key in _keys(holder))
@@ -151,7 +151,7 @@ def table_error(error: ValidationError, model: type[BaseModel], where: str) -> I
         name = first["ctx"]["discriminator"].strip("'")
         return InputError(f"{prefix}: {unknown_name(name, first['ctx']['tag'], tags)}")
     # Where several types will do there is an error for each.
-    expected = dict.fromkeys(_expected(one) for one in found if _walk(model, one["loc"])[0] == path)
+    expected = dict.fromkeys(_expected(one) for one in problems if _walk(model, one["loc"])[0] == path)
     return InputError(f"{prefix} = {_shown(first['input'])}, expected {' or '.join(expected)}")
 
 

@@ -57,10 +57,10 @@ class Coverage:
         Returns:
             ``(m,), (m,)``; the distance is 0 within the range.
         """
-        found = outlines(X, self.space)
+        rows = outlines(X, self.space)
         base = self.space.length + 1
-        _, first, back = np.unique(found @ [base**2, base, 1], return_index=True, return_inverse=True)
-        known = np.array([self._known(tuple(outline)) for outline in found[first].tolist()]).reshape(-1, 2)
+        _, first, back = np.unique(rows @ [base**2, base, 1], return_index=True, return_inverse=True)
+        known = np.array([self._known(tuple(outline)) for outline in rows[first].tolist()]).reshape(-1, 2)
         return known[back, 0], known[back, 1]
 
     def _known(self, outline: tuple[int, ...]) -> tuple[float, float]:
@@ -94,11 +94,17 @@ class Coverage:
         Raises:
             KeyError, ValueError: arrays that are no coverage.
         """
-        found, z = arrays["outlines"], arrays["z"]
-        whole = np.issubdtype(found.dtype, np.integer) and found.ndim == 2 and found.shape[1:] == (3,)
-        if not whole or z.shape != (len(found),) or not len(z) or not np.isfinite(z).all() or (found[:, 0] < 1).any():
-            raise ValueError(f"labels' outlines of shape {found.shape} and type {found.dtype}, scores {z.shape}")
-        return cls(space, found.astype(np.int64), z.astype(float))
+        triples, z = arrays["outlines"], arrays["z"]
+        whole = np.issubdtype(triples.dtype, np.integer) and triples.ndim == 2 and triples.shape[1:] == (3,)
+        if (
+            not whole
+            or z.shape != (len(triples),)
+            or not len(z)
+            or not np.isfinite(z).all()
+            or (triples[:, 0] < 1).any()
+        ):
+            raise ValueError(f"labels' outlines of shape {triples.shape} and type {triples.dtype}, scores {z.shape}")
+        return cls(space, triples.astype(np.int64), z.astype(float))
 
 
 def outlines(X: Schedules, space: ScheduleSpace) -> Ints:

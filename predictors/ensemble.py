@@ -112,9 +112,9 @@ class EnsemblePredictor(Predictor):
             self._fit_members(X, z, seeds)
         else:
             rows = random.permutation(len(X))
-            apart, rest = np.split(rows, [round(self.held_out * len(X))])
+            kept, rest = np.split(rows, [round(self.held_out * len(X))])
             self._fit_members(X[rest], z[rest], seeds)
-            self._calibrate(X[apart], z[apart])
+            self._calibrate(X[kept], z[kept])
             if self.refit:
                 self._fit_members(X, z, seeds)
 
@@ -141,10 +141,10 @@ class EnsemblePredictor(Predictor):
         n = len(X)
         self.weights_ = _stacked(scores - z[:, None])
         # Weights chosen on a schedule make its error look small, most where few were held out.
-        fold, apart = np.arange(n) % FOLDS, np.zeros((n, scores.shape[1]))
+        fold, weights = np.arange(n) % FOLDS, np.zeros((n, scores.shape[1]))
         for f in range(min(FOLDS, n)):
-            apart[fold == f] = _stacked((scores - z[:, None])[fold != f]) if n > 1 else self.weights_
-        squares = ((scores * apart).sum(axis=1) - z) ** 2
+            weights[fold == f] = _stacked((scores - z[:, None])[fold != f]) if n > 1 else self.weights_
+        squares = ((scores * weights).sum(axis=1) - z) ** 2
         self.base_variance_ = max(float(squares.mean()) / 2, LEAST_VARIANCE)
         ratio = np.sqrt(squares / self._variance(scores, own))
         levels = np.array(CALIBRATED_LEVELS)

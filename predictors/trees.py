@@ -150,12 +150,12 @@ def trees_of(model: Any) -> Trees:
     """
     try:
         learner = model["learner"]
-        found = [
+        trees = [
             {name: np.asarray(tree[theirs]).astype(kind) for name, (theirs, kind) in NAMES.items()}
             for tree in learner["gradient_booster"]["model"]["trees"]
         ]
         base_score = float(str(learner["learner_model_param"]["base_score"]).strip("[]"))
-        kept = [_without_deleted(tree) for tree in found]
+        kept = [_without_deleted(tree) for tree in trees]
         sizes = np.array([len(tree["left"]) for tree in kept], dtype=np.int64)
         columns = {name: np.concatenate([tree[name] for tree in kept]) for name in NAMES}
     except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:

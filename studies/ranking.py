@@ -77,7 +77,7 @@ def ranking(predictor: Predictor, dataset: ScheduleDataset) -> dict[str, Correla
 
 def ranking_line(name: str, ranking: Ranking) -> str:
     """How well a predictor ranks held-out schedules, in one line."""
-    parts = [f"{split} ({found.schedules} schedules): {found.words}" for split, found in ranking.items()]
+    parts = [f"{split} ({of_split.schedules} schedules): {of_split.words}" for split, of_split in ranking.items()]
     return f"{name} on held-out schedules: {'; '.join(parts) if parts else 'the benchmark has none'}"
 
 

@@ -50,10 +50,10 @@ def optimizers(benchmark: TabularBenchmark, seeds: int) -> Rows:
     for name in optimizer_names():
         for evaluations in EVALUATIONS[: 1 if name in SLOW else None]:
             for seed in range(seeds):
-                found = measure(benchmark, name, evaluations, seed)
+                searched = measure(benchmark, name, evaluations, seed)
                 yield {
                     "optimizer": name, "evaluations": evaluations, "seed": seed,
-                    "hypervolume": f"{found.hypervolume:.6f}", "regret": f"{found.regret:.6f}",
+                    "hypervolume": f"{searched.hypervolume:.6f}", "regret": f"{searched.regret:.6f}",
                 }  # fmt: skip
 
 
@@ -61,14 +61,14 @@ def strategies(benchmark: TabularBenchmark, seeds: int) -> Rows:
     """The best that each strategy has under each budget, and the labels it spends; or why it has none."""
     names = [name for name in strategy_names() if name != "guidance-interval"]  # its members come in pairs
     for seed in range(seeds):
-        for found in compare_strategies(benchmark, names=names, seed=seed):
-            (optimum,) = benchmark.optimum(found.budget).y
+        for row in compare_strategies(benchmark, names=names, seed=seed):
+            (optimum,) = benchmark.optimum(row.budget).y
             yield {
-                "strategy": found.strategy, "budget_ms": f"{found.budget:g}", "seed": seed, "labels": found.labels,
-                "score": "" if found.score is None else f"{found.score:.6g}",
-                "regret": "" if found.score is None else f"{found.score / optimum - 1:.6f}",
-                "schedule": "" if found.schedule is None else compact(found.schedule),
-                "reason": found.reason or "",
+                "strategy": row.strategy, "budget_ms": f"{row.budget:g}", "seed": seed, "labels": row.labels,
+                "score": "" if row.score is None else f"{row.score:.6g}",
+                "regret": "" if row.score is None else f"{row.score / optimum - 1:.6f}",
+                "schedule": "" if row.schedule is None else compact(row.schedule),
+                "reason": row.reason or "",
             }  # fmt: skip
 
 
@@ -77,7 +77,7 @@ def active(benchmark: TabularBenchmark, seeds: int) -> Rows:
     for seed in range(seeds):
         best: dict[int, Any] = {}
 
-        def told(state: LeftToSpend, best: dict[int, Any] = best) -> None:
+        def record_best(state: LeftToSpend, best: dict[int, Any] = best) -> None:
             best[state.labels] = state.best
 
         start = time.perf_counter()
@@ -90,7 +90,7 @@ def active(benchmark: TabularBenchmark, seeds: int) -> Rows:
                 lambda seed: benchmark.predictor("gp", random_state=seed),
                 benchmark.evaluate,
                 seed=seed,
-            ).run(store, LABELS[-1], told)
+            ).run(store, LABELS[-1], record_best)
         print(f"seed {seed}: {len(store)} labels, {time.perf_counter() - start:.0f} s")
         for labels in LABELS:
             known = best[max(n for n in best if n <= labels)]

@@ -31,7 +31,7 @@ from studies.metrics import best_so_far, volume
 
 
 @dataclass(frozen=True)
-class Found:
+class Outcome:
     """What one optimizer found with one seed.
 
     Attributes:
@@ -45,7 +45,7 @@ class Found:
     seconds: float
 
 
-def measure(benchmark: TabularBenchmark, name: str, evaluations: int, seed: int) -> Found:
+def measure(benchmark: TabularBenchmark, name: str, evaluations: int, seed: int) -> Outcome:
     """Runs one optimizer on the oracle, warmed up."""
     optimizer, oracle = make_optimizer(name), Oracle(benchmark)
     oracle.predict(benchmark.dataset.X[:1])
@@ -64,7 +64,7 @@ def measure(benchmark: TabularBenchmark, name: str, evaluations: int, seed: int)
     latency = np.concatenate([run.history.latency for run in runs])
     best = np.array([best_so_far(scores, latency, budget)[-1] for budget in benchmark.budgets])
     optima = np.array([benchmark.optimum(budget).y[0] for budget in benchmark.budgets])
-    return Found(volume(benchmark, scores, latency), float((best / optima).mean() - 1.0), seconds)
+    return Outcome(volume(benchmark, scores, latency), float((best / optima).mean() - 1.0), seconds)
 
 
 def compare(benchmark: TabularBenchmark, names: Sequence[str], evaluations: Sequence[int], seeds: int) -> Table:
@@ -74,11 +74,11 @@ def compare(benchmark: TabularBenchmark, names: Sequence[str], evaluations: Sequ
         table.add_column(column, justify="left" if column == "optimizer" else "right")
     for name in names:
         for allowed in evaluations:
-            found = [measure(benchmark, name, allowed, seed) for seed in range(seeds)]
+            outcomes = [measure(benchmark, name, allowed, seed) for seed in range(seeds)]
             table.add_row(
-                name, f"{allowed:,}", f"{np.mean([one.hypervolume for one in found]):.4f}",
-                f"{np.mean([one.regret for one in found]):.4f}",
-                f"{1000 * np.mean([one.seconds for one in found]) / allowed:.2f}",
+                name, f"{allowed:,}", f"{np.mean([one.hypervolume for one in outcomes]):.4f}",
+                f"{np.mean([one.regret for one in outcomes]):.4f}",
+                f"{1000 * np.mean([one.seconds for one in outcomes]) / allowed:.2f}",
             )  # fmt: skip
     return table
 

@@ -39,8 +39,8 @@ def populations() -> Iterator[tuple[str, Measurement, NDArray[np.int64]]]:
     train = large.dataset.subset("train")
     predictor = make_predictor("gbdt", space=large.space, latency=large.latency).fit(train.X, train.y)
     problem = SearchProblem(space=large.space, predictor=predictor, latency=large.latency, budget=max(large.budgets))
-    found = make_optimizer("nsga2").run(problem, evaluations=10_000, seed=0)
-    yield "final population of NSGA-II, 25 slots", large.measurement, found.X
+    result = make_optimizer("nsga2").run(problem, evaluations=10_000, seed=0)
+    yield "final population of NSGA-II, 25 slots", large.measurement, result.X
 
 
 def compare(meter: Meter, X: NDArray[np.int64], images: int, group: bool) -> tuple[Count, float, float]:

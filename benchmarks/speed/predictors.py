@@ -275,9 +275,9 @@ def score(benchmark: Benchmark, train_size: int, n: int) -> list[Table]:
     for name, of_name in ways.items():
         expected = np.concatenate(of_name["predict"][1]())
         for way, (count, run) in of_name.items():  # warm-up at the same time
-            found = run()
-            if found[0] is not None:
-                agree(f"{name}: {way}", np.concatenate(found), expected[:count])
+            scores = run()
+            if scores[0] is not None:
+                agree(f"{name}: {way}", np.concatenate(scores), expected[:count])
         seconds = in_turns({way: run for way, (_, run) in of_name.items()})
         scaled = {way: seconds[way] * n / count for way, (count, _) in of_name.items()}
         table = Table("way", title=f"{name}: scoring {n:,} schedules", title_justify="left")
@@ -468,9 +468,9 @@ def labeled(benchmark: Benchmark, size: int) -> tuple[Schedules, Array]:
     return train.X[rows], train.y[rows]
 
 
-def agree(way: str, found: Array, expected: Array) -> None:
+def agree(way: str, actual: Array, expected: Array) -> None:
     """Stops a comparison of things that are not the same."""
-    difference = np.abs(found / expected - 1).max()
+    difference = np.abs(actual / expected - 1).max()
     if not difference < TOLERANCE:
         raise RuntimeError(f"{way} differs by {difference:.2g} of its value: the comparison means nothing")
 

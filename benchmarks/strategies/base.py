@@ -210,12 +210,12 @@ def most_of_each(problem: Problem, budget: float, order: int, members: Sequence[
     left = budget - counts @ table[:-1]
     last = np.minimum(np.floor(left / table[-1] + ROUNDING), room - counts.sum(axis=1)).astype(np.int64)
     most = {tuple(row): int(n) for row, n in zip(counts.tolist(), last, strict=True)}
-    found = []
+    rows = []
     for row, n in most.items():
         more = (tuple(c + (i == k) for i, c in enumerate(row)) for k in range(len(row)))
         if n >= 1 and all(most.get(other, 0) < n for other in more):
-            found.append((*row, n))
-    return found
+            rows.append((*row, n))
+    return rows
 
 
 def runs(space: ScheduleSpace, order: int, parts: Iterable[tuple[int, int]]) -> Schedule:

@@ -50,15 +50,15 @@ class JumpStrategy(Strategy):
         if not any(affordable.values()):
             return  # before a label is spent
         errors = jump_errors(problem, teacher, self.reach)
-        found = 0
+        paths = 0
         for member, steps in affordable.items():
             path = best_path(errors, steps, self.join) if steps else None
             if path is not None:
-                found += 1
+                paths += 1
                 x: Schedule = np.zeros(space.length, dtype=np.int64)
                 x[path] = member
                 yield NamedSchedule(f"member {member}, {plural(steps)}, {self.name} of member {teacher}", x)
-        if not found:
+        if not paths:
             raise CannotError(f"jumps over at most {self.reach} steps make no path of the steps that fit")
 
 

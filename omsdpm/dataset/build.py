@@ -238,10 +238,10 @@ def _existing(recipe: Recipe, facts: dict[str, object]) -> ScheduleDataset:
         empty = np.empty((0, m.length), dtype=np.int64)
         return ScheduleDataset(m.space, empty, np.empty(0), metric=m.score_name, extra={**facts, "rounds": {}})
     dataset = ScheduleDataset.read(recipe.dataset)
-    found = {key: dataset.extra.get(key) for key in facts}
-    if found != facts or dataset.space != m.space or dataset.metric != m.score_name:
+    recorded = {key: dataset.extra.get(key) for key in facts}
+    if recorded != facts or dataset.space != m.space or dataset.metric != m.score_name:
         raise InputError(
-            f"{recipe.dataset} was measured otherwise ({dataset.metric}, {dataset.space}, {found}): "
+            f"{recipe.dataset} was measured otherwise ({dataset.metric}, {dataset.space}, {recorded}): "
             "move it away, or give the recipe its measurement"
         )
     return dataset

@@ -117,14 +117,14 @@ class Statistics:
 
         content = load_pth(path, numpy_values=True)
         table = content if isinstance(content, dict) else {}
-        found = []
+        moments = []
         for keys in (("mu", "m"), ("sigma", "s")):
             values = next((unwrap(table[key]) for key in keys if key in table), None)
             if values is None:
                 raise InputError(f"statistics {path} lack {' or '.join(keys)}: expected a dictionary with mu and sigma")
-            found.append(values.detach().double().numpy() if hasattr(values, "detach") else values)
+            moments.append(values.detach().double().numpy() if hasattr(values, "detach") else values)
         try:
-            return cls(*found)
+            return cls(*moments)
         except (InputError, TypeError, ValueError) as error:
             raise InputError(f"statistics {path}: {error}") from error
 

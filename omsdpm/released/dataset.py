@@ -168,8 +168,8 @@ def _read_rows(path: Path) -> list[_Row]:
         if entries is None:
             raise InputError(f"{path} is no schedule dataset: expected a list of entries {FORMS}")
         return [_row(entry, path.name) for entry in entries]
-    found = (file for file in path.rglob("*.pth") if file.is_file() and not file.name.startswith("."))
-    files = sorted(found, key=lambda file: (file.relative_to(path).parent.parts, _file_order(file)))
+    candidates = (file for file in path.rglob("*.pth") if file.is_file() and not file.name.startswith("."))
+    files = sorted(candidates, key=lambda file: (file.relative_to(path).parent.parts, _file_order(file)))
     if not files:
         raise InputError(f"folder {path} has no .pth files: expected one a pair of schedule and score")
     rows = []

@@ -62,13 +62,15 @@ def load_predictor(
         content = content["predictor"]
     state = state_of(content, path, PREDICTOR)
     facts = _facts(state, path)
-    found = facts["sampler_type"]
+    sampler_type = facts["sampler_type"]
     if solver is not None and solver not in LENGTHS:
         raise unknown_name("solver of a released predictor", solver, LENGTHS)
-    if solver is not None and solver != found:
-        raise InputError(f"{path} is a predictor for {found}, not {solver}: give the checkpoint trained for {solver}")
+    if solver is not None and solver != sampler_type:
+        raise InputError(
+            f"{path} is a predictor for {sampler_type}, not {solver}: give the checkpoint trained for {solver}"
+        )
     noise = None if config is None else _agree(_read_config(config), facts, path)
-    space = make_space(found, facts["model_embedder.model_zoo_size"], length or LENGTHS[found])
+    space = make_space(sampler_type, facts["model_embedder.model_zoo_size"], length or LENGTHS[sampler_type])
     return BUILDERS.load("predictor")(state, space, noise)
 
 

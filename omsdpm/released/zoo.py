@@ -99,8 +99,8 @@ def _member_folders(path: Path) -> list[Path]:
     folders = sorted((int(item.name), item) for item in path.iterdir() if item.is_dir() and item.name.isdecimal())
     numbers = [number for number, _ in folders]
     if not folders or numbers != list(range(1, len(folders) + 1)):
-        found = ", ".join(map(str, numbers)) or "none"
-        raise InputError(f"zoo {path} has the member folders {found}: expected 1, 2, ... without a gap")
+        listed = ", ".join(map(str, numbers)) or "none"
+        raise InputError(f"zoo {path} has the member folders {listed}: expected 1, 2, ... without a gap")
     return [folder for _, folder in folders]
 
 
@@ -117,10 +117,10 @@ def _network(folder: Path, config: DDPMConfig) -> Any:
 
 def _latency(path: Path, latency: str | Path | Sequence[float] | None, num_models: int) -> list[float] | None:
     if latency is None:
-        found = sorted(path.glob("*latency.pth"))
-        if len(found) != 1:
+        tables = sorted(path.glob("*latency.pth"))
+        if len(tables) != 1:
             return None
-        latency = found[0]
+        latency = tables[0]
     if isinstance(latency, (str, Path)):
         return read_latency(latency, num_models)
     if len(latency) != num_models:

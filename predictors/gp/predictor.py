@@ -141,8 +141,8 @@ def _tuned(kernel: StepKernel, coordinates: Array, z: Array, start: Array, steps
         away = (theta - kernel.start) / spread
         return value + 0.5 * away @ away, slope + away / spread
 
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=kernel.bounds, options={"maxiter": steps})
-    return found.x
+    optimum = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=kernel.bounds, options={"maxiter": steps})
+    return optimum.x
 
 
 def negative_log_likelihood(kernel: StepKernel, coordinates: Array, z: Array, theta: Array) -> tuple[float, Array]:

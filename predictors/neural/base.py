@@ -179,10 +179,10 @@ class NeuralPredictor(Predictor):
             self._calibrate(self._raw(validation[0]), validation[1])
         elif hold_back:
             unseen = ~seen & (~seen).any(axis=0)
-            told = unseen.any(axis=0)
+            held_out = unseen.any(axis=0)
             # The mean of the networks that have not seen a label; mostly that is one.
-            alone = ((raw - self.centers_[:, None]) * unseen).sum(axis=0)[told] / unseen.sum(axis=0)[told]
-            self._calibrate(raw[:, told] - self.centers_[:, None], z[told], alone)
+            alone = ((raw - self.centers_[:, None]) * unseen).sum(axis=0)[held_out] / unseen.sum(axis=0)[held_out]
+            self._calibrate(raw[:, held_out] - self.centers_[:, None], z[held_out], alone)
         else:
             self._calibrate(raw - self.centers_[:, None], z)
 
@@ -207,11 +207,11 @@ class NeuralPredictor(Predictor):
         mean = raw.mean(axis=0) if alone is None else alone
         self.curve_ = RisingCurve.fit(mean, z)
         # The curve goes through its own points, most where they are few, so errors are those of others' curves.
-        fold, apart = np.arange(len(z)) % FOLDS, np.zeros(len(z))
+        fold, held_out = np.arange(len(z)) % FOLDS, np.zeros(len(z))
         for f in range(FOLDS):
             curve = RisingCurve.fit(mean[fold != f], z[fold != f]) if len(z) >= 2 * FOLDS else self.curve_
-            apart[fold == f] = curve(mean[fold == f])
-        residual = z - apart
+            held_out[fold == f] = curve(mean[fold == f])
+        residual = z - held_out
         spread = self.curve_(raw).std(axis=0)
         self.floor_ = max(normal_scale(residual), 1e-3)
         self.scale_ = 1.0

@@ -85,7 +85,9 @@ class ActiveSearch:
     batch: int = BATCH
     seed: int = 0
 
-    def run(self, store: LabelStore, labels: int, told: Callable[[LeftToSpend], object] = lambda state: None) -> None:
+    def run(
+        self, store: LabelStore, labels: int, progress: Callable[[LeftToSpend], object] = lambda state: None
+    ) -> None:
         """Spends labels until ``labels`` are in the store, or none is expected to be better than those there are.
 
         What the store holds counts: a search that was killed goes on where it was, and one that has
@@ -94,7 +96,7 @@ class ActiveSearch:
         Args:
             store: takes the labels.
             labels: how many, those in the store included.
-            told: how the search stands, after each batch.
+            progress: given the state of the search after each batch.
 
         Raises:
             InputError: fewer labels than the start design has.
@@ -104,16 +106,16 @@ class ActiveSearch:
         space = self.priced.space
         rng = np.random.default_rng([self.seed, 0])
         first = start_design(space, self.priced.latency, self.budgets, self.start, rng)
-        told(self._state(store))
+        progress(self._state(store))
         while len(ahead := store.new(first)):
-            self._measured(store, first[ahead[: self.batch]], "start", told)
+            self._measured(store, first[ahead[: self.batch]], "start", progress)
         number = max(0, len(store) - len(first)) // self.batch
         while len(store) < labels:
             number += 1
             chosen = self.ask(store, min(self.batch, labels - len(store)))
             if not len(chosen):
                 return
-            self._measured(store, chosen, f"round {number}", told)
+            self._measured(store, chosen, f"round {number}", progress)
 
     def ask(self, store: LabelStore, n: int) -> Schedules:
         """The ``n`` schedules at most that are worth a label next, ``(m, L)``."""
@@ -163,17 +165,19 @@ class ActiveSearch:
         dataset, space, latency = store.dataset, self.priced.space, self.priced.latency
         cost = space.latency(dataset.X, latency)
         order = np.argsort(dataset.y, kind="stable")
-        found = []
+        pools = []
         for budget in self.budgets:
             rows = order[cost[order] <= budget][:CLIMBED]
             near = [space.neighbors(dataset.X[row]) for row in rows]
             pool = np.concatenate(near) if near else np.zeros((0, space.length), dtype=np.int64)
-            found.append(pool[space.latency(pool, latency) <= budget] if len(pool) else pool)
-        return found
+            pools.append(pool[space.latency(pool, latency) <= budget] if len(pool) else pool)
+        return pools
 
-    def _measured(self, store: LabelStore, X: Schedules, design: str, told: Callable[[LeftToSpend], object]) -> None:
+    def _measured(
+        self, store: LabelStore, X: Schedules, design: str, progress: Callable[[LeftToSpend], object]
+    ) -> None:
         store.add(X, self.measure(X), design)
-        told(self._state(store))
+        progress(self._state(store))
 
     def _best(self, store: LabelStore, budget: float) -> float:
         dataset = store.dataset

@@ -45,12 +45,12 @@ def start_design(
 
 def _singles(space: ScheduleSpace, latency: Sequence[float], budgets: Sequence[float]) -> Schedules:
     """Each member alone, with as many steps as each budget takes, spread evenly."""
-    found = []
+    rows = []
     for budget in budgets:
         for member, ms in enumerate(latency, start=1):
             steps = min(int(budget / ms + 1e-9), space.most_steps())
             if steps >= 1:
                 x = np.zeros(space.length, dtype=np.int64)
                 x[space.even_slots(steps)] = member
-                found.append(x)
-    return np.unique(space.canonical(np.array(found)), axis=0)
+                rows.append(x)
+    return np.unique(space.canonical(np.array(rows)), axis=0)

@@ -142,13 +142,13 @@ def _registered(family: type) -> str | None:
 
 def _parameters(thing: Any) -> dict[str, Any]:
     """What an object was made with, apart from usual values and what a job settles."""
-    found = {}
+    given = {}
     for name, parameter in inspect.signature(type(thing)).parameters.items():
         value = getattr(thing, name, parameter.default)
         unusual = value is not parameter.default and not _equal(value, parameter.default)
         if name not in SETTLED and unusual and _is_json(value):
-            found[name] = list(value) if isinstance(value, tuple) else value
-    return found
+            given[name] = list(value) if isinstance(value, tuple) else value
+    return given
 
 
 def _equal(one: Any, other: Any) -> bool:

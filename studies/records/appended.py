@@ -61,9 +61,9 @@ class AppendedCSV:
         Raises:
             InputError: the file is something else, or has a row that is not complete.
         """
-        header, found = self._cells(self._content())
+        header, lines = self._cells(self._content())
         absent = dict.fromkeys(self.columns, "")
-        return [{**absent, **dict(zip(header, map(uncell, cells), strict=True))} for cells in found]
+        return [{**absent, **dict(zip(header, map(uncell, cells), strict=True))} for cells in lines]
 
     def append(self, rows: Iterable[Mapping[str, object]]) -> None:
         """Adds rows of this version's columns.
@@ -121,25 +121,25 @@ class AppendedCSV:
 
     def _cells(self, content: str) -> tuple[list[str], list[list[str]]]:
         """Header and rows."""
-        header, *found = csv.reader(io.StringIO(content)) if content else [list(self.columns)]
-        for number, cells in enumerate(found, start=1):
+        header, *lines = csv.reader(io.StringIO(content)) if content else [list(self.columns)]
+        for number, cells in enumerate(lines, start=1):
             if len(cells) != len(header):
                 raise InputError(
                     f"{self._what} {self.path}: row {number} has {len(cells)} cells, expected {len(header)}; "
                     f"mend it or {self._instead}"
                 )
-        return header, found
+        return header, lines
 
     def _widened(self, content: str) -> str:
         """The content with all of this version's columns; untouched where it has them."""
         lacking = [] if not content else [name for name in self.columns if name not in _header(content)]
         if content and not lacking:
             return content
-        header, found = self._cells(content)
+        header, lines = self._cells(content)
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow([*header, *lacking])
-        writer.writerows([*cells, *[""] * len(lacking)] for cells in found)
+        writer.writerows([*cells, *[""] * len(lacking)] for cells in lines)
         return text.getvalue()
 
 

@@ -207,10 +207,10 @@ class UniformTimeBatch(SolverBatch):
         values: Array | None = None
         for number, end in keys:
             rows = np.flatnonzero((count == number) & (t_end == end))
-            found = table(number, end)[index[rows]]
+            part = table(number, end)[index[rows]]
             if values is None:
-                values = np.zeros((*index.shape, *found.shape[index.ndim :]))
-            values[rows] = found
+                values = np.zeros((*index.shape, *part.shape[index.ndim :]))
+            values[rows] = part
         assert values is not None
         return values
 

@@ -105,8 +105,8 @@ def _curves(axes: Axes, comparison: Comparison, column: str) -> None:
         sizes = [size for size in comparison.sizes if len(comparison.values(column, name, size))]
         if not sizes:
             continue
-        found = [mean_and_margin(1 - comparison.values(column, name, size)) for size in sizes]
-        mean, margin = (np.array(part) for part in zip(*found, strict=True))
+        margins = [mean_and_margin(1 - comparison.values(column, name, size)) for size in sizes]
+        mean, margin = (np.array(part) for part in zip(*margins, strict=True))
         mean = np.maximum(mean, LEAST_ERROR)
         color = LINES[number % len(LINES)]
         axes.plot(

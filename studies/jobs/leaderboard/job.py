@@ -40,10 +40,10 @@ def leaderboard(settings: LeaderboardSettings, reporter: Reporter = SILENT) -> L
 
 def unique(rows: Iterable[BoardRow]) -> list[BoardRow]:
     """Rows that say the same of the same schedule once: of two files, or of a run that was repeated."""
-    found: dict[object, BoardRow] = {}
+    distinct: dict[object, BoardRow] = {}
     for row in rows:
-        found.setdefault((_entry_of(row), row.validation_seed, str(row.score), row.baseline_score), row)
-    return list(found.values())
+        distinct.setdefault((_entry_of(row), row.validation_seed, str(row.score), row.baseline_score), row)
+    return list(distinct.values())
 
 
 def entries_of(rows: Iterable[BoardRow]) -> list[BoardEntry]:
@@ -108,7 +108,7 @@ def ranked(entries: Iterable[BoardEntry]) -> list[BoardEntry]:
     cells: dict[tuple[str, str, bool, float, str], list[BoardEntry]] = defaultdict(list)
     for entry in entries:
         cells[_cell(entry)].append(entry)
-    found = []
+    ordered = []
     for key in sorted(cells):
         cell = cells[key]
         gains = [entry.gain for entry in cell if entry.gain is not None]
@@ -116,8 +116,8 @@ def ranked(entries: Iterable[BoardEntry]) -> list[BoardEntry]:
         ranks = rankdata([-gain for gain in gains] if by == "gain" else [entry.mean for entry in cell])
         pairs = zip(cell, ranks.tolist(), strict=True)
         placed = [entry.model_copy(update={"by": by, "rank": rank}) for entry, rank in pairs]
-        found += sorted(placed, key=lambda entry: (entry.rank, entry.method.text, entry.run_seed, entry.when))
-    return found
+        ordered += sorted(placed, key=lambda entry: (entry.rank, entry.method.text, entry.run_seed, entry.when))
+    return ordered
 
 
 def standings(entries: Iterable[BoardEntry]) -> list[Standing]:
@@ -127,10 +127,10 @@ def standings(entries: Iterable[BoardEntry]) -> list[Standing]:
     groups: dict[Method, list[BoardEntry]] = defaultdict(list)
     for entry in entries:
         groups[entry.method].append(entry)
-    found = []
+    table = []
     for method, group in groups.items():
         verdicts = Counter(entry.verdict for entry in group)
-        found.append(
+        table.append(
             Standing(
                 method=method,
                 mean_rank=sum(entry.rank for entry in group) / len(group),
@@ -142,7 +142,7 @@ def standings(entries: Iterable[BoardEntry]) -> list[Standing]:
                 worse=verdicts["worse"],
             )
         )
-    return sorted(found, key=lambda standing: (standing.mean_rank, standing.method.text))
+    return sorted(table, key=lambda standing: (standing.mean_rank, standing.method.text))
 
 
 def _cell(entry: BoardEntry) -> tuple[str, str, bool, float, str]:

@@ -71,7 +71,7 @@ def _rows(path: Path) -> list[BoardRow]:
     if not text.strip():
         raise InputError(f"leaderboard {path} is empty: {EXPECTED}")
     try:
-        header, *found = [cells for cells in csv.reader(io.StringIO(text, newline="")) if cells]
+        header, *lines = [cells for cells in csv.reader(io.StringIO(text, newline="")) if cells]
     except csv.Error as error:
         raise InputError(f"{path} is no CSV: {error}; {EXPECTED}") from error
     lacking = [name for name in COLUMNS.required if name not in header]
@@ -79,14 +79,14 @@ def _rows(path: Path) -> list[BoardRow]:
         why = f"lacks {', '.join(lacking)}" if lacking else "has one twice"
         raise InputError(f"{path} has other columns than a leaderboard (it {why}): {EXPECTED}")
     ended = text.endswith(("\n", "\r"))
-    if found and len(found[-1]) < len(header) and not any("\n" in cell for cell in found[-1]):
+    if lines and len(lines[-1]) < len(header) and not any("\n" in cell for cell in lines[-1]):
         warnings.warn(
             f"leaderboard {path}: its last line is torn, as a killed run leaves it, and is left out",
             InputWarning,
             stacklevel=2,
         )
-        found.pop()
-    elif found and not ended and (header[-1] in COLUMNS.required or header[-1] in COLUMNS.numbers):
+        lines.pop()
+    elif lines and not ended and (header[-1] in COLUMNS.required or header[-1] in COLUMNS.numbers):
         warnings.warn(
             f"leaderboard {path}: its last line has no line end; if the file was cut off, its last cell may be too",
             InputWarning,
@@ -94,7 +94,7 @@ def _rows(path: Path) -> list[BoardRow]:
         )
     absent = dict.fromkeys(COLUMNS.names, "")
     rows = []
-    for number, cells in enumerate(found, start=1):
+    for number, cells in enumerate(lines, start=1):
         if len(cells) != len(header):
             raise InputError(
                 f"leaderboard {path}: row {number} has {len(cells)} cells, expected {len(header)}; mend it"

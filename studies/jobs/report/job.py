@@ -64,10 +64,10 @@ def run_folders(given: Iterable[Path]) -> list[Path]:
     """
     folders: dict[Path, Path] = {}
     for path in given:
-        found = [path] if (path / FILE).exists() else sorted(file.parent for file in path.glob(f"*/{FILE}"))
-        if not found:
+        runs = [path] if (path / FILE).exists() else sorted(file.parent for file in path.glob(f"*/{FILE}"))
+        if not runs:
             raise InputError(f"{path} holds no {FILE}, nor does a folder in it: name what `omsdpm-bench run` wrote")
-        for folder in found:
+        for folder in runs:
             folders.setdefault(folder.resolve(), folder)
     return list(folders.values())
 

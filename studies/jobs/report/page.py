@@ -315,9 +315,9 @@ def _repeat(runs: Sequence[ShownRun]) -> Iterator[str]:
             "versions": ", ".join(f"{name} {text}" for name, text in result.environment.get("versions", {}).items()),
             "seconds": ", ".join(f"{part} {seconds:.1f}" for part, seconds in result.seconds.items()),
         }
-        told = "".join(f"<p class=note>{name}: {escape(str(value))}</p>" for name, value in facts.items())
+        notes = "".join(f"<p class=note>{name}: {escape(str(value))}</p>" for name, value in facts.items())
         heading = escape(f"Run {number}: {_benchmark(run)}, {result.optimizer} on {result.predictor}")
         yield (
             f'<details id="run-{number}"><summary>{heading}</summary>'
-            f"<pre><code>{escape(result.settings.command())}</code></pre>{told}</details>"
+            f"<pre><code>{escape(result.settings.command())}</code></pre>{notes}</details>"
         )

@@ -122,9 +122,9 @@ class Axis:
         """Round values, about four."""
         if self.log:
             powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-            found = [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
-            found = [value for value in found if self.low <= value <= self.high]
-            return found if len(found) < 7 else found[::3]
+            values = [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
+            values = [value for value in values if self.low <= value <= self.high]
+            return values if len(values) < 7 else values[::3]
         rough = (self.high - self.low) / 4
         unit = 10.0 ** math.floor(math.log10(rough))
         step = next(digit * unit for digit in (1, 2, 5, 10) if digit * unit >= rough)

@@ -66,7 +66,7 @@ def collect(
     )
     with begun.clock.part("labels", f"Measuring {labels} labels where they decide") as step:
 
-        def told(state: LeftToSpend) -> None:
+        def report_state(state: LeftToSpend) -> None:
             step(state.labels, labels)
             if state.labels:
                 best = ", ".join(
@@ -76,7 +76,7 @@ def collect(
                 )
                 begun.reporter.note(f"{state.labels} labels: {best}")
 
-        search.run(store, labels, told)
+        search.run(store, labels, report_state)
     write_plot(store.dataset, begun, folder / PLOT)
     return folder, store.dataset
 

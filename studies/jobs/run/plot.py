@@ -80,10 +80,10 @@ def _measured(axes: Axes, result: RunResult, benchmark: Benchmark, designs: Sche
             shown.append((x, y))
     report = result.validation
     if report is not None:
-        how = f"{report.images} images x {len(report.seeds)}"
+        sampled = f"{report.images} images x {len(report.seeds)}"
         for which, marker, size, color, label in (
-            ("baseline", "o", 45, BLUE, f"best baselines, {how}"),
-            ("measured", "*", 110, RED, f"winners (mean ± std), {how}"),
+            ("baseline", "o", 45, BLUE, f"best baselines, {sampled}"),
+            ("measured", "*", 110, RED, f"winners (mean ± std), {sampled}"),
         ):
             scored = [getattr(winner, which) for winner in result.winners if winner.measured is not None]
             scored = [one for one in scored if one is not None]

@@ -157,13 +157,13 @@ def search_twice(begun: Begun, scorer: Pessimist, step: Step) -> SearchOutcome:
     outcomes = []
     for at, one in enumerate(searches):
 
-        def told(done: int, _: int, before: int = at * share) -> None:
+        def advance(done: int, _: int, before: int = at * share) -> None:
             step(before + done, share * len(searches))
 
         outcomes.append(
             search(
                 begun.optimizer, begun.priced, one, begun.budgets,
-                evaluations=share, seed=settings.seed, progress=told,
+                evaluations=share, seed=settings.seed, progress=advance,
             )
         )  # fmt: skip
     return outcomes[0] if len(outcomes) == 1 else side_by_side(*outcomes)

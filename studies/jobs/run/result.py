@@ -217,7 +217,7 @@ class Source:
         """As JSON takes it."""
         if self.ranking is None:
             return {"path": self.predictor, "sha256": self.sha256}
-        ranking = {split: found.model_dump(mode="json") for split, found in self.ranking.items()}
+        ranking = {split: correlations.model_dump(mode="json") for split, correlations in self.ranking.items()}
         return {"name": self.predictor, "train_size": self.train_size, "ranking": ranking}
 
     @classmethod
@@ -225,7 +225,7 @@ class Source:
         """What :meth:`as_dict` wrote."""
         if "path" in table:
             return cls(table["path"], sha256=table["sha256"])
-        ranking = {split: Correlations(**found) for split, found in table["ranking"].items()}
+        ranking = {split: Correlations(**correlations) for split, correlations in table["ranking"].items()}
         return cls(table["name"], table["train_size"], ranking)
 
 

@@ -216,17 +216,17 @@ def fields_of(
     """Who races under each budget."""
     latency = benchmark.space.latency(train.X, list(benchmark.latency))
     order = np.argsort(train.y, kind="stable")
-    found = []
+    racing = []
     for budget, population in zip(budgets, outcome.populations, strict=True):
         own = [Candidate(f"candidate {rank}", SEARCH, _tuple(x)) for rank, x in enumerate(population[:top], start=1)]
         rows = [row for row in order[latency[order] <= budget][:best]]
         labels = [Candidate(f"training schedule {row}", TRAINING, _tuple(train.X[row])) for row in rows]
         stored = _best_stored(benchmark, budget)
         if budget in benchmark.budgets and stored is not None:
-            found.append(Field(own, labels, [], _of_baseline(stored), _kinds(benchmark, budget)))
+            racing.append(Field(own, labels, [], _of_baseline(stored), _kinds(benchmark, budget)))
         else:
-            found.append(Field(own, labels, _proposed(benchmark, budget), None, _kinds(benchmark, budget)))
-    return found
+            racing.append(Field(own, labels, _proposed(benchmark, budget), None, _kinds(benchmark, budget)))
+    return racing
 
 
 def choose(

@@ -76,7 +76,7 @@ def measure_cell(cell: Cell, runs: str, device: str) -> dict[str, Any]:
     Returns:
         JSON: ``cell``; ``rows``, one a budget, each with ``status`` and ``reason``; and the seconds.
     """
-    found: dict[str, Any] = {"cell": asdict(cell), "rows": []}
+    outcome: dict[str, Any] = {"cell": asdict(cell), "rows": []}
     try:
         benchmark = benchmark_of(cell.benchmark)
         cheapest = float(min(benchmark.latency))
@@ -84,16 +84,16 @@ def measure_cell(cell: Cell, runs: str, device: str) -> dict[str, Any]:
         for budget in cell.budgets:
             if budget not in met:
                 reason = f"no schedule meets {budget:g} ms: the cheapest of {benchmark.name} takes {cheapest:.4g} ms"
-                found["rows"].append(failed(budget, reason))
+                outcome["rows"].append(failed(budget, reason))
         if met:
-            found |= _searched(cell, benchmark, met, Path(runs), device, found["rows"])
+            outcome |= _searched(cell, benchmark, met, Path(runs), device, outcome["rows"])
     except Exception as error:  # one cell's, which stops no other
         words = one_line(error)
         reason = words if isinstance(error, InputError) else f"{type(error).__name__}: {words}"
-        known = {row["budget"] for row in found["rows"]}
-        found["rows"] += [failed(budget, reason) for budget in cell.budgets if budget not in known]
-    found["rows"].sort(key=lambda row: row["budget"])
-    return found
+        known = {row["budget"] for row in outcome["rows"]}
+        outcome["rows"] += [failed(budget, reason) for budget in cell.budgets if budget not in known]
+    outcome["rows"].sort(key=lambda row: row["budget"])
+    return outcome
 
 
 def failed(budget: float, reason: str) -> dict[str, Any]:
@@ -274,14 +274,14 @@ def _run(
             seeds=cell.validate_seeds, device=device, output=folder, leaderboard=folder.parent / "leaderboard.csv",
         )
     )  # fmt: skip
-    found: dict[float, dict[str, Any]] = {}
+    by_budget: dict[float, dict[str, Any]] = {}
     for winner in result.winners:
         scored = winner.own or winner.measured  # the search's own candidates alone judge it
         assert scored is not None  # a validated run measures
-        found[winner.budget] = {
+        by_budget[winner.budget] = {
             "measured": float(np.mean(scored.scores)),
             "schedule": [int(member) for member in scored.schedule],
             "run": folder.name,
         }
     assert result.source.train_size is not None  # of a benchmark
-    return found, result.source.train_size, float(result.seconds["fit"])
+    return by_budget, result.source.train_size, float(result.seconds["fit"])

@@ -59,18 +59,20 @@ def study(settings: StudySettings, reporter: Reporter = SILENT) -> StudyResult:
             raise InputError(f"a study is running in {folder}: wait for it, or name another --output")
         writable_folder(folder / CELLS)
         device = resolve_device(settings.device)
-        found = {cell: kept for cell in cells if (kept := _read(folder / CELLS / cell.file)) is not None}
+        outcomes = {cell: kept for cell in cells if (kept := _read(folder / CELLS / cell.file)) is not None}
         if settings.retry:
-            found = {cell: kept for cell, kept in found.items() if all(row["status"] == "ok" for row in kept["rows"])}
-        there = len(found)
-        todo = [cell for cell in cells if cell not in found]
+            outcomes = {
+                cell: kept for cell, kept in outcomes.items() if all(row["status"] == "ok" for row in kept["rows"])
+            }
+        there = len(outcomes)
+        todo = [cell for cell in cells if cell not in outcomes]
         if there:
             reporter.note(f"{there} of {len(cells)} cells are there already")
         if todo:
             with reporter.part(f"Running {len(todo)} cells") as step:
                 workers = Workers(settings.executor, settings.jobs, 1, settings.scheduler, device)
-                found |= _run(todo, folder, workers, device, step)
-        rows = rows_of([(cell, found[cell]) for cell in cells])
+                outcomes |= _run(todo, folder, workers, device, step)
+        rows = rows_of([(cell, outcomes[cell]) for cell in cells])
         with reporter.part("Writing tables"):
             write_json(folder / "study.json", {"settings": settings.as_dict(), "command": settings.command()})
             write_tables(folder, rows, settings.targets)
@@ -116,7 +118,7 @@ def plan(settings: StudySettings) -> list[Cell]:
 
 
 def _run(todo: list[Cell], folder: Path, workers: Workers, device: str, step: Any) -> dict[Cell, dict[str, Any]]:
-    found: dict[Cell, dict[str, Any]] = {}
+    outcomes: dict[Cell, dict[str, Any]] = {}
     waiting = list(reversed(todo))
     flying: dict[Future[Any], Cell] = {}
     try:
@@ -128,15 +130,15 @@ def _run(todo: list[Cell], folder: Path, workers: Workers, device: str, step: An
                     flying[executor.submit(measure_cell, cell, str((folder / RUNS).resolve()), device)] = cell
                 for future in wait(flying, return_when=FIRST_COMPLETED).done:
                     cell = flying.pop(future)
-                    found[cell] = future.result()
-                    write_json(folder / CELLS / cell.file, found[cell])
-                    step(len(found), len(todo))
+                    outcomes[cell] = future.result()
+                    write_json(folder / CELLS / cell.file, outcomes[cell])
+                    step(len(outcomes), len(todo))
     except BrokenExecutor as error:
         raise InputError(
-            f"a worker died: {len(found)} of {len(todo)} cells are kept; give the same command again, "
+            f"a worker died: {len(outcomes)} of {len(todo)} cells are kept; give the same command again, "
             "with fewer --jobs if memory ran out"
         ) from error
-    return found
+    return outcomes
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -33,8 +33,8 @@ def rows_of(cells: Sequence[tuple[Cell, dict[str, Any]]]) -> Rows:
     ``score`` is the measured score where there is one (``basis`` "measured"), else the predicted one.
     """
     rows: Rows = []
-    for cell, found in cells:
-        for part in found["rows"]:
+    for cell, outcome in cells:
+        for part in outcome["rows"]:
             measured = part.get("measured")
             row = {
                 "benchmark": cell.benchmark, "data_hash": cell.data_hash, "optimizer": cell.optimizer,
@@ -45,7 +45,7 @@ def rows_of(cells: Sequence[tuple[Cell, dict[str, Any]]]) -> Rows:
             }  # fmt: skip
             shared = ("labels", "labels_are_evaluations", "evaluations", "hypervolume", "fit_seconds",
                       "search_seconds", "overhead_seconds")  # fmt: skip
-            rows.append(row | {name: found.get(name) for name in shared} | part)
+            rows.append(row | {name: outcome.get(name) for name in shared} | part)
     measured = [row for row in rows if row["status"] == "ok" and row["basis"] == "measured"]
     for some in _grouped(measured, "benchmark", "budget").values():
         best = min(row["score"] for row in some)
@@ -76,11 +76,11 @@ def write_tables(folder: Path, rows: Rows, targets: Sequence[float]) -> None:
 
 def points(rows: Rows) -> Rows:
     """The any-time curves, a row a point; labels grow with evaluations where these are measurements."""
-    found = []
+    table = []
     for row in rows:
         for point in row.get("curve", ()):
             known = point["measured"] is not None and "optimum" in row
-            found.append(
+            table.append(
                 row
                 | point
                 | {
@@ -88,21 +88,21 @@ def points(rows: Rows) -> Rows:
                     "regret": point["measured"] - row["optimum"] if known else None,
                 }
             )
-    return found
+    return table
 
 
 def scores(rows: Rows) -> Rows:
     """Mean score over seeds and its bootstrap interval, of each method under each budget; failures are counted."""
-    found = []
+    table = []
     for key, some in _grouped(rows, "benchmark", "budget", "optimizer", "predictor").items():
         good = [row["score"] for row in some if row["status"] == "ok"]
         mean, low, high = mean_interval(good) if good else (None, None, None)
-        found.append(
+        table.append(
             dict(zip(("benchmark", "budget", "optimizer", "predictor"), key, strict=True))
             | {"basis": some[0]["basis"] if good else "", "runs": len(some), "failures": len(some) - len(good)}
             | {"mean": mean, "low": low, "high": high}
         )
-    return found
+    return table
 
 
 def ranks(rows: Rows) -> Rows:
@@ -114,7 +114,7 @@ def ranks(rows: Rows) -> Rows:
     """
     from scipy.stats import rankdata
 
-    found = []
+    table = []
     groups: dict[str, Rows] = {}
     measured = {name for name in (r["benchmark"] for r in rows) if _all_measured(rows, name)}
     for row in rows:
@@ -136,7 +136,7 @@ def ranks(rows: Rows) -> Rows:
             continue
         result = mean_ranks(np.array(blocks))
         for at in np.argsort(result.mean, kind="stable"):
-            found.append(
+            table.append(
                 {
                     "group": group, "optimizer": methods[at][0], "predictor": methods[at][1],
                     "mean_rank": float(result.mean[at]), "blocks": result.blocks,
@@ -144,12 +144,12 @@ def ranks(rows: Rows) -> Rows:
                     "as_good_as_best": bool(result.mean[at] - result.mean.min() <= result.critical_difference),
                 }
             )  # fmt: skip
-    return found
+    return table
 
 
 def costs(rows: Rows, targets: Sequence[float]) -> Rows:
     """Expected evaluations and labels until a search's schedule has a regret of a target at most."""
-    found = []
+    table = []
     for key, some in _grouped(rows, "benchmark", "budget", "optimizer", "predictor").items():
         good = [row for row in some if row["regret"] is not None]
         if not good:
@@ -162,7 +162,7 @@ def costs(rows: Rows, targets: Sequence[float]) -> Rows:
                 evaluations.append(spent)
                 labels.append(spent if row["labels_are_evaluations"] else row["labels"])
                 reached.append(hit is not None)
-            found.append(
+            table.append(
                 dict(zip(("benchmark", "budget", "optimizer", "predictor"), key, strict=True))
                 | {"target": target, "runs": len(some), "reached": sum(reached)}
                 | {
@@ -170,7 +170,7 @@ def costs(rows: Rows, targets: Sequence[float]) -> Rows:
                     "expected_labels": expected_cost(labels, reached),
                 }
             )
-    return found
+    return table
 
 
 def reached_by(rows: Rows, targets: NDArray[np.float64], stops: NDArray[np.int64]) -> NDArray[np.float64]:
