@@ -290,6 +290,7 @@ class Benchmark:
         seeds: Sequence[int] | None = None,
         device: str = "cpu",
         progress: Callable[[int, int], object] | None = None,
+        scored: Callable[[int, NDArray[np.float64], NDArray[np.float32]], object] | None = None,
     ) -> Validation:
         """Samples with fresh noise, never the dataset's, and scores.
 
@@ -299,6 +300,7 @@ class Benchmark:
             seeds: of the noise; ``None`` as the baselines had.
             device: where to sample.
             progress: called with ``(images done, images)``.
+            scored: given each seed, its scores ``(n,)`` and the images that are kept, as soon as they are there.
 
         Raises:
             InputError: an invalid schedule, the dataset's own seed, or baselines of other members.
@@ -328,6 +330,8 @@ class Benchmark:
                     progress(before * total + done, len(seeds) * total)
 
             scores[:, i] = meter.measure(batch, progress=step, keep=keep if i == 0 else None)
+            if scored is not None:
+                scored(seed, scores[:, i], grids)
         size = card_batch_size(self.latency_card)
         measured = measure_latency(loaded.zoo, batch_size=size, repeats=5, warmup=2)
         return Validation(scores, self.space.latency(batch, measured), grids)

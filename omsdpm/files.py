@@ -101,6 +101,11 @@ def sweep(folder: str | os.PathLike[str], name: str = "") -> None:
                     os.unlink(entry.path)
 
 
+def is_temporary(name: str) -> bool:
+    """Whether a file's name is one that :func:`replacing` writes under."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
 _TEMPORARY = re.compile(r"\.(?P<stem>.*)-(?P<machine>m[0-9a-f]{8})-(?P<process>\d+)-[a-z0-9_]{8}(\..*)?")
 
 

@@ -238,5 +238,5 @@ def _save(path: Path, unet: Any, optimizer: Any, generator: Any, ema: list[Any],
         "ema": ema,
         "step": step,
     }
-    with replacing(path) as temporary:
-        torch.save(state, temporary)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        torch.save(state, file)

@@ -24,7 +24,7 @@ class Refused(click.ClickException):
         super().__init__(one_line(error))
 
 
-RESUMED = ("dataset build", "predictor compare", "search", "study", "zoo train")
+RESUMED = ("dataset build", "predictor compare", "run", "search", "study", "zoo train")
 """Commands that go on where they were stopped."""
 
 
@@ -33,11 +33,12 @@ class Stopped(click.ClickException):
 
     exit_code = 1
 
-    def __init__(self, command: str) -> None:
-        goes_on = command.endswith(RESUMED)
-        super().__init__(
-            "Stopped." + (" What is done is kept: give the same command again to go on." if goes_on else "")
-        )
+    def __init__(self, command: str, error: BaseException) -> None:
+        # A run that chose its folder itself says which.
+        again = [note for note in getattr(error, "__notes__", ()) if note.startswith("omsdpm-bench ")]
+        goes_on = f"`{again[0]}` goes on." if again else "give the same command again to go on."
+        kept = again or command.endswith(RESUMED)
+        super().__init__("Stopped." + (f" What is done is kept: {goes_on}" if kept else ""))
 
     def show(self, file: Any = None) -> None:
         """Prints the line."""
@@ -101,7 +102,7 @@ class LazyGroup(click.Group):
         except InputError as error:
             raise Refused(error) from error
         except (KeyboardInterrupt, click.Abort) as error:
-            raise Stopped(f"{ctx.command_path} {ctx.invoked_subcommand}") from error
+            raise Stopped(f"{ctx.command_path} {ctx.invoked_subcommand}", error) from error
         except OSError as error:
             if not is_full(error):
                 raise

@@ -121,7 +121,8 @@ class TinyBenchmark:
         self.validated.append((len(X), images, seeds))
         scores, grids = [], None
         for number, seed in enumerate(seeds, start=1):
-            score, grids = self._scores(X, images, seed)
+            score, sampled = self._scores(X, images, seed)
+            grids = sampled if grids is None else grids  # of the first seed
             scores.append(score)
             if progress is not None:
                 progress(number, len(seeds))

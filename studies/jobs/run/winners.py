@@ -20,6 +20,7 @@ from studies.records.result import Record
 if TYPE_CHECKING:
     from benchmarks import Baseline, Benchmark
     from omsdpm.dataset import ScheduleDataset
+    from studies.jobs.run.folder import RunFolder
 
 LABELS = 3
 """Best measured schedules of the training data that race under each budget."""
@@ -230,7 +231,13 @@ def fields_of(
 
 
 def choose(
-    benchmark: Benchmark, fields: Sequence[Field], plan: ValidationPlan, *, device: str, progress: Step
+    benchmark: Benchmark,
+    fields: Sequence[Field],
+    plan: ValidationPlan,
+    *,
+    device: str,
+    progress: Step,
+    run: RunFolder,
 ) -> list[Chosen]:
     """Races the candidates under each budget on the noise that chooses.
 
@@ -245,7 +252,10 @@ def choose(
     numbered = [[next(rows) for _ in group] for group in groups]
     images = plan.race_images * len(plan.race_seeds)
     first = rounds(max(len(group) for group in groups), images)[0]
-    contest = benchmark.contest(unique, images=plan.race_images, seeds=plan.race_seeds, step=first, device=device)
+    contest = run.contest(
+        unique,
+        lambda: benchmark.contest(unique, images=plan.race_images, seeds=plan.race_seeds, step=first, device=device),
+    )
     ranked, scores = race(contest, numbered, images, progress)
 
     def best(number: int) -> tuple[Candidate, float] | None:
@@ -273,6 +283,7 @@ def validate(
     *,
     device: str,
     progress: Step,
+    run: RunFolder,
 ) -> SampledWinners:
     """Samples who won under each budget, and the baselines, from noise that nothing was chosen by.
 
@@ -285,6 +296,7 @@ def validate(
         predict: the predictor's scores of schedules.
         device: where to sample.
         progress: of the sampling.
+        run: keeps the scores of each seed.
     """
     everyone = [one for winner, own, baseline in chosen for one in (winner, own, baseline) if one is not None]
     space = benchmark.space
@@ -292,7 +304,9 @@ def validate(
     canonical = space.canonical(np.array([one.schedule for one in everyone]))
     unique, row_of = np.unique(canonical, axis=0, return_inverse=True)
     rows = {one.schedule: int(row) for one, row in zip(everyone, row_of.reshape(-1), strict=True)}
-    sampled = benchmark.validate(unique, images=plan.images, seeds=plan.seeds, device=device, progress=progress)
+    sampled = run.validated(
+        benchmark, unique, images=plan.images, seeds=plan.seeds, device=device, progress=progress
+    )
 
     def scored(one: Candidate | None) -> Scored | None:
         return None if one is None else _scored(benchmark, one, sampled.scores[rows[one.schedule]])
