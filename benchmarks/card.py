@@ -132,9 +132,12 @@ def _facts(benchmark: Benchmark) -> Iterator[tuple[str, str]]:
     images, seeds = benchmark.validation
     yield "validation", f"{images} images x {len(seeds)} seeds"
     for budget in benchmark.budgets:
-        within = [baseline for baseline in benchmark.baselines if baseline.latency <= budget]
-        if within:
-            yield f"best baseline to {budget:g} ms", _baseline(min(within, key=lambda baseline: baseline.mean))
+        best = benchmark.best_baseline(budget)
+        if best is not None:
+            yield f"best baseline to {budget:g} ms", _baseline(best)
+    if (report := benchmark.report) is not None:
+        first, last = report.seeds[0], report.seeds[-1]
+        yield "their scores for reports", f"{report.images} images, {len(report.seeds)} seeds ({first} to {last})"
     yield "data hash", benchmark.data_hash
 
 

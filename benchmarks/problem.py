@@ -25,6 +25,7 @@ from omsdpm.zoo import ModelZoo
 from omsdpm.zoo.files import card_batch_size
 
 if TYPE_CHECKING:
+    from benchmarks.report import ReportScores
     from omsdpm.scoring.growing import GrowingScores
     from predictors import Predictor
 
@@ -243,6 +244,19 @@ class Benchmark:
         path = self.folder / BASELINES_FILE
         return read_baselines(path, self.space, self.latency) if path.exists() else []
 
+    def best_baseline(self, budget: float) -> Baseline | None:
+        """The baseline of the best validated mean within a latency budget (ms); ``None`` where there is none."""
+        within = [baseline for baseline in self.baselines if baseline.latency <= budget]
+        return min(within, key=lambda baseline: baseline.mean, default=None)
+
+    @cached_property
+    def report(self) -> ReportScores | None:
+        """Scores of the best baselines on the noise that winners are reported on; ``None`` if never built."""
+        from benchmarks.report import REPORT_FILE, read_report
+
+        path = self.folder / REPORT_FILE
+        return read_report(path, self.space) if path.exists() else None
+
     @cached_property
     def repeat(self) -> ScheduleDataset | None:
         """Some of the dataset's schedules, measured again from independent noise; ``None`` if never."""
@@ -272,6 +286,18 @@ class Benchmark:
         """The members of the space, loaded."""
         return ModelZoo.load(self.measurement.zoo, device).subset(self.measurement.numbers)
 
+    def prepare(self, device: str = "cpu", progress: Callable[[int, int], object] | None = None) -> None:
+        """Computes what the metric needs of the real images, which is kept on disk, and finds what cannot be loaded.
+
+        Args:
+            device: where to sample.
+            progress: called with ``(images done, images)`` of the real ones.
+
+        Raises:
+            InputError: the zoo, the metric or its reference cannot be used.
+        """
+        self.measurement.open(device).prepare(progress)
+
     def evaluate(
         self, X: ArrayLike, device: str = "cpu", progress: Callable[[int, int], object] | None = None
     ) -> NDArray[np.float64]:
@@ -290,6 +316,7 @@ class Benchmark:
         seeds: Sequence[int] | None = None,
         device: str = "cpu",
         progress: Callable[[int, int], object] | None = None,
+        known: NDArray[np.float64] | None = None,
         scored: Callable[[int, NDArray[np.float64], NDArray[np.float32]], object] | None = None,
     ) -> Validation:
         """Samples with fresh noise, never the dataset's, and scores.
@@ -300,6 +327,7 @@ class Benchmark:
             seeds: of the noise; ``None`` as the baselines had.
             device: where to sample.
             progress: called with ``(images done, images)``.
+            known: ``(n, s)`` scores that need no sampling, NaN for those that do; :attr:`report` has some.
             scored: given each seed, its scores ``(n,)`` and the images that are kept, as soon as they are there.
 
         Raises:
@@ -314,22 +342,31 @@ class Benchmark:
             raise InputError(f"validation seed {self.measurement.seed} is the dataset's noise: use another")
         self.check_comparable()
         loaded = self.measurement.open(device)
-        scores = np.empty((len(batch), len(seeds)))
+        scores = np.full((len(batch), len(seeds)), np.nan) if known is None else np.array(known, dtype=float)
+        lacking = np.isnan(scores)
         grids = np.zeros((len(batch), min(GRID, images), *loaded.zoo.shape), dtype=np.float32)
-
-        def keep(row: int, first: int, x_0: Any) -> None:
-            kept = grids[row, first : first + len(x_0)]
-            if len(kept):
-                kept[:] = x_0[: len(kept)].float().cpu().numpy()
-
+        known_rows = np.flatnonzero(~lacking[:, 0])
+        if len(known_rows):  # the same images as if all had been sampled
+            for row, x_0 in loaded.sample(batch[known_rows], images=grids.shape[1], seed=seeds[0]):
+                grids[known_rows[row]] = x_0.float().cpu().numpy()
+        done, total = 0, int(lacking.sum()) * images
         for i, seed in enumerate(seeds):
+            rows = np.flatnonzero(lacking[:, i])
+            if not len(rows):
+                continue
             meter = loaded.with_noise(images=images, seed=seed)
 
-            def step(done: int, total: int, before: int = i) -> None:
-                if progress is not None:
-                    progress(before * total + done, len(seeds) * total)
+            def keep(row: int, first: int, x_0: Any, rows: NDArray[np.int64] = rows) -> None:
+                kept = grids[rows[row], first : first + len(x_0)]
+                if len(kept):
+                    kept[:] = x_0[: len(kept)].float().cpu().numpy()
 
-            scores[:, i] = meter.measure(batch, progress=step, keep=keep if i == 0 else None)
+            def step(now: int, _: int, before: int = done) -> None:
+                if progress is not None:
+                    progress(before + now, total)
+
+            scores[rows, i] = meter.measure(batch[rows], progress=step, keep=keep if i == 0 else None)
+            done += len(rows) * images
             if scored is not None:
                 scored(seed, scores[:, i], grids)
         size = card_batch_size(self.latency_card)

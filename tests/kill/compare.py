@@ -98,6 +98,9 @@ def _read(path: Path) -> Any:
         facts = {key.decode(): value for key, value in (table.schema.metadata or {}).items()}
         said = _without(json.loads(facts["omsdpm"])) if "omsdpm" in facts else None
         return table.to_pylist(), said
+    if path.name == "CARD.md":
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return [line.rpartition(" | ")[0] if line.count("|") == 9 else line.partition("; card of")[0] for line in lines]
     return path.read_bytes()
 
 

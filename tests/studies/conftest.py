@@ -69,6 +69,7 @@ class TinyBenchmark:
     measurement: Any = field(default_factory=lambda: SimpleNamespace(images=48, seed=7, labels=None))
     data_hash: str = "0123abcd"
     repeat: None = None
+    report: None = None
     exhaustive: bool = False
     latency_card: dict[str, Any] = field(
         default_factory=lambda: {"device": "imagined", "batch_size": 1, "date": "2026-01-01", "versions": {}}
@@ -112,11 +113,26 @@ class TinyBenchmark:
     def evaluate(self, X: np.ndarray, device: str = "cpu") -> np.ndarray:
         return self._scores(X, self.measurement.images, self.measurement.seed)[0]
 
+    def best_baseline(self, budget: float) -> Baseline | None:
+        within = [baseline for baseline in self.baselines if baseline.latency <= budget]
+        return min(within, key=lambda baseline: baseline.mean, default=None)
+
+    def prepare(self, device: str = "cpu", progress: Any = None) -> None:
+        """Nothing to load."""
+
     def check_comparable(self) -> None:
         """Its baselines are made by the code that validates."""
 
     def validate(
-        self, X: np.ndarray, *, images: int, seeds: tuple[int, ...], device: str = "cpu", progress: Any = None
+        self,
+        X: np.ndarray,
+        *,
+        images: int,
+        seeds: tuple[int, ...],
+        device: str = "cpu",
+        progress: Any = None,
+        known: np.ndarray | None = None,
+        scored: Any = None,
     ) -> Validation:
         self.validated.append((len(X), images, seeds))
         scores, grids = [], None
@@ -124,6 +140,8 @@ class TinyBenchmark:
             score, sampled = self._scores(X, images, seed)
             grids = sampled if grids is None else grids  # of the first seed
             scores.append(score)
+            if scored is not None:
+                scored(seed, score, grids[:, :64])
             if progress is not None:
                 progress(number, len(seeds))
         assert grids is not None

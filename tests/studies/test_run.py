@@ -102,7 +102,7 @@ def test_winners_are_reported_on_seeds_that_nothing_was_chosen_by(finished, _tin
 
 
 def test_the_winner_is_the_best_of_the_race(finished, _tiny_made):
-    """Of the ten best predicted and the three best measured, by all images of the seeds that choose."""
+    """Of the ten best predicted and the three best measured together, by all images of the seeds that choose."""
     tiny = _tiny_made
     ((_, images, seeds),) = finished.raced
     assert (images, seeds) == (96, (100, 101))

@@ -51,12 +51,15 @@ def build(settings: BuildSettings, reporter: Reporter = SILENT) -> BuildResult:
     from benchmarks import Benchmark
     from benchmarks.building import build_baselines, build_repeat
     from benchmarks.card import write_card
+    from benchmarks.report import build_report
 
     benchmark = replace(Benchmark.read(settings.folder), measurement=recipe.measurement)
     with reporter.part("Repeating with other noise") as step:
         build_repeat(benchmark, workers, progress=_unlabelled(step))
     with reporter.part("Validating baselines") as step:
         baselines = build_baselines(benchmark, workers, progress=_unlabelled(step))
+    with reporter.part("Sampling the best baselines for reports") as step:
+        build_report(benchmark, workers, progress=_unlabelled(step))
     return replace(result, baselines=len(baselines), card=write_card(Benchmark.read(settings.folder)))
 
 

@@ -142,14 +142,15 @@ class RunFolder:
         seeds: Sequence[int],
         device: str,
         progress: Callable[[int, int], object],
+        known: NDArray[np.float64] | None = None,
     ) -> Validation:
         """As :meth:`benchmarks.Benchmark.validate`; each seed's scores are kept as soon as they are there."""
         from benchmarks import Validation
 
         wanted = _digest(X)
-        known = {seed: part for seed in seeds if (part := self._seed(seed, wanted)) is not None}
-        missing = [seed for seed in seeds if seed not in known]
-        if not missing and not any("latency" in part for part in known.values()):
+        parts = {seed: part for seed in seeds if (part := self._seed(seed, wanted)) is not None}
+        missing = [seed for seed in seeds if seed not in parts]
+        if not missing and not any("latency" in part for part in parts.values()):
             missing = [seeds[-1]]  # killed while latencies were measured
         first = seeds[0]
 
@@ -157,7 +158,7 @@ class RunFolder:
             # Images are of the first seed, as they would have been; latencies are measured last.
             more = {"images": grids} if seed == first else {}
             more |= {} if latency is None else {"latency": latency}
-            known[seed] = {"scores": scores, **more}
+            parts[seed] = {"scores": np.array(scores), **more}
             _write_arrays(self.kept / f"seed-{seed}.npz", about=np.array(wanted), scores=scores, **more)
 
         def step(done: int, total: int) -> None:
@@ -168,17 +169,18 @@ class RunFolder:
         last = missing[-1] if missing else None
         if missing:
             each = {"scored": scored} if "scored" in inspect.signature(benchmark.validate).parameters else {}
+            columns = [list(seeds).index(seed) for seed in missing]
             sampled = benchmark.validate(
-                X, images=images, seeds=tuple(missing), device=device, progress=step, **each
+                X, images=images, seeds=tuple(missing), device=device, progress=step,
+                known=None if known is None else known[:, columns], **each,
             )  # fmt: skip
             for number, seed in enumerate(missing):
-                if seed not in known or seed == last:
+                if seed not in parts or seed == last:
                     latency = sampled.latency_ms if seed == last else None
                     scored(seed, sampled.scores[:, number], sampled.images, latency)
-        timed = [part["latency"] for part in known.values() if "latency" in part]
-        return Validation(
-            np.stack([known[seed]["scores"] for seed in seeds], axis=1), timed[-1], known[first]["images"]
-        )
+        timed = [part["latency"] for part in parts.values() if "latency" in part]
+        scores = np.stack([parts[seed]["scores"] for seed in seeds], axis=1)
+        return Validation(scores, timed[-1], parts[first]["images"])
 
     def _seed(self, seed: int, wanted: str) -> dict[str, NDArray[Any]] | None:
         arrays = _read_arrays(self.kept / f"seed-{seed}.npz")
@@ -322,8 +324,13 @@ def asked(settings: Settings, facts: Mapping[str, str]) -> dict[str, Any]:
     return {"kind": settings.words[0], "settings": given, "facts": dict(facts), "versions": versions}
 
 
-def data_facts(benchmark: Benchmark, device: str) -> dict[str, str]:
+def data_facts(benchmark: Benchmark, device: str, *, stored: bool = True) -> dict[str, str]:
     """What a run on a benchmark depends on beside its settings: data, networks and reference, device.
+
+    Args:
+        benchmark: the problem.
+        device: where it samples.
+        stored: its measured schedules count, which a search makes itself.
 
     Raises:
         InputError: a file of the zoo or the reference cannot be read.
@@ -335,7 +342,8 @@ def data_facts(benchmark: Benchmark, device: str) -> dict[str, str]:
     measurement = benchmark.measurement
     measured = {"measurement": identity_digest(measurement)} if isinstance(measurement, Measurement) else {}
     latency = ", ".join(f"{ms:g}" for ms in benchmark.latency)
-    return {"data": benchmark.data_hash, **measured, "latencies": latency, "device": device_name(device)}
+    data = {"data": benchmark.data_hash} if stored else {}
+    return {**data, **measured, "latencies": latency, "device": device_name(device)}
 
 
 def finished(folder: RunFolder, settings: RunSettings | SearchSettings) -> RunResult | None:

@@ -70,6 +70,8 @@ def _on_benchmark(settings: RunSettings, reporter: Reporter) -> RunResult:
     if board is not None:
         board.check()
         benchmark.check_comparable()  # told before a predictor is fitted for nothing
+    if settings.validated or settings.active:
+        begun.prepare()
     labels = LABELS_FILE if settings.active else ""
     facts = data_facts(benchmark, begun.device)
     with open_run(

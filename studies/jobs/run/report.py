@@ -59,6 +59,11 @@ class Begun:
             self.benchmark, settings.validate_images, settings.seeds, settings.first_seed, settings.race_images
         )
 
+    def prepare(self) -> None:
+        """Loads what will sample, and computes what the metric needs of the real images, before anything is fitted."""
+        with self.clock.part("prepare", "Loading networks and real images") as step:
+            self.benchmark.prepare(self.device, step)
+
     @property
     def predictor_name(self) -> str:
         """The predictor with its parameters."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from omsdpm.dataset import ScheduleDataset
     from studies.jobs.study.settings import StudySettings
 
-RACE_IMAGES = 500
+RACE_IMAGES = 250
 """Images of a schedule that wins a race, from each of the seeds that choose."""
 
 LABELS = 100

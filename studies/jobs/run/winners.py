@@ -28,9 +28,6 @@ LABELS = 3
 RACE_SEEDS = 2
 """Seeds of the stored scores that candidates race on."""
 
-REPORT_IMAGES = 1000
-"""Images a seed that winners are reported with where nobody says it, at most."""
-
 SEARCH, TRAINING = "search", "labels"
 """Where a winner may come from: the search on the predictor, or the schedules that it was fitted on."""
 
@@ -165,11 +162,13 @@ def validation_plan(
 
     Args:
         benchmark: whose stored seeds choose.
-        images: a seed, for the report; ``None`` is as the stored scores have, and 1,000 at most.
+        images: a seed, for the report; ``None`` is as the baselines were validated, and 1,000 at most.
         seeds: of the report.
         first_seed: they count from here; those that anything was chosen or measured by are left out.
         race_images: from the noise of each seed that chooses.
     """
+    from benchmarks.report import REPORT_IMAGES
+
     stored_images, stored_seeds = benchmark.validation
     used = {benchmark.measurement.seed, *stored_seeds}
     fresh = islice((seed for seed in count(first_seed) if seed not in used), seeds)
@@ -197,7 +196,7 @@ def best_predicted(
 
 def predicted_only(benchmark: Benchmark, outcome: SearchOutcome, budgets: Sequence[float]) -> list[Winner]:
     """The winners without sampling anything; the baselines have their stored scores."""
-    best = [_best_stored(benchmark, budget) for budget in budgets]
+    best = [benchmark.best_baseline(budget) for budget in budgets]
     stored = [None if one is None else _scored(benchmark, _of_baseline(one), one.scores) for one in best]
     priced = PricedSpace(benchmark.space, list(benchmark.latency))
     return [
@@ -222,7 +221,7 @@ def fields_of(
         own = [Candidate(f"candidate {rank}", SEARCH, _tuple(x)) for rank, x in enumerate(population[:top], start=1)]
         rows = [row for row in order[latency[order] <= budget][:best]]
         labels = [Candidate(f"training schedule {row}", TRAINING, _tuple(train.X[row])) for row in rows]
-        stored = _best_stored(benchmark, budget)
+        stored = benchmark.best_baseline(budget)
         if budget in benchmark.budgets and stored is not None:
             racing.append(Field(own, labels, [], _of_baseline(stored), _kinds(benchmark, budget)))
         else:
@@ -241,10 +240,11 @@ def choose(
 ) -> list[Chosen]:
     """Races the candidates under each budget on the noise that chooses.
 
-    A budget's winner is the best of the search's own candidates and of the training schedules; where the
-    benchmark does not list the budget, the baseline is chosen by the same race.
+    A budget's winner is the best of the search's own candidates and of the training schedules, which race
+    together; the best of the own ones is who came farthest of them. Where the benchmark does not list the
+    budget, the baseline is chosen by a race of its own.
     """
-    groups = [group for field in fields for group in (field.own, field.labels, field.baselines)]
+    groups = [group for field in fields for group in (field.own + field.labels, field.baselines)]
     everyone = [one for group in groups for one in group]
     canonical = benchmark.space.canonical(np.array([one.schedule for one in everyone]))
     unique, row_of = np.unique(canonical, axis=0, return_inverse=True)
@@ -256,20 +256,16 @@ def choose(
         unique,
         lambda: benchmark.contest(unique, images=plan.race_images, seeds=plan.race_seeds, step=first, device=device),
     )
-    ranked, scores = race(contest, numbered, images, progress)
+    ranked, _ = race(contest, numbered, images, progress)
 
-    def best(number: int) -> tuple[Candidate, float] | None:
-        if not ranked[number]:
-            return None
-        row = ranked[number][0]
-        return groups[number][numbered[number].index(row)], scores[row]
+    def ordered(number: int) -> list[Candidate]:
+        return [groups[number][numbered[number].index(row)] for row in ranked[number]]
 
     chosen: list[Chosen] = []
     for at, field in enumerate(fields):
-        own, label, baseline = (best(3 * at + k) for k in range(3))
-        assert own is not None  # a search under a budget finds a schedule within it
-        winner = own if label is None or own[1] <= label[1] else label
-        chosen.append((winner[0], own[0], field.stored if baseline is None else baseline[0]))
+        racers, baselines = ordered(2 * at), ordered(2 * at + 1)
+        own = next(one for one in racers if one.source == SEARCH)  # a search finds a schedule within its budget
+        chosen.append((racers[0], own, baselines[0] if baselines else field.stored))
     return chosen
 
 
@@ -304,8 +300,9 @@ def validate(
     canonical = space.canonical(np.array([one.schedule for one in everyone]))
     unique, row_of = np.unique(canonical, axis=0, return_inverse=True)
     rows = {one.schedule: int(row) for one, row in zip(everyone, row_of.reshape(-1), strict=True)}
+    kept = None if benchmark.report is None else benchmark.report.of(space, unique, plan.images, plan.seeds)
     sampled = run.validated(
-        benchmark, unique, images=plan.images, seeds=plan.seeds, device=device, progress=progress
+        benchmark, unique, images=plan.images, seeds=plan.seeds, device=device, progress=progress, known=kept
     )
 
     def scored(one: Candidate | None) -> Scored | None:
@@ -337,12 +334,6 @@ def validate(
     )
 
 
-def _best_stored(benchmark: Benchmark, budget: float) -> Baseline | None:
-    """The baseline of the best stored mean within a budget."""
-    within = [baseline for baseline in benchmark.baselines if baseline.latency <= budget]
-    return min(within, key=lambda baseline: baseline.mean, default=None)
-
-
 def _kinds(benchmark: Benchmark, budget: float) -> dict[str, Scored]:
     """The best stored baseline of each strategy within a budget, with its stored scores."""
     within = [baseline for baseline in benchmark.baselines if baseline.latency <= budget]
@@ -359,7 +350,7 @@ def _proposed(benchmark: Benchmark, budget: float) -> list[Candidate]:
 
     proposed = all_baselines(benchmark.space, list(benchmark.latency), [budget])
     made = [Candidate(one.name, one.kind, _tuple(one.x)) for one in proposed]
-    stored = _best_stored(benchmark, budget)
+    stored = benchmark.best_baseline(budget)
     known = {one.schedule for one in made}
     if stored is not None and _tuple(stored.schedule) not in known:
         made.append(_of_baseline(stored))

@@ -44,8 +44,9 @@ def search(settings: SearchSettings, reporter: Reporter = SILENT) -> RunResult:
         budgets = resolve_budgets(settings.budgets, benchmark.latency, f"the cheapest schedule of {settings.zoo}")
         begun = Begun(settings, benchmark, budgets, reporter, clock, when)
         facts = {"measured": identity_digest(benchmark.measurement), "seed": settings.seed}
+    begun.prepare()
     with open_run(
-        settings, data_facts(benchmark, begun.device), settings.output, begun.name, when,
+        settings, data_facts(benchmark, begun.device, stored=False), settings.output, begun.name, when,
         grows="labels", labels=DATASET_FILE,
     ) as folder:  # fmt: skip
         result = finished(folder, settings)
