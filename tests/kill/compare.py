@@ -49,7 +49,7 @@ def content(folder: Path) -> dict[str, Any]:
             if not any(path.iterdir()) and path.name != "build":
                 files[name + "/"] = "empty"
         elif path.suffix != ".lock" and path.name not in PRIVATE:
-            files[name] = _read(path)
+            files[name] = path.read_bytes() if is_temporary(path.name) else _read(path)
     return files
 
 
