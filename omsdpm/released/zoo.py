@@ -17,7 +17,7 @@ from omsdpm.released._yaml import read_yaml
 from omsdpm.released.ddpm import DDPMConfig, to_diffusers
 from omsdpm.released.latency import read_latency
 from omsdpm.zoo import Member, ModelZoo
-from omsdpm.zoo.files import ZOO_FILE, ImagesTable, ZooFile, write_latency_card
+from omsdpm.zoo.files import ZOO_FILE, ImagesTable, ZooFile, read_latency_card, write_latency_card
 
 CONFIG, CHECKPOINT = "config.yml", "ckpt.pth"
 
@@ -82,7 +82,7 @@ def import_zoo(path: str | Path, output: str | Path, latency: str | Path | Seque
     tables = tuple(UNet2DTable(folder=name, heads=heads_of(unet)) for name, unet in unets.items())
     file = ZooFile(zoo=images, noise=zoo.noise, member=tables)
     if (output / ZOO_FILE).exists():
-        if _is_imported(output, file, unets):  # the command was killed at its end, or is given again
+        if _is_imported(output, file, unets, zoo.latency_card):  # the command was killed at its end, or is given again
             return file
         raise InputError(f"{output} has a zoo already: name another folder or remove it")
     writable_folder(output)
@@ -94,10 +94,10 @@ def import_zoo(path: str | Path, output: str | Path, latency: str | Path | Seque
     return file
 
 
-def _is_imported(folder: Path, file: ZooFile, unets: Mapping[str, Any]) -> bool:
-    """Whether a folder has this very zoo, weights included."""
+def _is_imported(folder: Path, file: ZooFile, unets: Mapping[str, Any], card: Mapping[str, Any] | None) -> bool:
+    """Whether a folder has this very zoo, weights and latencies included."""
     try:
-        if ZooFile.read(folder) != file:
+        if ZooFile.read(folder) != file or read_latency_card(folder) != card:
             return False
         there = {name: load_unet(folder / name).state_dict() for name in unets}
     except InputError:

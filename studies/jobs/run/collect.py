@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from omsdpm.errors import InputError
 from omsdpm.files import replacing
 from studies.active import ActiveSearch, LabelStore
-from studies.active.loop import LeftToSpend
+from studies.active.loop import START, LeftToSpend
 from studies.jobs.naming import predictor_of
 from studies.jobs.run.folder import RunFolder
 from studies.jobs.run.report import Begun
@@ -22,6 +23,12 @@ LABELS_FILE = "labels.parquet"
 """Of a run on a benchmark."""
 
 PLOT = "labels.png"
+
+
+def check_labels(labels: int) -> None:
+    """Raises :class:`InputError` for fewer labels than an active search starts with."""
+    if labels < START:
+        raise InputError(f"{labels} labels: the start design alone has {START}; give more")
 
 
 def collect(begun: Begun, run: RunFolder, file: str, facts: Mapping[str, Any], labels: int) -> ScheduleDataset:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from omsdpm.released import write_population, write_schedule
 from studies.jobs.naming import check_predictor, optimizer_of, predictor_of, short_name, text_of
 from studies.jobs.run.checkpoint import open_checkpoint, open_latency, sha256
-from studies.jobs.run.collect import LABELS_FILE, collect
+from studies.jobs.run.collect import LABELS_FILE, check_labels, collect
 from studies.jobs.run.folder import RunFolder, data_facts, finished, open_run
 from studies.jobs.run.report import Begun, report, search_twice, space_facts
 from studies.jobs.run.result import RunResult, Source, write_pareto, write_predicted_winners
@@ -54,6 +54,8 @@ def _on_benchmark(settings: RunSettings, reporter: Reporter) -> RunResult:
     when = datetime.datetime.now().astimezone()
     if isinstance(settings.predictor, str):
         check_predictor(settings.predictor)
+    if settings.active:
+        check_labels(settings.spent)
     clock = Clock(reporter)
     with clock.part("load", f"Loading {text_of(settings.benchmark)}"):
         benchmark = settings.open_benchmark(Path())

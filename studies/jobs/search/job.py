@@ -9,7 +9,7 @@ from benchmarks import Benchmark
 from omsdpm.dataset.recipe import DATASET_FILE
 from omsdpm.scoring.identity import identity_digest
 from studies.jobs.naming import check_predictor, predictor_of
-from studies.jobs.run.collect import collect
+from studies.jobs.run.collect import check_labels, collect
 from studies.jobs.run.folder import data_facts, finished, open_run
 from studies.jobs.run.report import Begun, report
 from studies.jobs.run.result import RunResult
@@ -38,6 +38,7 @@ def search(settings: SearchSettings, reporter: Reporter = SILENT) -> RunResult:
     when = datetime.datetime.now().astimezone()
     if isinstance(settings.predictor, str):
         check_predictor(settings.predictor)
+    check_labels(settings.labels)
     clock = Clock(reporter)
     with clock.part("load", f"Loading {settings.zoo}"):
         benchmark = settings.open_benchmark(Path())
