@@ -22,7 +22,7 @@ from omsdpm.dataset.dataset import ScheduleDataset
 from omsdpm.dataset.designs import Setting, draw, share_out
 from omsdpm.dataset.recipe import Recipe, Round
 from omsdpm.dataset.shards import Measured, Shard, claim, cut, is_whole, measure_shard, prepare, scores_of
-from omsdpm.dataset.workfolder import own_folder, put_away
+from omsdpm.dataset.workfolder import clear_away, own_folder, put_away
 from omsdpm.errors import InputError, unknown_name
 from omsdpm.files import locked, replacing, writable_folder
 from omsdpm.scoring.identity import check_measured, identity, identity_digest, remember_measured
@@ -192,6 +192,7 @@ def build_dataset(
     """
     recipe.measurement.check()
     writable_folder(recipe.folder)
+    clear_away(recipe.folder / "build")
     if recipe.dataset.exists():
         check_measured(recipe.folder, recipe.dataset.stem, identity(recipe.measurement))
     facts = _facts(recipe)

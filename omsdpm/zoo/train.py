@@ -71,6 +71,7 @@ def train_member(
 
     folder = Path(folder)
     if (folder / WEIGHTS_FILE).exists():
+        (folder / CHECKPOINT).unlink(missing_ok=True)  # of a training that was killed after its last step
         return folder
     classes = check_training(recipe, member, images, labels)
     plan = recipe.training_of(member)

@@ -70,7 +70,6 @@ class Leaderboard(AppendedCSV):
             path, COLUMNS.names, COLUMNS.required, what="leaderboard", instead="give another --leaderboard"
         )
 
-
     def add(self, result: RunResult) -> None:
         """Adds the rows of a run that are not there yet.
 

@@ -1,6 +1,6 @@
 """``python -m tests.kill``: kills every command that writes at its file operations, and gives it again.
 
-    python -m tests.kill --kills 20 --command run --command study
+python -m tests.kill --kills 20 --command run --command study
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ WARM = (
     "studies.jobs.study.job", "studies.jobs.fit.job", "studies.jobs.evaluate.job", "studies.jobs.compare.job",
     "studies.jobs.report.job", "studies.jobs.sample.job", "studies.jobs.validate.job", "studies.jobs.confirm.job",
     "studies.jobs.leaderboard.job", "studies.jobs.leaderboard_verify.job", "studies.jobs.dataset_build.job",
-    "studies.jobs.dataset_import.job", "studies.jobs.estimate.job", "studies.jobs.designs.job", "studies.jobs.fresh.job",
-    "studies.jobs.report.page", "studies.jobs.report.plots",
+    "studies.jobs.dataset_import.job", "studies.jobs.estimate.job", "studies.jobs.designs.job",
+    "studies.jobs.fresh.job", "studies.jobs.report.page", "studies.jobs.report.plots",
 )  # fmt: skip
 """Modules that take their time; importing them starts no thread and writes no file."""
 

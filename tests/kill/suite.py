@@ -106,6 +106,7 @@ class Suite:
         shutil.rmtree(work, ignore_errors=True)
         shutil.copytree(start, work)
 
+
 def points(operations: int, kills: int) -> Sequence[int]:
     """Operations to kill at: all, or so many of them evenly spread, the first and the last among them."""
     if operations <= kills:

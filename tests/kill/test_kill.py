@@ -17,8 +17,8 @@ def test_kills_lose_nothing():
     """Kills of three commands in a process of their own, as forking one with threads is no good idea."""
     told = subprocess.run(
         [
-            sys.executable, "-m", "tests.kill", "--kills", "2", "--command", "run", "--command", "predictor fit (over one)",
-            "--command", "sample --images",
+            sys.executable, "-m", "tests.kill", "--kills", "2", "--command", "run", "--command", "sample --images",
+            "--command", "predictor fit (over one)",
         ],
         cwd=ROOT, capture_output=True, text=True, timeout=600,
     )  # fmt: skip

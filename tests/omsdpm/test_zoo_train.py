@@ -331,3 +331,11 @@ def test_a_checkpoint_that_a_machine_that_stopped_emptied_is_told_in_a_line(tmp_
     with pytest.raises(InputError, match=r"training\.pt is damaged: remove it to train the member anew") as error:
         train_member(ZOO, recipe(steps=2), IMAGES, tmp_path / "m")
     assert "\n" not in str(error.value)
+
+
+def test_a_checkpoint_goes_with_the_training(tmp_path):
+    """A training that was killed between its weights and the end of its checkpoint."""
+    train_member(ZOO, recipe(steps=2), IMAGES, tmp_path / "m")
+    (tmp_path / "m" / CHECKPOINT).write_bytes(b"left")
+    train_member(ZOO, recipe(steps=2), IMAGES, tmp_path / "m")
+    assert not (tmp_path / "m" / CHECKPOINT).exists()

@@ -245,6 +245,7 @@ def test_a_damaged_or_newer_run_is_told_in_a_line(tiny, here, text, message):
 
 def test_the_id_is_of_what_results_depend_on(tiny, here):
     """Not of the folder or the leaderboard; equal runs of two folders say the same and are one on a leaderboard."""
+
     def id_of(**more: Any) -> str:
         settings = {"benchmark": tiny, "predictor": "ridge", "evaluations": 50, "seeds": 1, "budgets": (8.0,), **more}
         return run(RunSettings(**settings)).run_id

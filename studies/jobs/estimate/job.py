@@ -17,8 +17,8 @@ from omsdpm.dataset.recipe import Recipe, recipe_toml
 from omsdpm.errors import InputError
 from omsdpm.files import check_writable
 from omsdpm.scoring.measurement import Measurement
-from omsdpm.zoo.files import card_facts
 from omsdpm.solvers import Schedules
+from omsdpm.zoo.files import card_facts
 from studies.jobs.estimate.result import EstimateResult, RoundCost
 from studies.jobs.estimate.settings import EstimateSettings
 from studies.records.progress import SILENT, Reporter
@@ -82,9 +82,9 @@ def estimate(settings: EstimateSettings, reporter: Reporter = SILENT) -> Estimat
         images=m.images,
         device=card_facts(card)[1],
         threads=str(card.get("threads", "?")),
-        devices=None if settings.deadline is None else replace(
-            everything, seconds=everything.seconds + (seconds or 0.0)
-        ).devices(3600 * settings.deadline),
+        devices=None
+        if settings.deadline is None
+        else replace(everything, seconds=everything.seconds + (seconds or 0.0)).devices(3600 * settings.deadline),
     )
     if settings.output is not None:
         result.write(settings.output)

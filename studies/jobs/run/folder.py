@@ -411,7 +411,8 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[tupl
     if before.get("kind") != now["kind"]:
         return {("", "the command"): (before.get("kind"), now["kind"])}
     for part in ("settings", "facts", "versions"):
-        was = before.get(part) if isinstance(before.get(part), dict) else {}
+        kept = before.get(part)
+        was = kept if isinstance(kept, dict) else {}
         for name in [*now[part], *(name for name in was if name not in now[part])]:
             one, other = was.get(name), now[part].get(name)
             if json.dumps(one) != json.dumps(other):

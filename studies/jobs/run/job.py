@@ -74,11 +74,9 @@ def _on_benchmark(settings: RunSettings, reporter: Reporter) -> RunResult:
         benchmark.check_comparable()  # told before a predictor is fitted for nothing
     if settings.validated or settings.active:
         begun.prepare()
-    labels = LABELS_FILE if settings.active else ""
     facts = data_facts(benchmark, begun.device)
-    with open_run(
-        settings, facts, settings.output, begun.name, when, grows="labels" if settings.active else "", labels=labels
-    ) as folder:
+    more = {"grows": "labels", "labels": LABELS_FILE} if settings.active else {}
+    with open_run(settings, facts, settings.output, begun.name, when, **more) as folder:
         result = finished(folder, settings)
         reporter.note(folder.words(done=result is not None))
         if result is None:
