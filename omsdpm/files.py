@@ -175,6 +175,31 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     writable_folder(path.parent)
 
 
+def check_creatable(path: str | os.PathLike[str]) -> None:
+    """Proves that a folder that is made at the end can be, and makes none yet.
+
+    Raises:
+        InputError: it cannot.
+    """
+    folder = Path(path).absolute()
+    there = next(one for one in (folder, *folder.parents) if one.exists())
+    if not there.is_dir():
+        raise InputError(f"cannot write to folder {path}: {there} is a file; name another one")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"cannot write to folder {path}: Permission denied; name another one")
+
+
+def check_lockable(path: str | os.PathLike[str]) -> None:
+    """Proves that a lock that is needed at the end can be taken by this user, whether or not somebody holds it now.
+
+    Raises:
+        InputError: it is another user's file, which is not for all.
+    """
+    if Path(path).exists():
+        with locked(path, timeout=0):
+            pass
+
+
 @contextmanager
 def locked(path: str | os.PathLike[str], timeout: float = -1) -> Iterator[bool]:
     """Holds a lock file that every user of the folder can take, whatever their umask.

@@ -24,7 +24,7 @@ from omsdpm.dataset.recipe import Recipe, Round
 from omsdpm.dataset.shards import Measured, Shard, claim, cut, is_whole, measure_shard, prepare, scores_of
 from omsdpm.dataset.workfolder import clear_away, own_folder, put_away
 from omsdpm.errors import InputError, unknown_name
-from omsdpm.files import locked, replacing, writable_folder
+from omsdpm.files import check_lockable, locked, replacing, writable_folder
 from omsdpm.scoring.identity import check_measured, identity, identity_digest, remember_measured
 from omsdpm.scoring.measurement import Measurement
 from omsdpm.solvers import Schedules
@@ -193,6 +193,8 @@ def build_dataset(
     recipe.measurement.check()
     writable_folder(recipe.folder)
     clear_away(recipe.folder / "build")
+    for name in ("merge.lock", "measured.lock"):
+        check_lockable(recipe.folder / "build" / name)
     if recipe.dataset.exists():
         check_measured(recipe.folder, recipe.dataset.stem, identity(recipe.measurement))
     facts = _facts(recipe)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from omsdpm.errors import InputError
-from omsdpm.files import writable_folder
+from omsdpm.files import check_creatable, writable_folder
 from omsdpm.networks.heads import heads_of
 from omsdpm.networks.unet2d import UNet2D, UNet2DTable, load_unet, write_unet
 from omsdpm.noise import make_noise
@@ -75,6 +75,7 @@ def import_zoo(path: str | Path, output: str | Path, latency: str | Path | Seque
         InputError: as :func:`load_zoo`, or ``output`` cannot be written or has a zoo.
     """
     output = Path(output)
+    check_creatable(output)
     zoo = load_zoo(path, latency)
     unets = {member.name: cast(UNet2D, member.network).unet for member in zoo.members}
     channels, size, _ = zoo.shape

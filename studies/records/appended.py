@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from omsdpm.errors import InputError
-from omsdpm.files import locked, replacing, writable_folder
+from omsdpm.files import check_lockable, locked, replacing, writable_folder
 from studies.records.tables import cell, uncell
 
 PATIENCE = 60.0
@@ -50,9 +50,7 @@ class AppendedCSV:
     def check(self) -> None:
         """Raises :class:`InputError` if rows could not be appended; changes nothing."""
         writable_folder(self.path.parent)
-        if self._lock.exists():  # another user's: that it can be taken is known before hours of work, not after
-            with locked(self._lock, timeout=0):
-                pass
+        check_lockable(self._lock)  # known before hours of work, not after
         self._widened(self._content())
 
     def rows(self) -> list[dict[str, str]]:
