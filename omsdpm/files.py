@@ -60,7 +60,13 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 def to_disk(path: Path) -> None:
     """Waits until a file's content, or a folder's names, are on the disk, where the system can say it."""
-    if os.name == "nt" and path.is_dir():  # Windows opens no folders
+    if path.is_dir():
+        with suppress(OSError):  # one that may be written but not read, and Windows opens none
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
         return
     handle = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
     try:

@@ -251,3 +251,9 @@ def test_a_runs_tables_are_whole_at_40_columns(monkeypatch, tmp_path):
     for winner in json.loads((tmp_path / "out" / "result.json").read_text())["winners"]:
         assert f"predicted score: {winner['predicted_score']:.3f}" in outcome.stdout
         assert f"latency (ms): {winner['latency_frozen_ms']:.2f}" in outcome.stdout
+
+
+@pytest.mark.parametrize("command", ["sample", "validate", "search"])
+def test_help_says_that_reference_folders_are_resized(command):
+    outcome = CliRunner().invoke(main, [command, "--help"])
+    assert "a folder, which is resized to the zoo's images" in " ".join(outcome.stdout.split())
