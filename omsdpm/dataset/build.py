@@ -198,6 +198,10 @@ def build_dataset(
     if recipe.dataset.exists():
         check_measured(recipe.folder, recipe.dataset.stem, identity(recipe.measurement))
     facts = _facts(recipe)
+    there = _existing(recipe, facts).design
+    for number, entry in enumerate(recipe.rounds):
+        if entry.name in there:  # killed between its merge and the end of its shards
+            put_away(_work(recipe, number))
     if all(entry.name in _existing(recipe, facts).design for entry in recipe.rounds):
         return _existing(recipe, facts)
     if workers.executor != "dask":  # whose workers are elsewhere
@@ -209,7 +213,7 @@ def build_dataset(
             dataset = _existing(recipe, facts)
             if entry.name in dataset.design:
                 continue
-            work = recipe.folder / "build" / f"{number:02d}-{entry.name}"
+            work = _work(recipe, number)
             own_folder(work)
             X = _drawn(recipe, entry, dataset, work)
 
@@ -227,6 +231,11 @@ def build_dataset(
             if entry.name not in _existing(recipe, facts).design:
                 raise InputError(f"{work} vanished during the build: build again, and leave that folder alone")
     return _existing(recipe, facts)
+
+
+def _work(recipe: Recipe, number: int) -> Path:
+    """Where a round's shards are."""
+    return recipe.folder / "build" / f"{number:02d}-{recipe.rounds[number].name}"
 
 
 def _facts(recipe: Recipe) -> dict[str, object]:

@@ -15,7 +15,7 @@ from omsdpm.files import is_temporary
 TIMED = frozenset(
     (
         "when", "seconds", "date", "fit_seconds", "predictions_per_second", "search_seconds", "overhead_seconds",
-        "latency_measured_ms", "latency_ms_measured", "size", "wall_s",
+        "latency_measured_ms", "scoring",
     )
 )  # fmt: skip
 """Keys and columns that say when something was done, or how long it took."""

@@ -12,7 +12,7 @@ from omsdpm import InputError
 from omsdpm.dataset.build import Workers, build_dataset
 from omsdpm.dataset.recipe import Recipe
 from omsdpm.dataset.shards import claim
-from omsdpm.dataset.workfolder import MARKER
+from omsdpm.dataset.workfolder import MARKER, own_folder
 
 RECIPE = """
 seed = 3
@@ -363,3 +363,14 @@ def test_an_empty_cut_is_told_in_a_line(tmp_path, tiny_zoo):
     (folder / "build" / "00-first" / "cut.json").write_bytes(b"")
     with pytest.raises(InputError, match=r"cut\.json is damaged: remove .*00-first, and build again"):
         build(folder)
+
+
+def test_shards_of_a_round_that_was_merged_are_put_away(tmp_path, tiny_zoo, built):
+    """A build that was killed between its last merge and the end of that round's folder."""
+    folder = write_recipe(tmp_path / "b", tiny_zoo)
+    build(folder)
+    for name in ("00-first", "01-second"):
+        own_folder(folder / "build" / name)
+        (folder / "build" / name / "shard-00000.npz").write_bytes(b"left")
+    assert rows(build(folder)) == rows(built[1])
+    assert [path.name for path in (folder / "build").iterdir() if path.is_dir()] == []
