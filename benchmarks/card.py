@@ -132,9 +132,9 @@ def _facts(benchmark: Benchmark) -> Iterator[tuple[str, str]]:
     images, seeds = benchmark.validation
     yield "validation", f"{images} images x {len(seeds)} seeds"
     for budget in benchmark.budgets:
-        best = benchmark.best_baseline(budget)
-        if best is not None:
-            yield f"best baseline to {budget:g} ms", _baseline(best)
+        top = benchmark.best_baseline(budget)
+        if top is not None:
+            yield f"best baseline to {budget:g} ms", _baseline(top)
     if (report := benchmark.report) is not None:
         first, last = report.seeds[0], report.seeds[-1]
         yield "their scores for reports", f"{report.images} images, {len(report.seeds)} seeds ({first} to {last})"

@@ -83,7 +83,9 @@ def best_baselines(benchmark: Benchmark) -> NDArray[np.int64]:
     """Canonical schedules ``(m, L)`` of the best validated baseline under each budget, each once."""
     best = [benchmark.best_baseline(budget) for budget in benchmark.budgets]
     X = [baseline.schedule for baseline in best if baseline is not None]
-    return np.unique(benchmark.space.canonical(np.array(X)), axis=0) if X else np.empty((0, benchmark.space.length), int)
+    return (
+        np.unique(benchmark.space.canonical(np.array(X)), axis=0) if X else np.empty((0, benchmark.space.length), int)
+    )
 
 
 def build_report(
@@ -142,9 +144,7 @@ def build_report(
     return read_report(path, benchmark.space)
 
 
-def _write(
-    path: Path, X: NDArray[np.int64], images: int, seeds: tuple[int, ...], scores: NDArray[np.float64]
-) -> None:
+def _write(path: Path, X: NDArray[np.int64], images: int, seeds: tuple[int, ...], scores: NDArray[np.float64]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 

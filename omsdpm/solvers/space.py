@@ -248,11 +248,19 @@ class ScheduleSpace(ABC):
         # Counting members before multiplying makes the sum independent of their order, and adding
         # member by member makes it independent of the batch, whose products a library sums as it likes:
         # equal schedules cost exactly the same, and a budget that is a schedule's own cost includes it.
-        batch = self.as_batch(X)
-        total = np.zeros(len(batch))
-        for member, cost in enumerate(table, start=1):
-            total += np.count_nonzero(batch == member, axis=1) * cost
+        total = np.zeros(len(batch := self.as_batch(X)))
+        for count, cost in zip(self._member_counts(batch), table, strict=True):
+            total += count * cost
         return total
+
+    def _member_counts(self, batch: Schedules) -> NDArray[np.int64]:
+        """``(n, L) -> (M, n)``: how often each member is called; numbers that are no member's are not counted."""
+        kinds = self.num_models + 1
+        inside = np.where((batch >= 0) & (batch < kinds), batch, 0)
+        counts = np.bincount(
+            (inside + kinds * np.arange(len(batch))[:, None]).reshape(-1), minlength=kinds * len(batch)
+        )
+        return counts.reshape(len(batch), kinds)[:, 1:].T
 
     # -- questions of strategies -----------------------------------------------------
 

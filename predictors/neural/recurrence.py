@@ -29,6 +29,8 @@ def recurrence(gates: torch.Tensor, weight: torch.Tensor, alive: Sequence[int]) 
     """
     if torch.is_grad_enabled():
         return _Recurrence.apply(gates, weight, tuple(alive))
+    if min(alive, default=0) == max(alive, default=0):
+        return _outputs(gates.clone(), weight, len(alive))
     # Only outputs are kept, so that memory is used again while it is in the cache.
     return torch.cat([cells.h for cells in _walk(gates, weight, alive)], dim=1)
 
@@ -130,6 +132,29 @@ def _walk(gates: torch.Tensor, weight: torch.Tensor, alive: Sequence[int]) -> It
         state = before and (before.h[:, :rows], before.c[:, :rows])
         before = Cells.step(gates[:, now].clone(), weight, state)
         yield before
+
+
+def _outputs(gates: torch.Tensor, weight: torch.Tensor, steps: int) -> torch.Tensor:
+    """Outputs ``(K, T, H)`` where all rows reach the last of ``steps``, without gradients; ``gates`` are overwritten.
+
+    What is the same in every step is done before the first, as with few rows the calls take the time.
+    """
+    networks, _, width = gates.shape
+    hidden = width // 4
+    by_step = gates.view(networks, steps, -1, width)
+    outputs = gates.new_empty(networks, steps, by_step.shape[2], hidden)
+    acts, to = by_step.unbind(1), outputs.unbind(1)
+    sigmoids, candidates = (part.unbind(1) for part in by_step.split((3 * hidden, hidden), dim=3))
+    inputs, forgets, shown = (part.unbind(1) for part in by_step[..., : 3 * hidden].chunk(3, dim=3))
+    c = gates.new_zeros(networks, by_step.shape[2], hidden)
+    for step in range(steps):
+        if step:
+            acts[step].baddbmm_(to[step - 1], weight)
+        sigmoids[step].sigmoid_()
+        candidates[step].tanh_()
+        c.mul_(forgets[step]).addcmul_(inputs[step], candidates[step])
+        torch.mul(shown[step], c.tanh(), out=to[step])
+    return outputs.flatten(1, 2)
 
 
 def _steps(alive: Sequence[int]) -> Iterator[slice]:

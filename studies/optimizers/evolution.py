@@ -90,7 +90,7 @@ def mutate_slots(space: ScheduleSpace, X: Schedules, rng: np.random.Generator, m
     width = space.group_size
     most = min(most, space.length)
     counts = rng.integers(1, most + 1, size=len(X))
-    slots = np.argsort(rng.random(X.shape), axis=1)  # distinct slots, in random order
+    slots = _lowest(rng.random(X.shape), most)  # distinct slots, in random order
     for turn in range(most):
         at = slots[:, turn]
         first, last = at % width == 0, at % width == width - 1
@@ -102,6 +102,14 @@ def mutate_slots(space: ScheduleSpace, X: Schedules, rng: np.random.Generator, m
         active = (turn < counts) & (highest >= lowest)
         X[rows[active], at[active]] = rng.integers(lowest[active], highest[active] + 1)
     return X
+
+
+def _lowest(keys: NDArray[np.float64], most: int) -> NDArray[np.int64]:
+    """``(n, L) -> (n, most)``: the columns of the lowest keys of each row, in rising order; all are not sorted."""
+    if most >= keys.shape[1]:
+        return np.argsort(keys, axis=1)
+    lowest = np.argpartition(keys, most, axis=1)[:, :most]
+    return np.take_along_axis(lowest, np.argsort(np.take_along_axis(keys, lowest, axis=1), axis=1), axis=1)
 
 
 def first_schedule(problem: SearchProblem, rng: np.random.Generator) -> Schedules:

@@ -115,7 +115,7 @@ def test_scores_of_another_measurement_are_refused(benchmark):
     table["report"]["member 1"] = "0" * 32
     path.write_text(json.dumps(table))
     try:
-        with pytest.raises(InputError, match="report.parquet was measured with"):
+        with pytest.raises(InputError, match=r"report\.parquet was measured with"):
             build_report(benchmark, Workers())
     finally:
         path.write_text(text)

@@ -47,6 +47,18 @@ def test_outputs_and_gradients_are_those_of_torch(networks):
         assert torch.allclose(a, b, atol=1e-12)
 
 
+@pytest.mark.parametrize(("rows", "steps"), [(4, 5), (1, 1), (3, 1), (1, 6)])
+def test_without_gradients_rows_of_one_length_have_the_same_outputs(rows, steps):
+    torch.manual_seed(2)
+    gates = torch.randn(2, rows * steps, 12, dtype=torch.double)
+    before, weight = gates.clone(), torch.randn(2, 3, 12, dtype=torch.double)
+    with torch.no_grad():
+        outputs = recurrence(gates, weight, [rows] * steps)
+    expected = recurrence(gates.requires_grad_(), weight, [rows] * steps)
+    assert torch.allclose(outputs, expected, atol=1e-12)
+    assert torch.equal(gates, before)
+
+
 def test_without_gradients_outputs_are_the_same():
     torch.manual_seed(2)
     gates, weight = torch.randn(2, sum(ALIVE), 16), torch.randn(2, 4, 16)

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 
 from omsdpm.solvers import DDIMSpace, DPMSolverSpace
 from studies import SearchProblem, make_optimizer
-from studies.optimizers.evolution import WINDOW, first_schedule, mutate_slots
+from studies.optimizers.evolution import WINDOW, _lowest, first_schedule, mutate_slots
+from studies.optimizers.ledger import Ledger
 from studies.optimizers.moves import MOVES, cross, mutate
+from studies.optimizers.pymoo_parts import ScheduleMating, tournament
 from studies.optimizers.starts import stratified, within_budget
 
 LATENCY = (1.0, 2.5, 6.0)
@@ -132,3 +134,70 @@ def test_mutation_and_crossover(space):
     assert (((C == A) & (D == B)) | ((C == B) & (D == A))).all()
     filled = C.any(axis=1)
     assert space.valid(C[filled]).all()  # whole solvers are exchanged
+
+
+@pytest.mark.parametrize("most", [1, 3, 8, 12])
+def test_the_lowest_keys_are_those_of_a_sort(most):
+    keys = np.random.default_rng(0).random((30, 8))
+    np.testing.assert_array_equal(_lowest(keys, most)[:, :most], np.argsort(keys, axis=1)[:, :most])
+
+
+def population(F, crowding=None):
+    from pymoo.core.population import Population
+
+    pop = Population.new("X", np.zeros((len(F), 1)), "F", np.asarray(F, dtype=float))
+    if crowding is not None:
+        pop.set("crowding", np.asarray(crowding, dtype=float))
+        pop.set("rank", np.zeros(len(F)))
+    return pop
+
+
+def test_the_tournament_decides_as_pymoos():
+    """Wherever chance has no part in it."""
+    from types import SimpleNamespace
+
+    from pymoo.algorithms.moo.nsga2 import binary_tournament
+
+    rng = np.random.default_rng(1)
+    pop = population(rng.integers(4, size=(40, 2)), rng.permutation(40))
+    pairs = rng.integers(40, size=(500, 2))
+    ours = tournament(pop, pairs, random_state=rng)
+    algorithm = SimpleNamespace(tournament_type="comp_by_dom_and_crowding", random_state=rng)
+    np.testing.assert_array_equal(ours, binary_tournament(pop, pairs, algorithm))
+
+
+def test_the_tournament_of_equals_is_a_coin():
+    rng = np.random.default_rng(2)
+    for pop in (population([[1, 2], [1, 2]], [np.inf, np.inf]), population([[3], [3]])):
+        won = tournament(pop, np.tile([[0, 1]], (2000, 1)), random_state=rng)
+        assert 0.45 < won.mean() < 0.55
+    assert (tournament(population([[1], [2]]), np.tile([[1, 0]], (9, 1)), random_state=rng) == 0).all()
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_mating_brings_new_schedules_within_the_budget(space):
+    searched = problem(space, budget=9.0)
+    rng = np.random.default_rng(3)
+    ledger = Ledger(searched, 10_000)
+    X = space.canonical(stratified(searched, 20, rng))
+    pop = population(np.column_stack([ledger.score(X), searched.cost(X)]), np.arange(20))
+    pop.set("X", X)
+    children = ScheduleMating(searched, ledger).do(None, pop, 30, random_state=rng).get("X").astype(np.int64)
+    assert len(children) == 30 == len(np.unique(children, axis=0))
+    assert ledger.unseen(children).all() and searched.fits(children).all()
+    np.testing.assert_array_equal(space.canonical(space.check(children)), children)
+
+
+def test_mating_ends_where_nothing_is_new():
+    """Of a space that is all known but for one schedule, that one is found; then none."""
+    space = DDIMSpace(2, 2)
+    searched = SearchProblem(space=space, predictor=Nothing(), latency=LATENCY[:2])
+    ledger = Ledger(searched, 100)
+    X = space.canonical(space.enumerate())
+    ledger.score(X[:-1])
+    pop = population(np.arange(2 * (len(X) - 1)).reshape(-1, 2), np.arange(len(X) - 1))
+    pop.set("X", X[:-1])
+    mating, rng = ScheduleMating(searched, ledger), np.random.default_rng(4)
+    assert mating.do(None, pop, 5, random_state=rng).get("X").tolist() == X[-1:].tolist()
+    ledger.score(X[-1:])
+    assert len(mating.do(None, pop, 5, random_state=rng)) == 0
