@@ -38,6 +38,7 @@ def build_baselines(
     measured_with = validation_identity(benchmark.measurement, images, seeds)
     if path.exists():
         check_measured(benchmark.folder, path.stem, measured_with)
+        put_away(benchmark.folder / "build" / "baselines")  # of a build that was killed at their end
         return benchmark.baselines
     named = all_baselines(
         benchmark.space, benchmark.latency, benchmark.budgets, noise=benchmark.noise, options=benchmark.options
@@ -89,6 +90,7 @@ def build_repeat(
     measured_with = identity(measurement)
     if path.exists():
         check_measured(benchmark.folder, path.stem, measured_with)
+        put_away(benchmark.folder / "build" / "repeat")
         return benchmark.repeat
     rng = np.random.default_rng(measurement.seed)
     rows = np.sort(rng.permutation(len(benchmark.dataset))[: int(wanted["n"])])

@@ -319,6 +319,7 @@ class Benchmark:
         device: str = "cpu",
         progress: Callable[[int, int], object] | None = None,
         known: NDArray[np.float64] | None = None,
+        scored: Callable[[int, NDArray[np.float64], NDArray[np.float32]], object] | None = None,
     ) -> Validation:
         """Samples with fresh noise, never the dataset's, and scores.
 
@@ -329,6 +330,7 @@ class Benchmark:
             device: where to sample.
             progress: called with ``(images done, images)``.
             known: ``(n, s)`` scores that need no sampling, NaN for those that do; :attr:`report` has some.
+            scored: given each seed, its scores ``(n,)`` and the images that are kept, as soon as they are there.
 
         Raises:
             InputError: an invalid schedule, the dataset's own seed, or baselines of other members.
@@ -345,6 +347,10 @@ class Benchmark:
         scores = np.full((len(batch), len(seeds)), np.nan) if known is None else np.array(known, dtype=float)
         lacking = np.isnan(scores)
         grids = np.zeros((len(batch), min(GRID, images), *loaded.zoo.shape), dtype=np.float32)
+        known_rows = np.flatnonzero(~lacking[:, 0])
+        if len(known_rows):  # the same images as if all had been sampled
+            for row, x_0 in loaded.sample(batch[known_rows], images=grids.shape[1], seed=seeds[0]):
+                grids[known_rows[row]] = x_0.float().cpu().numpy()
         done, total = 0, int(lacking.sum()) * images
         for i, seed in enumerate(seeds):
             rows = np.flatnonzero(lacking[:, i])
@@ -363,10 +369,8 @@ class Benchmark:
 
             scores[rows, i] = meter.measure(batch[rows], progress=step, keep=keep if i == 0 else None)
             done += len(rows) * images
-        rows = np.flatnonzero(~lacking[:, 0])
-        if len(rows):  # the same images as if all had been sampled
-            for row, x_0 in loaded.sample(batch[rows], images=grids.shape[1], seed=seeds[0]):
-                grids[rows[row]] = x_0.float().cpu().numpy()
+            if scored is not None:
+                scored(seed, scores[:, i], grids)
         size = card_batch_size(self.latency_card)
         measured = measure_latency(loaded.zoo, batch_size=size, repeats=5, warmup=2)
         return Validation(scores, self.space.latency(batch, measured), grids)

@@ -119,6 +119,7 @@ def build_report(
     measured_with = validation_identity(benchmark.measurement, images, seeds)
     if path.exists():
         check_measured(benchmark.folder, path.stem, measured_with)
+        put_away(benchmark.folder / "build" / "report")  # of a build that was killed at its end
         return read_report(path, benchmark.space)
     work = benchmark.folder / "build" / "report"
     own_folder(work)

@@ -5,12 +5,15 @@ Nothing is pickled, so loading a predictor runs none of the file's code.
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -19,7 +22,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from omsdpm.errors import InputError, one_line
-from omsdpm.files import regular_file
+from omsdpm.files import regular_file, sweep, temporary_prefix, to_disk
 from omsdpm.noise import DiscreteVP, LinearVP, Noise, make_noise
 from omsdpm.seeds import Seed
 from omsdpm.solvers.options import SolverOptions
@@ -38,33 +41,78 @@ SHAPES_SINCE = 3
 AGAIN = "save the predictor again"
 
 
+NEW, REPLACED = "new", "replaced"
+"""In the temporary folder beside a predictor: what will be it, and what it was."""
+
+
 @contextmanager
 def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yields a temporary folder beside ``path`` and swaps it in if nothing failed.
+
+    Killed at any moment it leaves the old folder or the new one. Where the system cannot exchange two
+    folders in one step there is a moment in which neither has the name; :func:`recover` ends it.
 
     Raises:
         InputError: the place cannot be written, or holds something that is no predictor.
     """
     target = Path(path)
+    recover(target)
     if target.exists() and not (target / HEADER).is_file() and not (target.is_dir() and not any(target.iterdir())):
         raise InputError(f"{target} exists and is not a saved predictor; name another folder")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
+        sweep(target.parent, target.name)
+        temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=temporary_prefix(target.name)))
     except OSError as error:
         raise InputError(f"cannot write {target}: {error.strerror}; name a folder that can be written") from error
-    old = temporary / "replaced"
+    old, new = temporary / REPLACED, temporary / NEW
     try:
-        new = temporary / "new"
         new.mkdir()
         yield new
-        if target.exists():
+        for item in (*new.rglob("*"), new):
+            to_disk(item)
+        if not target.exists():
+            new.rename(target)
+        elif not exchange(new, target):
             target.rename(old)  # a folder that holds files cannot be renamed over
-        new.rename(target)
+            new.rename(target)
+        to_disk(target.parent)
     finally:
         if old.exists() and not target.exists():
             old.rename(target)
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Exchanges the names of two folders in one step; whether the system could."""
+    if sys.platform != "linux":
+        return False
+    library = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(library, "renameat2"):
+        return False
+    here, exchanged = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    failed = library.renameat2(here, os.fsencode(one), here, os.fsencode(other), exchanged)
+    if failed and ctypes.get_errno() == errno.ENOSPC:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(other))
+    return not failed
+
+
+def recover(folder: str | os.PathLike[str]) -> None:
+    """Gives a predictor its name back whose replacement was killed between two renames."""
+    target = Path(folder)
+    if target.exists() or not target.parent.is_dir():
+        return
+    for name in (NEW, REPLACED):
+        for left in sorted(target.parent.glob(f".{_literal(target.name)}-*/{name}")):
+            if (left / HEADER).is_file() and (left.parent / REPLACED / HEADER).is_file():
+                with suppress(OSError):
+                    left.rename(target)
+                    return
+
+
+def _literal(name: str) -> str:
+    """A name that a pattern takes as it is."""
+    return "".join(f"[{letter}]" if letter in "[]*?" else letter for letter in name)
 
 
 def write_header(folder: Path, header: Mapping[str, Any]) -> None:
@@ -114,6 +162,7 @@ def read_header(folder: str | os.PathLike[str]) -> Header:
         InputError: missing, damaged, or of a later format.
     """
     path = Path(folder) / HEADER
+    recover(folder)
     return read_table(Header, _named(path), str(path))
 
 
@@ -123,6 +172,7 @@ def predictor_name(folder: str | os.PathLike[str]) -> str:
     Raises:
         InputError: no predictor there, or one of a later format.
     """
+    recover(folder)
     name: str = _named(Path(folder) / HEADER)["predictor"]
     return name
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import threading
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
@@ -21,10 +23,10 @@ from omsdpm.arrays import read_npy
 from omsdpm.dataset.dataset import ScheduleDataset
 from omsdpm.dataset.designs import Setting, draw, share_out
 from omsdpm.dataset.recipe import Recipe, Round
-from omsdpm.dataset.shards import Measured, Shard, claim, cut, measure_shard, prepare, scores_of
-from omsdpm.dataset.workfolder import own_folder, put_away
+from omsdpm.dataset.shards import Measured, Shard, claim, cut, is_whole, measure_shard, prepare, scores_of
+from omsdpm.dataset.workfolder import clear_away, own_folder, put_away
 from omsdpm.errors import InputError, unknown_name
-from omsdpm.files import locked, replacing, writable_folder
+from omsdpm.files import check_lockable, locked, replacing, writable_folder
 from omsdpm.scoring.identity import check_measured, identity, identity_digest, remember_measured
 from omsdpm.scoring.measurement import Measurement
 from omsdpm.solvers import Schedules
@@ -41,6 +43,27 @@ CUT = "cut.json"
 
 POLL_SECONDS = 0.5
 """How often to look whether another process has finished the shards it claimed."""
+
+
+WATCH_SECONDS = 1.0
+"""How often a worker looks whether its parent lives."""
+
+
+def end_with(parent: int) -> None:
+    """Ends this process, a worker's, when its parent is gone: a killed one cannot tell it to.
+
+    Args:
+        parent: number of the process that started it.
+    """
+    if os.name == "nt":  # where a process keeps the number of its parent
+        return
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            sleep(WATCH_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 class MergedElsewhereError(Exception):
@@ -80,7 +103,9 @@ class Workers:
             from joblib.externals.loky import get_reusable_executor
 
             def pool() -> Any:
-                return get_reusable_executor(max_workers=self.jobs, timeout=None)
+                return get_reusable_executor(
+                    max_workers=self.jobs, timeout=None, initializer=end_with, initargs=(os.getpid(),)
+                )
 
             try:
                 yield Pool(self, pool, in_flight=2 * self.jobs)
@@ -170,9 +195,16 @@ def build_dataset(
     """
     recipe.measurement.check()
     writable_folder(recipe.folder)
+    clear_away(recipe.folder / "build")
+    for name in ("merge.lock", "measured.lock"):
+        check_lockable(recipe.folder / "build" / name)
     if recipe.dataset.exists():
         check_measured(recipe.folder, recipe.dataset.stem, identity(recipe.measurement))
     facts = _facts(recipe)
+    there = _existing(recipe, facts).design
+    for number, entry in enumerate(recipe.rounds):
+        if entry.name in there:  # killed between its merge and the end of its shards
+            put_away(_work(recipe, number))
     if all(entry.name in _existing(recipe, facts).design for entry in recipe.rounds):
         return _existing(recipe, facts)
     if workers.executor != "dask":  # whose workers are elsewhere
@@ -184,7 +216,7 @@ def build_dataset(
             dataset = _existing(recipe, facts)
             if entry.name in dataset.design:
                 continue
-            work = recipe.folder / "build" / f"{number:02d}-{entry.name}"
+            work = _work(recipe, number)
             own_folder(work)
             X = _drawn(recipe, entry, dataset, work)
 
@@ -202,6 +234,11 @@ def build_dataset(
             if entry.name not in _existing(recipe, facts).design:
                 raise InputError(f"{work} vanished during the build: build again, and leave that folder alone")
     return _existing(recipe, facts)
+
+
+def _work(recipe: Recipe, number: int) -> Path:
+    """Where a round's shards are."""
+    return recipe.folder / "build" / f"{number:02d}-{recipe.rounds[number].name}"
 
 
 def _facts(recipe: Recipe) -> dict[str, object]:
@@ -228,7 +265,8 @@ def _existing(recipe: Recipe, facts: dict[str, object]) -> ScheduleDataset:
 def _drawn(recipe: Recipe, entry: Round, dataset: ScheduleDataset, work: Path) -> np.ndarray:
     """The round's schedules: drawn once, and kept so that a resumed build has the same."""
     path = work / "drawn.npy"
-    if not path.exists():
+    X = _kept_draw(path, recipe, entry)
+    if X is None:
         # Only train rows may guide what is drawn next: test and elite stay unseen.
         guide = dataset.subset("train") if len(dataset) else dataset
         setting = Setting(recipe.measurement.space, recipe.measurement.latency, guide, entry.window, entry.options)
@@ -238,10 +276,15 @@ def _drawn(recipe: Recipe, entry: Round, dataset: ScheduleDataset, work: Path) -
             X = _unmeasured(X, dataset, entry, setting, rng)
         with replacing(path) as temporary, temporary.open("wb") as file:
             np.save(file, X.astype(np.int16))
+    return X.astype(np.int64)
+
+
+def _kept_draw(path: Path, recipe: Recipe, entry: Round) -> np.ndarray | None:
+    """The schedules that a killed build drew; ``None`` where there are none, or a machine that stopped emptied them."""
     try:
-        return _read_drawn(path, recipe, entry)
-    except InputError as error:
-        raise InputError(f"{error}; remove {work} to draw and measure its schedules anew") from error
+        return _read_drawn(path, recipe, entry) if path.exists() else None
+    except InputError:  # drawn anew they are the same, from the round's own seed
+        return None
 
 
 def _read_drawn(path: Path, recipe: Recipe, entry: Round) -> np.ndarray:
@@ -327,8 +370,12 @@ def measure_sharded(
         shards = cut(X, measurement, kept)
     measuring = _Measuring(measurement, shards, folder, pool, progress)
     try:
-        measuring.run()
-        return [Measured.read(shard.path(folder), shard) for shard in measuring.shards]
+        while True:
+            measuring.run()
+            if not (broken := measuring.broken()):
+                return [Measured.read(shard.path(folder), shard) for shard in measuring.shards]
+            for path in broken:  # of a machine that stopped: measured again
+                path.unlink(missing_ok=True)
     except FileNotFoundError as error:
         if folder.exists():
             raise
@@ -397,6 +444,11 @@ class _Measuring:
                 continue
             if not claimed:
                 sleep(POLL_SECONDS)  # others hold what is missing
+
+    def broken(self) -> list[Path]:
+        """Files of shards that cannot be read."""
+        paths = [shard.path(self.work) for shard in self.shards]
+        return [path for path, shard in zip(paths, self.shards, strict=True) if not is_whole(path, shard)]
 
     def _look_for_folder(self) -> None:
         """Shards are missing with the folder when somebody else has merged them: nothing is left to measure."""

@@ -89,6 +89,19 @@ class Measured:
         return cls(shard.number, shard.rows, arrays["y"], evaluations, one_by_one, float(arrays["seconds"]))
 
 
+def is_whole(path: Path, shard: Shard) -> bool:
+    """Whether a shard's file can be read and holds the shard's rows; an empty one, of a machine that stopped, is not.
+
+    Raises:
+        FileNotFoundError: there is no file.
+    """
+    try:
+        Measured.read(path, shard)
+    except InputError:
+        return False
+    return True
+
+
 def scores_of(measured: list[Measured]) -> NDArray[np.float64]:
     """The scores of all shards in the order of the schedules that were cut, ``(n,)``."""
     y = np.empty(sum(len(part.rows) for part in measured))

@@ -23,6 +23,9 @@ _OURS = re.compile(
 )
 """What builds write into their folders; those of earlier versions have no marker."""
 
+_AWAY = re.compile(r"\..+-[0-9a-f]{32}")
+"""Names of folders that were put away."""
+
 
 def own_folder(folder: Path) -> None:
     """Makes a build's folder with its marker, or finds it there.
@@ -65,6 +68,13 @@ def put_away(folder: Path) -> None:
     with suppress(FileNotFoundError):
         folder.rename(away)
     shutil.rmtree(away, ignore_errors=True)
+
+
+def clear_away(folder: Path) -> None:
+    """Removes what killed processes had put away below a folder, but not removed yet."""
+    for left in folder.glob(".*"):
+        if _AWAY.fullmatch(left.name) and left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _ours(path: Path) -> bool:

@@ -98,5 +98,6 @@ def _checked(X: ArrayLike, space: ScheduleSpace | None) -> Schedules:
 def _save(path: str | Path, content: list[Any]) -> None:
     import torch
 
-    with replacing(path) as temporary:
-        torch.save(content, temporary)
+    # Into an open file: the archive of a named one has its name, which is temporary, in it.
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        torch.save(content, file)

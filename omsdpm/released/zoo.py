@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from omsdpm.errors import InputError
-from omsdpm.files import writable_folder
+from omsdpm.files import check_creatable, writable_folder
 from omsdpm.networks.heads import heads_of
-from omsdpm.networks.unet2d import UNet2D, UNet2DTable, write_unet
+from omsdpm.networks.unet2d import UNet2D, UNet2DTable, load_unet, write_unet
 from omsdpm.noise import make_noise
 from omsdpm.released._pickle import load_pth
 from omsdpm.released._states import DDPM_UNET, state_of
@@ -17,7 +17,7 @@ from omsdpm.released._yaml import read_yaml
 from omsdpm.released.ddpm import DDPMConfig, to_diffusers
 from omsdpm.released.latency import read_latency
 from omsdpm.zoo import Member, ModelZoo
-from omsdpm.zoo.files import ZOO_FILE, ImagesTable, ZooFile, write_latency_card
+from omsdpm.zoo.files import ZOO_FILE, ImagesTable, ZooFile, read_latency_card, write_latency_card
 
 CONFIG, CHECKPOINT = "config.yml", "ckpt.pth"
 
@@ -75,22 +75,39 @@ def import_zoo(path: str | Path, output: str | Path, latency: str | Path | Seque
         InputError: as :func:`load_zoo`, or ``output`` cannot be written or has a zoo.
     """
     output = Path(output)
-    if (output / ZOO_FILE).exists():
-        raise InputError(f"{output} has a zoo already: name another folder or remove it")
+    check_creatable(output)
     zoo = load_zoo(path, latency)
-    writable_folder(output)
-    tables = []
-    for member in zoo.members:
-        unet = cast(UNet2D, member.network).unet
-        write_unet(unet, output / member.name)
-        tables.append(UNet2DTable(folder=member.name, heads=heads_of(unet)))
-    if zoo.latency_card is not None:
-        write_latency_card(output, zoo.latency_card)
+    unets = {member.name: cast(UNet2D, member.network).unet for member in zoo.members}
     channels, size, _ = zoo.shape
     images = ImagesTable(name=zoo.name, image_size=size, channels=channels)
-    file = ZooFile(zoo=images, noise=zoo.noise, member=tuple(tables))
+    tables = tuple(UNet2DTable(folder=name, heads=heads_of(unet)) for name, unet in unets.items())
+    file = ZooFile(zoo=images, noise=zoo.noise, member=tables)
+    if (output / ZOO_FILE).exists():
+        if _is_imported(output, file, unets, zoo.latency_card):  # the command was killed at its end, or is given again
+            return file
+        raise InputError(f"{output} has a zoo already: name another folder or remove it")
+    writable_folder(output)
+    for name, unet in unets.items():
+        write_unet(unet, output / name)
+    if zoo.latency_card is not None:
+        write_latency_card(output, zoo.latency_card)
     file.write(output)  # last, so that a killed import leaves no zoo
     return file
+
+
+def _is_imported(folder: Path, file: ZooFile, unets: Mapping[str, Any], card: Mapping[str, Any] | None) -> bool:
+    """Whether a folder has this very zoo, weights and latencies included."""
+    try:
+        if ZooFile.read(folder) != file or read_latency_card(folder) != card:
+            return False
+        there = {name: load_unet(folder / name).state_dict() for name in unets}
+    except InputError:
+        return False
+    return all(
+        there[name].keys() == unet.state_dict().keys()
+        and all(bool((there[name][key] == tensor.cpu()).all()) for key, tensor in unet.state_dict().items())
+        for name, unet in unets.items()
+    )
 
 
 def _member_folders(path: Path) -> list[Path]:

@@ -12,7 +12,8 @@ from typing import Any
 
 from omsdpm.devices import device_name, synchronize
 from omsdpm.errors import InputError
-from omsdpm.zoo.files import write_latency_card
+from omsdpm.files import check_writable
+from omsdpm.zoo.files import LATENCY_FILE, write_latency_card
 from omsdpm.zoo.zoo import ModelZoo
 
 
@@ -68,6 +69,7 @@ def profile_zoo(
     import torch
 
     zoo = ModelZoo.load(folder, device)
+    check_writable(Path(folder) / LATENCY_FILE)
     ms = measure_latency(zoo, batch_size=batch_size, repeats=repeats, progress=progress)
     card = {
         "ms": [max(round(value, 3), 0.001) for value in ms],  # a table of latencies has no zeros

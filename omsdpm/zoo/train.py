@@ -71,6 +71,7 @@ def train_member(
 
     folder = Path(folder)
     if (folder / WEIGHTS_FILE).exists():
+        (folder / CHECKPOINT).unlink(missing_ok=True)  # of a training that was killed after its last step
         return folder
     classes = check_training(recipe, member, images, labels)
     plan = recipe.training_of(member)
@@ -216,5 +217,5 @@ def _save(path: Path, unet: Any, optimizer: Any, generator: Any, ema: list[Any],
         "ema": ema,
         "step": step,
     }
-    with replacing(path) as temporary:
-        torch.save(state, temporary)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        torch.save(state, file)

@@ -50,7 +50,7 @@ def refusal(error: BaseException) -> InputError | None:
 LONGEST = 200
 """Letters of an error that nobody foresaw."""
 
-RESUMED = ("dataset build", "predictor compare", "search", "study", "zoo train")
+RESUMED = ("dataset build", "predictor compare", "run", "search", "study", "zoo train")
 """Commands that go on where they were stopped."""
 
 
@@ -59,11 +59,12 @@ class Stopped(click.ClickException):
 
     exit_code = 1
 
-    def __init__(self, command: str) -> None:
-        goes_on = command.endswith(RESUMED)
-        super().__init__(
-            "Stopped." + (" What is done is kept: give the same command again to go on." if goes_on else "")
-        )
+    def __init__(self, command: str, error: BaseException) -> None:
+        # A run that chose its folder itself says which.
+        again = [note for note in getattr(error, "__notes__", ()) if note.startswith("omsdpm-bench ")]
+        goes_on = f"`{again[0]}` goes on." if again else "give the same command again to go on."
+        kept = again or command.endswith(RESUMED)
+        super().__init__("Stopped." + (f" What is done is kept: {goes_on}" if kept else ""))
 
     def show(self, file: Any = None) -> None:
         """Prints the line."""
@@ -125,7 +126,7 @@ class LazyGroup(click.Group):
                 warnings.showwarning = show
                 return super().invoke(ctx)
         except (KeyboardInterrupt, click.Abort) as error:
-            raise Stopped(f"{ctx.command_path} {ctx.invoked_subcommand}") from error
+            raise Stopped(f"{ctx.command_path} {ctx.invoked_subcommand}", error) from error
         except click.exceptions.NoArgsIsHelpError:
             raise
         except click.UsageError as error:  # click's own take three lines

@@ -40,11 +40,11 @@ def build(settings: BuildSettings) -> None:
 @click_options(ImportSettings)
 def import_(settings: ImportSettings) -> None:
     """Imports a dataset."""
-    from studies.cli._console import stdout
+    from studies.cli._console import Reporter, stdout
     from studies.jobs.dataset_import.job import import_dataset
     from studies.jobs.dataset_import.table import import_table
 
-    result, console = import_dataset(settings), stdout()
+    result, console = import_dataset(settings, Reporter()), stdout()
     console.print(import_table(result))
     for row in result.refused:
         console.print(f"refused: {row}", soft_wrap=True, highlight=False, markup=False)

@@ -12,11 +12,11 @@ from studies.jobs.estimate.settings import EstimateSettings
 @click_options(EstimateSettings)
 def estimate(settings: EstimateSettings) -> None:
     """Estimates a build."""
-    from studies.cli._console import stdout
+    from studies.cli._console import Reporter, stdout
     from studies.jobs.estimate.job import estimate as estimate_job
     from studies.jobs.estimate.table import estimate_table
 
-    result = estimate_job(settings)
+    result = estimate_job(settings, Reporter())
     stdout().print(estimate_table(result))
     if result.devices is not None:
         plural = "s" * (result.devices > 1)

@@ -20,8 +20,11 @@ def info(benchmark: str, output: Path | None, no_plot: bool) -> None:
     from benchmarks import load_benchmark
     from benchmarks.card import card_table
     from benchmarks.landscape import write_landscape
+    from omsdpm.files import check_writable
     from studies.cli._console import stdout
 
+    if output is not None and not no_plot:
+        check_writable(output)
     problem = load_benchmark(benchmark)
     console = stdout()
     console.print(card_table(problem))

@@ -13,6 +13,11 @@ from studies.jobs.search.settings import SearchSettings
 @click.option("--quiet", is_flag=True, help="Print only the folder's path, and errors.")
 def search(settings: SearchSettings, quiet: bool) -> None:
     """Runs the search."""
+    run_search(settings, quiet)
+
+
+def run_search(settings: SearchSettings, quiet: bool) -> None:
+    """Runs a search and prints its winners."""
     from studies.cli._console import Reporter, stdout
     from studies.jobs.run.table import tables
     from studies.jobs.search.job import search as search_job

@@ -39,6 +39,9 @@ class Optimizer(ABC):
     Otherwise a run goes for the best score under its budget: make one run a budget.
     """
 
+    watched: ClassVar[bool] = False
+    """Somebody keeps what it has scored, so that a run that goes on searches again instead of taking the result."""
+
     def run(
         self,
         problem: SearchProblem,

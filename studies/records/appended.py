@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from omsdpm.errors import InputError
-from omsdpm.files import locked, replacing, writable_folder
+from omsdpm.files import check_lockable, locked, replacing, writable_folder
 from studies.records.tables import cell, uncell
 
 PATIENCE = 60.0
@@ -50,9 +50,7 @@ class AppendedCSV:
     def check(self) -> None:
         """Raises :class:`InputError` if rows could not be appended; changes nothing."""
         writable_folder(self.path.parent)
-        if self._lock.exists():  # another user's: that it can be taken is known before hours of work, not after
-            with locked(self._lock, timeout=0):
-                pass
+        check_lockable(self._lock)  # known before hours of work, not after
         self._widened(self._content())
 
     def rows(self) -> list[dict[str, str]]:
@@ -65,8 +63,12 @@ class AppendedCSV:
         absent = dict.fromkeys(self.columns, "")
         return [{**absent, **dict(zip(header, map(uncell, cells), strict=True))} for cells in lines]
 
-    def append(self, rows: Iterable[Mapping[str, object]]) -> None:
+    def append(self, rows: Iterable[Mapping[str, object]], once: Sequence[str] = ()) -> None:
         """Adds rows of this version's columns.
+
+        Args:
+            rows: by column.
+            once: columns that together tell a row: one that is there already is not added again.
 
         Raises:
             InputError: the file is something else, cannot be written, or is locked for too long.
@@ -80,6 +82,11 @@ class AppendedCSV:
         with locked(self._lock, timeout=PATIENCE) as held:
             if held:
                 content = self._widened(self._content())
+                if once:
+                    known = {tuple(row[name] for name in once) for row in self.rows()}
+                    new = [row for row in new if tuple(_text(row.get(name)) for name in once) not in known]
+                    if not new:
+                        return
                 added = io.StringIO()
                 writer = csv.DictWriter(added, _header(content), restval="", lineterminator="\n")
                 writer.writerows({name: cell(value) for name, value in row.items()} for row in new)
@@ -145,6 +152,10 @@ class AppendedCSV:
         writer.writerow([*header, *lacking])
         writer.writerows([*cells, *[""] * len(lacking)] for cells in lines)
         return text.getvalue()
+
+
+def _text(value: object) -> str:
+    return uncell(cell(value))
 
 
 def _header(content: str) -> list[str]:

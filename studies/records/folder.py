@@ -1,4 +1,4 @@
-"""The folder that a run writes to."""
+"""Folders below ``runs/``, where a run writes that names no other."""
 
 from __future__ import annotations
 
@@ -10,23 +10,16 @@ from omsdpm.errors import InputError
 from omsdpm.files import writable_folder
 
 
-def claim_folder(output: Path | None, name: str, when: datetime.datetime) -> Path:
-    """The run folder, empty and writable; the default one is new even if two runs start at once.
+def new_folder(name: str, when: datetime.datetime) -> Path:
+    """A folder below ``runs/``, new even if two runs start at once.
 
     Args:
-        output: a folder; ``None`` for one below ``runs/``, with the run's name and time.
         name: of the run.
         when: its start.
 
     Raises:
-        InputError: it holds files already, or cannot be written.
+        InputError: it cannot be written.
     """
-    if output is not None:
-        folder = Path(output)
-        with suppress(OSError):  # no folder yet, or none that can be read: the next line says it better
-            if folder.is_dir() and any(folder.iterdir()):
-                raise InputError(f"output folder {folder} holds files already: name a new or empty folder")
-        return writable_folder(folder)
     runs = writable_folder("runs")
     stem = f"{name}-{when:%Y%m%d-%H%M%S}"
     for attempt in range(100):

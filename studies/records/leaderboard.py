@@ -54,7 +54,12 @@ COLUMNS: Columns[Entry] = Columns(
     Column("baseline", lambda entry: None if entry.winner.baseline is None else entry.winner.baseline.name),
     Column("kappa", lambda entry: f"{entry.run.settings.kappa:g}", "number"),
     Column("version", lambda entry: entry.run.environment["versions"]["omsdpm"]),
+    Column("run", lambda entry: entry.run.run_id),
 )
+
+
+ONCE = ("run", "budget_ms", "validation_seed")
+"""What rows are told by: a run that is given again adds none that is there."""
 
 
 class Leaderboard(AppendedCSV):
@@ -64,6 +69,14 @@ class Leaderboard(AppendedCSV):
         super().__init__(
             path, COLUMNS.names, COLUMNS.required, what="leaderboard", instead="give another --leaderboard"
         )
+
+    def add(self, result: RunResult) -> None:
+        """Adds the rows of a run that are not there yet.
+
+        Raises:
+            InputError: as :meth:`AppendedCSV.append`.
+        """
+        self.append((COLUMNS.row(entry) for entry in result.leaderboard_entries()), once=ONCE)
 
 
 def _images(run: RunResult) -> int | None:

@@ -34,6 +34,9 @@ class Result(Record):
     FORMAT: ClassVar[int] = 1
     """Version of the file."""
 
+    READ: ClassVar[tuple[int, ...]] = ()
+    """Versions that are read; empty for the file's own alone."""
+
     def as_dict(self) -> dict[str, Any]:
         """The result as JSON takes it."""
         settings = getattr(self, "settings", None)
@@ -55,7 +58,7 @@ class Result(Record):
         Raises:
             InputError: no such file, another kind of result, or one of another format.
         """
-        table = read_table(Path(path), cls.KIND, (cls.FORMAT,))
+        table = read_table(Path(path), cls.KIND, cls.READ or (cls.FORMAT,))
         values = {key: value for key, value in table.items() if key not in ("format", "kind", "command")}
         try:
             result = cls.model_validate(values)

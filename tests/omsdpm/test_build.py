@@ -12,7 +12,7 @@ from omsdpm import InputError
 from omsdpm.dataset.build import Workers, build_dataset
 from omsdpm.dataset.recipe import Recipe
 from omsdpm.dataset.shards import claim
-from omsdpm.dataset.workfolder import MARKER
+from omsdpm.dataset.workfolder import MARKER, own_folder
 
 RECIPE = """
 seed = 3
@@ -298,3 +298,79 @@ def test_a_dask_scheduler_that_dies_is_one_line_and_costs_no_shard(built, tmp_pa
     assert "\n" not in str(caught.value)
     assert list(folder.glob("build/00-first/shard-*.npz"))
     assert rows(build(folder)) == rows(built[1])
+
+
+def test_workers_end_with_a_killed_parent(tmp_path, tiny_zoo):
+    psutil = pytest.importorskip("psutil")
+    folder = write_recipe(tmp_path / "b", tiny_zoo)
+    script = """
+import os, signal, sys
+import psutil
+from omsdpm.dataset.build import Workers, build_dataset
+from omsdpm.dataset.recipe import Recipe
+def progress(name, done, n):
+    if done > 0 and name != "reference":
+        print(*(child.pid for child in psutil.Process().children(recursive=True)), flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+build_dataset(Recipe.read(sys.argv[1]), Workers(jobs=2), shard_size=4, progress=progress)
+"""
+    killed = subprocess.run([sys.executable, "-c", script, str(folder)], stdout=subprocess.PIPE, timeout=120)
+    assert killed.returncode == -signal.SIGKILL
+    started = [int(word) for word in killed.stdout.split()]
+    assert len(started) >= 2
+    alive = [psutil.Process(pid) for pid in started if psutil.pid_exists(pid)]
+    _, left = psutil.wait_procs(alive, timeout=20)
+    assert [process for process in left if process.status() != psutil.STATUS_ZOMBIE] == []
+
+
+@pytest.mark.parametrize("broken", ["empty", "cut short", "other rows"])
+@pytest.mark.parametrize("name", ["drawn.npy", "shard-00001.npz"])
+def test_what_a_machine_that_stopped_emptied_is_made_again(tmp_path, tiny_zoo, built, name, broken):
+    folder = write_recipe(tmp_path / "b", tiny_zoo)
+
+    class KilledError(Exception):
+        pass
+
+    def kill(*args):
+        if args[1] >= 8:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        build(folder, progress=kill)
+    path = folder / "build" / "00-first" / name
+    content = path.read_bytes()
+    if broken == "other rows":
+        if name == "drawn.npy":
+            pytest.skip("whose rows are the draw")
+        path.write_bytes(path.with_name("shard-00000.npz").read_bytes())
+    else:
+        path.write_bytes(b"" if broken == "empty" else content[: len(content) // 2])
+    assert rows(build(folder)) == rows(built[1])
+
+
+def test_an_empty_cut_is_told_in_a_line(tmp_path, tiny_zoo):
+    folder = write_recipe(tmp_path / "b", tiny_zoo)
+
+    class KilledError(Exception):
+        pass
+
+    def kill(*args):
+        if args[1] >= 4:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        build(folder, progress=kill)
+    (folder / "build" / "00-first" / "cut.json").write_bytes(b"")
+    with pytest.raises(InputError, match=r"cut\.json is damaged: remove .*00-first, and build again"):
+        build(folder)
+
+
+def test_shards_of_a_round_that_was_merged_are_put_away(tmp_path, tiny_zoo, built):
+    """A build that was killed between its last merge and the end of that round's folder."""
+    folder = write_recipe(tmp_path / "b", tiny_zoo)
+    build(folder)
+    for name in ("00-first", "01-second"):
+        own_folder(folder / "build" / name)
+        (folder / "build" / name / "shard-00000.npz").write_bytes(b"left")
+    assert rows(build(folder)) == rows(built[1])
+    assert [path.name for path in (folder / "build").iterdir() if path.is_dir()] == []

@@ -1,7 +1,10 @@
 """Atomic writing, and folders that cannot be written."""
 
 import os
+import signal
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -70,3 +73,40 @@ def test_a_writable_folder_is_made_and_left_empty(tmp_path):
     folder = writable_folder(tmp_path / "a" / "b")
     assert folder == tmp_path / "a" / "b" and list(folder.iterdir()) == []
     assert writable_folder(folder) == folder
+
+
+def test_what_dead_processes_left_is_swept_and_nothing_else(tmp_path):
+    """A writer that is killed while it writes; its temporary file goes with the next file that is written there."""
+    script = (
+        "import os, signal, sys\n"
+        "from omsdpm.files import replacing\n"
+        "with replacing(sys.argv[1]) as temporary:\n"
+        "    temporary.write_text('half')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", script, str(tmp_path / "a.csv")])
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".a-") and left.read_text() == "half"
+    machine = left.name.split("-")[1]
+    others = [f".a-{machine}-{os.getpid()}-abcdefgh.csv", ".a-m00000000-1-abcdefgh.csv", ".a-b.csv", "a-b.csv"]
+    for name in others:
+        (tmp_path / name).write_text("of a living process, of another machine, of somebody")
+    with replacing(tmp_path / "b.csv") as temporary:
+        temporary.write_text("whole")
+    assert {path.name for path in tmp_path.iterdir()} == {"b.csv", *others}
+
+
+def test_a_file_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
+    order = []
+    fsync, replace = os.fsync, os.replace
+
+    def synced(handle):
+        order.append(("synced", os.fstat(handle).st_size if stat.S_ISREG(os.fstat(handle).st_mode) else "folder"))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", lambda *given: (order.append(("renamed", None)), replace(*given)))
+    with replacing(tmp_path / "a.txt") as temporary:
+        temporary.write_text("four")
+    assert order == [("synced", 4), ("renamed", None), ("synced", "folder")]

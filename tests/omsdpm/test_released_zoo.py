@@ -48,6 +48,13 @@ def test_an_imported_zoo_gives_golden_outputs(zoo, tmp_path):
     ours = ModelZoo.load(tmp_path / "ours")
     assert_golden(ours)
     assert ours.latency == zoo.latency and ours.shape == zoo.shape and ours.noise == zoo.noise
+    stamp = (tmp_path / "ours" / "zoo.toml").stat().st_mtime_ns
+    import_zoo(ZOO, tmp_path / "ours")  # the same again, as after a kill at the end
+    assert (tmp_path / "ours" / "zoo.toml").stat().st_mtime_ns == stamp
+    with pytest.raises(InputError, match="has a zoo already"):
+        import_zoo(ZOO, tmp_path / "ours", [1.0, 2.0])
+    weights = tmp_path / "ours" / "1" / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes((tmp_path / "ours" / "2" / weights.name).read_bytes())
     with pytest.raises(InputError, match="has a zoo already"):
         import_zoo(ZOO, tmp_path / "ours")
 

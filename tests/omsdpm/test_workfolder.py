@@ -3,7 +3,7 @@ import shutil
 import pytest
 
 from omsdpm import InputError
-from omsdpm.dataset.workfolder import MARKER, own_folder, put_away
+from omsdpm.dataset.workfolder import MARKER, clear_away, own_folder, put_away
 
 
 def test_a_build_removes_what_it_made_and_nothing_else(tmp_path):
@@ -33,3 +33,14 @@ def test_a_link_to_somewhere_is_neither_taken_nor_removed(tmp_path):
     assert (victim / "00-a" / MARKER).exists()
     with pytest.raises(InputError, match="no folder of a build: move it away"):
         own_folder(tmp_path / "00-a")
+
+
+def test_what_a_killed_process_had_put_away_is_removed(tmp_path):
+    away = [".00-first-" + "0f" * 16, ".baselines-" + "a1" * 16]
+    others = [".mine", ".00-first-0f", "00-first-" + "0f" * 16, ".git"]
+    for name in (*away, *others):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "shard-00001.npz").write_bytes(b"x")
+    clear_away(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(others)
+    clear_away(tmp_path / "none")

@@ -12,7 +12,7 @@ from omsdpm.networks import Network
 from omsdpm.networks.predictions import PREDICTIONS, training_target
 from omsdpm.networks.unet2d import UNet2D
 from omsdpm.noise import DiscreteVP, Noise
-from omsdpm.zoo import Member
+from omsdpm.zoo import Member, ModelZoo
 
 NOISE = DiscreteVP.linear()
 MEAN, SPREAD = 0.3, 0.2
@@ -192,3 +192,9 @@ def test_prediction_types_sample_alike():
         torch.testing.assert_close(other, one, rtol=1e-9, atol=1e-9)
     assert one.mean().item() == pytest.approx(MEAN, abs=0.02)
     assert one.std().item() == pytest.approx(SPREAD, rel=0.15)
+
+
+def test_a_zoo_is_told_in_a_line(tiny_zoo):
+    """Not by the reprs of its networks, which are thousands of lines."""
+    text = repr(ModelZoo.load(tiny_zoo))
+    assert len(text) < 300 and "\n" not in text and "tiny" in text

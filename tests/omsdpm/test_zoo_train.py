@@ -311,3 +311,31 @@ def test_the_last_step_tells_the_loss(tmp_path):
     ((step, steps, loss),) = told
     assert (step, steps) == (7, 7)
     assert 0 < loss < 100
+
+
+@pytest.mark.parametrize("size", [0, 1000])
+def test_a_checkpoint_that_a_machine_that_stopped_emptied_is_told_in_a_line(tmp_path, monkeypatch, size):
+    monkeypatch.setattr(module, "CHECKPOINT_EVERY", 1)
+
+    class KilledError(Exception):
+        pass
+
+    def kill(unet, folder):
+        raise KilledError
+
+    monkeypatch.setattr(module, "write_unet", kill)
+    with pytest.raises(KilledError):
+        train_member(ZOO, recipe(steps=2), IMAGES, tmp_path / "m")
+    path = tmp_path / "m" / CHECKPOINT
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(InputError, match=r"training\.pt is damaged: remove it to train the member anew") as error:
+        train_member(ZOO, recipe(steps=2), IMAGES, tmp_path / "m")
+    assert "\n" not in str(error.value)
+
+
+def test_a_checkpoint_goes_with_the_training(tmp_path):
+    """A training that was killed between its weights and the end of its checkpoint."""
+    train_member(ZOO, recipe(steps=2), IMAGES, tmp_path / "m")
+    (tmp_path / "m" / CHECKPOINT).write_bytes(b"left")
+    train_member(ZOO, recipe(steps=2), IMAGES, tmp_path / "m")
+    assert not (tmp_path / "m" / CHECKPOINT).exists()

@@ -257,7 +257,8 @@ def test_two_parameters_of_the_noise_are_another_noise(example):
 def test_the_run_used_the_metric(example, tmp_path, bench, installed):
     folder = write(tmp_path / "b", BENCHMARK.replace('"fd-digits"', '"brightness[target=0.25]"'))
     output = tmp_path / "run"
-    for args in (("dataset", "build", str(folder)), ("run", "--benchmark", str(folder), *RUN, "--output", str(output))):
+    places = ("--output", str(output), "--leaderboard", str(tmp_path / "board.csv"))
+    for args in (("dataset", "build", str(folder)), ("run", "--benchmark", str(folder), *RUN, *places)):
         outcome = bench(*args, path=installed)
         assert outcome.returncode == 0, outcome.stderr
     assert Recipe.read(folder).measurement.metric == "brightness[target=0.25]"
@@ -268,7 +269,8 @@ def test_the_run_used_the_metric(example, tmp_path, bench, installed):
 def test_the_run_used_the_features(tmp_path, bench, installed):
     folder = write(tmp_path / "b", BENCHMARK.replace('"fd-digits"', '"fd[features=quadrants]"'))
     output = tmp_path / "run"
-    for args in (("dataset", "build", str(folder)), ("run", "--benchmark", str(folder), *RUN, "--output", str(output))):
+    places = ("--output", str(output), "--leaderboard", str(tmp_path / "board.csv"))
+    for args in (("dataset", "build", str(folder)), ("run", "--benchmark", str(folder), *RUN, *places)):
         outcome = bench(*args, path=installed)
         assert outcome.returncode == 0, outcome.stderr
     result = json.loads((output / "result.json").read_text())

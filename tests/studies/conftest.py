@@ -132,12 +132,16 @@ class TinyBenchmark:
         device: str = "cpu",
         progress: Any = None,
         known: np.ndarray | None = None,
+        scored: Any = None,
     ) -> Validation:
         self.validated.append((len(X), images, seeds))
         scores, grids = [], None
         for number, seed in enumerate(seeds, start=1):
-            score, grids = self._scores(X, images, seed)
+            score, sampled = self._scores(X, images, seed)
+            grids = sampled if grids is None else grids  # of the first seed
             scores.append(score)
+            if scored is not None:
+                scored(seed, score, grids[:, :64])
             if progress is not None:
                 progress(number, len(seeds))
         assert grids is not None

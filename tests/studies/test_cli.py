@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
+import re
 import subprocess
 import sys
+import time
 
 import click
 import pytest
@@ -22,6 +25,7 @@ HEAVY = ("torch", "pandas", "sklearn", "scipy", "matplotlib", "diffusers", "pymo
 
 PROBE = f"""
 import sys
+import time
 from studies.cli import main
 try:
     main(sys.argv[1:], prog_name="omsdpm-bench")
@@ -179,3 +183,77 @@ def test_a_stopped_command_says_whether_it_goes_on(monkeypatch, words, goes_on):
     assert outcome.exit_code == 1
     more = " What is done is kept: give the same command again to go on." if goes_on else ""
     assert outcome.stderr.strip() == f"Stopped.{more}"
+
+
+def test_a_long_part_says_how_far_it_is_where_there_is_no_terminal(monkeypatch):
+    from studies.cli import _console
+
+    monkeypatch.setattr(_console, "EVERY", 0.05)
+    file = io.StringIO()
+    reporter = _console.Reporter()
+    reporter._progress = Console(file=file, width=30)
+    with reporter.part("Sampling [v2]") as step:
+        time.sleep(0.12)
+        step(1200, 30000)
+        time.sleep(0.12)
+    first, *more, last = file.getvalue().splitlines()
+    assert first.startswith("Sampling [v2]: after 0 s")
+    assert more[-1].startswith("Sampling [v2]: 1,200 of 30,000 after 0 s")
+    assert re.fullmatch(r"Sampling \[v2\]: 0\.[2-9] s", last)
+    time.sleep(0.12)
+    assert file.getvalue().splitlines()[-1] == last  # nothing is said of what is over
+
+
+def test_a_short_part_says_its_time_alone():
+    from studies.cli import _console
+
+    file = io.StringIO()
+    reporter = _console.Reporter()
+    reporter._progress = Console(file=file, width=100)
+    with reporter.part("Loading"):
+        pass
+    assert file.getvalue() == "Loading: 0.0 s\n"
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 200])
+def test_numbers_are_whole_at_any_width(width):
+    from rich.table import Table
+
+    from studies.cli import _console
+
+    table = Table(title="digits-ddim", caption="Lower is better.")
+    names = [f"column\n{letter}" for letter in "abcdefgh"]
+    for name in names:
+        table.add_column(name, justify="right")
+    table.add_column("schedule", overflow="fold")
+    numbers = [[f"{row + 1}{column}345.67890" for column in range(8)] for row in range(3)]
+    for row in numbers:
+        table.add_row(*row, "012" * 12)
+    file = io.StringIO()
+    _console.Results(file=file, width=width).print(table)
+    written = file.getvalue()
+    assert all(number in written for row in numbers for number in row)
+    assert "…" not in written
+    assert all(len(line) <= width for line in written.splitlines())
+    if width >= 40:
+        assert ("column a: 10345.67890" in written) == (width < 200)
+
+
+def test_a_runs_tables_are_whole_at_40_columns(monkeypatch, tmp_path):
+    from studies.cli import _console
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(_console, "WIDTH", 40)
+    args = ["run", "--benchmark", "digits-tab", "--predictor", "ridge", "--optimizer", "random", "--evaluations", "200"]
+    outcome = CliRunner().invoke(main, [*args, "--no-validate", "--output", "out"])
+    assert outcome.exit_code == 0, outcome.output
+    assert "…" not in outcome.stdout
+    for winner in json.loads((tmp_path / "out" / "result.json").read_text())["winners"]:
+        assert f"predicted score: {winner['predicted_score']:.3f}" in outcome.stdout
+        assert f"latency (ms): {winner['latency_frozen_ms']:.2f}" in outcome.stdout
+
+
+@pytest.mark.parametrize("command", ["sample", "validate", "search"])
+def test_help_says_that_reference_folders_are_resized(command):
+    outcome = CliRunner().invoke(main, [command, "--help"])
+    assert "a folder, which is resized to the zoo's images" in " ".join(outcome.stdout.split())

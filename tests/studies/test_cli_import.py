@@ -83,7 +83,8 @@ def test_a_zoo_is_converted_once(here):
     with torch.no_grad():
         for ours, theirs in zip(zoo.denoisers, load_zoo(RELEASED).denoisers, strict=True):
             torch.testing.assert_close(ours(x, 321.5), theirs(x, 321.5), rtol=1e-4, atol=1e-5)
-    again = run("zoo", "import", RELEASED, "--output", "zoo0")
+    assert run("zoo", "import", RELEASED, "--output", "zoo0").exit_code == 0
+    again = run("zoo", "import", RELEASED, "--output", "zoo0", "--latency", "own.pth")
     assert again.exit_code == 2 and "has a zoo already" in again.stderr
 
 

@@ -142,3 +142,26 @@ def test_bad_input_is_one_line(here, args, expected):
     errors = [line for line in outcome.stderr.splitlines() if line.startswith("Error: ")]
     assert len(errors) == 1 and expected in errors[0]
     assert sorted(path.name for path in here.iterdir()) == ["file", "full"]
+
+
+def test_a_predictor_and_what_it_was_fitted_on_are_there_together(here, monkeypatch):
+    """A fit that is stopped where it writes what it has seen leaves the predictor that was there, with its own."""
+    from studies.jobs.fit.result import FitResult
+
+    source = GOLDEN / "dataset_ddim.pth"
+    fit = ("fit", "--dataset", source, "--predictor", "ridge", "--output", "saved", "--train-ratio")
+    assert run(*fit, 0.25).exit_code == 0
+    before = load_predictor("saved").predict(read_dataset(source).X)
+
+    def stop(self, path):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FitResult, "write", stop)
+        assert run(*fit, 0.5).exit_code == 1
+    assert np.array_equal(load_predictor("saved").predict(read_dataset(source).X), before)
+    judged = run("evaluate", "--dataset", source, "--predictor-folder", "saved")
+    assert "left out: 16 of 64 schedules" in judged.stdout
+    assert run(*fit, 0.5).exit_code == 0
+    assert "left out: 32 of 64" in run("evaluate", "--dataset", source, "--predictor-folder", "saved").stdout
+    assert [path.name for path in here.iterdir()] == ["saved"]

@@ -56,7 +56,7 @@ def inception(tmp_path_factory):
 
 
 def pixels(folder):
-    return {path.name: np.asarray(Image.open(path)) for path in sorted(Path(folder).iterdir())}
+    return {path.name: np.asarray(Image.open(path)) for path in sorted(Path(folder).glob("*.png"))}
 
 
 def test_the_releases_workflow_gives_fid_without_images(here, inception):
@@ -216,3 +216,10 @@ def test_images_are_not_mixed_with_older_ones(here, tiny_zoo):
     assert outcome.exit_code == 2
     assert "--images out holds 5 images already: name a folder without any" in outcome.stderr
     assert {path: path.read_bytes() for path in (here / "out").iterdir()} == before
+    (here / "out" / "000003.png").unlink()  # as after a kill
+    (here / "out" / "000004.png").write_bytes(b"")
+    assert run(*arguments, 5).exit_code == 0
+    assert {path: path.read_bytes() for path in (here / "out").iterdir()} == before
+    (here / "out" / "mine.jpg").write_bytes(b"a picture")
+    outcome = run(*arguments, 5)
+    assert outcome.exit_code == 2 and "--images out holds 1 images already" in outcome.stderr

@@ -63,8 +63,8 @@ def test_search_with_a_released_predictor(here):
     outcome = run(*SEARCH, "--budget", 4000, "--evaluations", 300, "--output", "out")
     assert outcome.exit_code == 0, outcome.output
     assert "nothing was sampled" in outcome.stdout and "Run folder: out" in outcome.stdout
-    assert sorted(path.name for path in Path("out").iterdir()) == [
-        "best_schedule.pth", "final_population.pth", "pareto.csv", "result.json", "winners.csv",
+    assert sorted(path.name for path in Path("out").iterdir() if path.suffix != ".lock") == [
+        "best_schedule.pth", "final_population.pth", "pareto.csv", "result.json", "run.json", "winners.csv",
     ]  # fmt: skip
     space = DPMSolverSpace(6, 30)
     X, latency = read_schedules("out/final_population.pth", space), read_latency(LATENCY)

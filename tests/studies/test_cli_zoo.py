@@ -53,6 +53,7 @@ def test_members_are_trained_once_and_profiled(here):
     first = zoo("train", "recipe.toml", "--output", "zoo", "--member", "large")
     assert first.exit_code == 0, first.output
     assert "members still to train: small" in first.stdout
+    assert "member large: zoo/large, loss " in first.stdout and "trained already" not in first.stdout
     assert not (here / "zoo" / "zoo.toml").exists()
     rest = zoo("train", "recipe.toml", "--output", "zoo")
     assert rest.exit_code == 0, rest.output

@@ -389,3 +389,24 @@ def test_a_benchmark_too_small_for_the_default_sizes(tiny, fakes, monkeypatch):
     monkeypatch.setitem(tiny.__dict__, "dataset", few)
     outcome = compare("--benchmark", "tiny", "--predictor", PERFECT)
     assert outcome.exit_code == 2 and "fewer than the smallest default size 50: give --train-sizes" in outcome.stderr
+
+
+def test_two_comparisons_at_once_write_each_key_once(tiny, tmp_path, monkeypatch):
+    """The second makes all of its fits without seeing the first's rows, as one that runs beside it does."""
+    from studies.jobs.compare import CompareSettings, compare
+    from studies.jobs.compare import job as module
+
+    settings = CompareSettings(
+        benchmark=tiny, predictors=("ridge",), train_sizes=(10, 20), seeds=2, output=tmp_path / "out"
+    )
+    compare(settings)
+    before = (tmp_path / "out" / "predictors.csv").read_bytes()
+    real, asked = module.ComparisonFile.of, []
+
+    def blind(self, *given):
+        asked.append(given)
+        return {} if len(asked) <= 1 + 4 else real(self, *given)
+
+    monkeypatch.setattr(module.ComparisonFile, "of", blind)
+    assert len(compare(settings).rows) == 4
+    assert len(asked) > 5 and (tmp_path / "out" / "predictors.csv").read_bytes() == before

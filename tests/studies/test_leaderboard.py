@@ -104,7 +104,7 @@ def test_a_torn_row_is_told_by_number(tmp_path):
     board.append([row(score=1)])
     with board.path.open("a") as file:
         file.write("2026-01-01,tiny\n")
-    with pytest.raises(InputError, match="row 2 has 2 cells, expected 23; mend it or give another --leaderboard"):
+    with pytest.raises(InputError, match="row 2 has 2 cells, expected 24; mend it or give another --leaderboard"):
         board.rows()
 
 
@@ -169,7 +169,7 @@ def test_a_torn_row_of_an_older_file_stops_what_would_widen_it(tmp_path):
     path = tmp_path / "board.csv"
     old = [name for name in COLUMNS.names if name != "version"]
     path.write_text(",".join(old) + "\na,b\n")
-    with pytest.raises(InputError, match="row 1 has 2 cells, expected 22; mend it"):
+    with pytest.raises(InputError, match="row 1 has 2 cells, expected 23; mend it"):
         Leaderboard(path).append([row(score=1)])
     assert path.read_text().endswith("\na,b\n")
 

@@ -246,8 +246,8 @@ def bad_files(tmp_path, good):
     yield "text", b"Dear diary,\ntoday\n", "has other columns"
     yield "png", b"\x89PNG\r\n\x1a\n\xff\xfe\x00\x01 more", "is no text"
     yield "twice", f"{header},score\n{first},1\n".encode(), "has one twice"
-    yield "middle", f"{header}\n2026,made-up\n{first}\n".encode(), "row 1 has 2 cells, expected 23; mend it"
-    yield "more", f"{header}\n{first},1\n".encode(), "row 1 has 24 cells"
+    yield "middle", f"{header}\n2026,made-up\n{first}\n".encode(), "row 1 has 2 cells, expected 24; mend it"
+    yield "more", f"{header}\n{first},1\n".encode(), "row 1 has 25 cells"
     yield "quote", f'{header}\n"{first}\n{first}\n'.encode(), "row 1 has 1 cells"
     for column, value, told in (
         ("score", "good", "row 1: score is 'good', expected a number"),

@@ -164,7 +164,7 @@ def test_an_estimate_is_read_back_equal(here, tiny_zoo):
     Path("few/benchmark.toml").write_text(RECIPE.format(zoo=json.dumps(str(tiny_zoo))))
     result = estimate(EstimateSettings(folder="few", deadline=1.0, output="e.json"))
     assert EstimateResult.read("e.json") == result
-    assert (result.total.schedules, result.images, result.devices) == (12, 8, 1)
+    assert (result.rounds[0].schedules, result.images, result.devices) == (12, 8, 1)
     assert result.total.evaluations <= result.total.one_by_one
     outcome = CliRunner().invoke(main, ["dataset", "estimate", "few", "--schedules", "24"])
     assert outcome.exit_code == 0 and "24" in outcome.stdout, outcome.output

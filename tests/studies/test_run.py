@@ -69,10 +69,10 @@ def finished(_tiny_made, make_plugins, tmp_path_factory):
 
 def test_run_writes_everything(finished, _tiny_made):
     tiny, result = _tiny_made, finished.result
-    assert {path.name for path in finished.folder.iterdir()} == {
+    assert {path.name for path in finished.folder.iterdir() if path.suffix != ".lock"} == {
         "result.json", "pareto.csv", "winners.csv", "plot.png", "samples-4.png", "samples-8.png", "samples-16.png",
         "samples-4-baseline.png", "samples-8-baseline.png", "samples-16-baseline.png",
-        "population-4.pth", "population-8.pth", "population-16.pth",
+        "population-4.pth", "population-8.pth", "population-16.pth", "run.json",
     }  # fmt: skip
     assert [winner["budget_ms"] for winner in result["winners"]] == [4, 8, 16]
     for winner in result["winners"]:
@@ -319,7 +319,8 @@ def test_a_run_that_fails_late_leaves_no_result(tiny, here, monkeypatch):
     monkeypatch.setattr(tiny, "validate", fail)
     outcome = run(*FAST, "--output", "out")
     assert outcome.exit_code == 1
-    assert list((here / "out").iterdir()) == []
+    assert {path.name for path in (here / "out").iterdir() if path.suffix != ".lock"} == {"run.json", "kept"}
+    assert "What is done is kept: `omsdpm-bench run --resume out` goes on." in outcome.stderr
     assert not (here / "leaderboard.csv").exists()
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from omsdpm.files import replacing
+from omsdpm.files import check_writable, replacing
 from omsdpm.images import Images, load_digits_images
 from omsdpm.scoring.features.digits import DIM, DigitNetwork, new_network, state_of
 from omsdpm.seeds import numpy_state, seed_torch, torch_generator
@@ -58,6 +58,9 @@ def train_digit_network(
     import torch
     from safetensors.torch import save_file
 
+    output = Path(output)
+    for path in (output, output.with_suffix(".json")):
+        check_writable(path)
     images, labels, train, test = digits_split(seed)
     x, y = torch.from_numpy(images[train]), torch.from_numpy(labels[train])
     with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they are
@@ -67,7 +70,6 @@ def train_digit_network(
     with _one_thread():
         _train(body, head, readout, x, y, seed, epochs, progress)
 
-    output = Path(output)
     with replacing(output) as temporary:
         weights = {name: tensor.detach().contiguous() for name, tensor in state_of(body, head).items()}
         save_file(weights, temporary, metadata={"format": "pt"})

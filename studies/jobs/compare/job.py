@@ -18,7 +18,7 @@ from studies.jobs.compare.columns import COLUMNS, Fit
 from studies.jobs.compare.measured import MeasuredProblem
 from studies.jobs.compare.plot import write_learning_curves, write_predicted_against_measured
 from studies.jobs.compare.predictions import predictions_path, write_predictions
-from studies.jobs.compare.result import Comparison, ComparisonFile
+from studies.jobs.compare.result import ONCE, Comparison, ComparisonFile
 from studies.jobs.compare.settings import CompareSettings
 from studies.jobs.naming import benchmark_of, check_predictor, predictor_of, text_of
 from studies.jobs.run.settings import training_data
@@ -114,7 +114,7 @@ def compare(settings: CompareSettings, reporter: Reporter = SILENT) -> Compariso
             row = COLUMNS.row(fit)
             if (size, seed) == (max(sizes), 0):  # before the row, which says that all is there
                 write_predictions(predictions_path(output, benchmark.name, name, size, seed), predictor, data)
-            file.append([row])
+            file.append([row], once=ONCE)
     comparison = Comparison.read(output, benchmark)
     with reporter.part("Drawing"):
         write_learning_curves(comparison, comparison.folder / f"learning-curves-{benchmark.name}.png")

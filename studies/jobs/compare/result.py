@@ -18,6 +18,9 @@ from studies.records.appended import AppendedCSV
 
 FILE = "predictors.csv"
 
+ONCE = ("benchmark", "data_hash", "predictor", "train_size", "seed")
+"""What rows are told by: of two comparisons that make the same fit at once the first writes it."""
+
 Key = tuple[str, int, int]
 """Predictor, train size, seed."""
 

@@ -42,6 +42,10 @@ def build(settings: BuildSettings, reporter: Reporter = SILENT) -> BuildResult:
     device, jobs = resolve_device(settings.device), settings.jobs
     if jobs is None:
         jobs = 1 if device != "cpu" else usable_cpus()
+    if "budgets" in recipe_toml(settings.folder):  # what is wrong with its benchmark is told before hours of work
+        from benchmarks import Benchmark
+
+        replace(Benchmark.read(settings.folder), measurement=recipe.measurement).check_comparable()
     workers = Workers(settings.executor, jobs, settings.threads, settings.scheduler, device)
     with reporter.part("Measuring schedules") as step:
         built = build_dataset(recipe, workers, shard_size=settings.shard_size, progress=_unlabelled(step))

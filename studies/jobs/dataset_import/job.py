@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from omsdpm.dataset import ScheduleDataset
+from omsdpm.files import check_writable
 from omsdpm.released import sift_dataset
 from omsdpm.zoo.opening import read_latency_table
 from studies.jobs.dataset_import.settings import ImportSettings
@@ -28,6 +29,7 @@ def import_dataset(settings: ImportSettings, reporter: Reporter = SILENT) -> Imp
     Raises:
         InputError: files that cannot be read, or not one usable row.
     """
+    check_writable(settings.output)
     table = None if settings.latency is None else read_latency_table(settings.latency, settings.members)
     with reporter.part(f"Reading {settings.path}"):
         data, refused = sift_dataset(

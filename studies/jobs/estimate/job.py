@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Self
 
 import numpy as np
 
@@ -10,20 +13,28 @@ from omsdpm.dataset import ScheduleDataset
 from omsdpm.dataset.designs import Setting, draw
 from omsdpm.dataset.estimate import Estimate, total
 from omsdpm.dataset.estimate import estimate as count
-from omsdpm.dataset.recipe import Recipe
+from omsdpm.dataset.recipe import Recipe, recipe_toml
 from omsdpm.errors import InputError
 from omsdpm.files import check_writable
+from omsdpm.scoring.measurement import Measurement
+from omsdpm.solvers import Schedules
 from omsdpm.zoo.files import card_facts
 from studies.jobs.estimate.result import EstimateResult, RoundCost
 from studies.jobs.estimate.settings import EstimateSettings
 from studies.records.progress import SILENT, Reporter
+
+TIMED = 256
+"""Images that the metric is timed with."""
 
 SAMPLE = 2000
 """Schedules of a larger round that are drawn and counted; the rest is in proportion."""
 
 
 def estimate(settings: EstimateSettings, reporter: Reporter = SILENT) -> EstimateResult:
-    """Network evaluations and time of the rounds that a folder's ``benchmark.toml`` asks for; samples nothing.
+    """Network evaluations and time of all that a folder's ``benchmark.toml`` asks for; samples nothing.
+
+    Beside the rounds that is the repeat, the validated baselines and their scores for reports. Scoring is
+    timed here, on a batch of noise.
 
     Raises:
         InputError: the folder cannot be used, has no rounds, or a zoo that was never profiled.
@@ -50,16 +61,108 @@ def estimate(settings: EstimateSettings, reporter: Reporter = SILENT) -> Estimat
         costs = {
             name: cost.scaled(round(cost.schedules * settings.schedules / planned)) for name, cost in costs.items()
         }
-    everything, card = total(costs.values()), m.latency_card
+    parts = [Part(name, cost, m.images) for name, cost in costs.items()]
+    if settings.schedules is None:
+        parts += rest_of(settings, m, total(costs.values()))
+    scoring = None
+    try:
+        with reporter.part("Timing the metric") as step:
+            scoring = Scoring.timed(m, step)
+    except InputError as error:
+        reporter.note(f"scoring is left out: {error}")
+    everything, card = total(part.cost for part in parts), m.latency_card
+    seconds = None if scoring is None else sum(scoring.of(part) for part in parts)
     result = EstimateResult(
         settings=settings,
-        rounds=tuple(RoundCost(name=name, **asdict(cost)) for name, cost in costs.items()),
-        total=RoundCost(name="all", **asdict(everything)),
+        rounds=tuple(
+            RoundCost(name=part.name, scoring=None if scoring is None else scoring.of(part), **asdict(part.cost))
+            for part in parts
+        ),
+        total=RoundCost(name="all", scoring=seconds, **asdict(everything)),
         images=m.images,
         device=card_facts(card)[1],
         threads=str(card.get("threads", "?")),
-        devices=None if settings.deadline is None else everything.devices(3600 * settings.deadline),
+        devices=None
+        if settings.deadline is None
+        else replace(everything, seconds=everything.seconds + (seconds or 0.0)).devices(3600 * settings.deadline),
     )
     if settings.output is not None:
         result.write(settings.output)
     return result
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is sampled for one purpose, and how many images each of its schedules gets."""
+
+    name: str
+    cost: Estimate
+    images: int
+
+
+def rest_of(settings: EstimateSettings, measurement: Measurement, rounds: Estimate) -> list[Part]:
+    """What a build samples beside the rounds: the repeat, the baselines, and the best of them for reports.
+
+    Which of the baselines will be the best is not known yet: for reports the dearest under each budget count.
+    """
+    table = recipe_toml(settings.folder)
+    parts = []
+    if "repeat" in table:
+        parts.append(Part("repeat", rounds.scaled(int(table["repeat"]["n"])), measurement.images))
+    if "budgets" not in table:
+        return parts
+    from benchmarks import Benchmark
+    from benchmarks.baselines import all_baselines
+    from benchmarks.report import REPORT_IMAGES, REPORT_SEEDS
+
+    benchmark = Benchmark.read(settings.folder)
+    space, latency = benchmark.space, benchmark.latency
+    named = all_baselines(space, latency, benchmark.budgets, noise=benchmark.noise, options=benchmark.options)
+    X = np.array([baseline.x for baseline in named])
+    images, seeds = benchmark.validation
+    parts.append(Part("baselines", _of_seeds(X, measurement, images, len(seeds), 30), images))
+    ms = space.latency(X, latency)
+    fitting = [np.flatnonzero(ms <= budget) for budget in benchmark.budgets]
+    dearest = sorted({int(rows[ms[rows].argmax()]) for rows in fitting if len(rows)})
+    images = min(images, REPORT_IMAGES)
+    used = {measurement.seed, *seeds}
+    kept = [seed for seed in REPORT_SEEDS if seed not in used]
+    parts.append(Part("report", _of_seeds(X[dearest], measurement, images, len(kept), 1), images))
+    return parts
+
+
+def _of_seeds(X: Schedules, measurement: Measurement, images: int, seeds: int, shard_size: int) -> Estimate:
+    """The cost of schedules ``(n, L)`` from the noise of so many seeds."""
+    return count(X, replace(measurement, images=images), shard_size).scaled(seeds * len(X))
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """Seconds that the metric takes here: of an image, and of a schedule once its images are counted."""
+
+    image: float
+    schedule: float
+
+    @classmethod
+    def timed(cls, measurement: Measurement, progress: Callable[[int, int], None]) -> Self:
+        """Times the metric on a batch of noise.
+
+        Raises:
+            InputError: the zoo, the metric or its reference cannot be used.
+        """
+        meter = measurement.open("cpu")
+        meter.prepare(progress)
+        images = min(TIMED, measurement.images)
+        start = next(iter(replace(meter.sampler, batch_size=images).starts(images, 0)))
+        with meter.sampler.scored_from(meter.metric, start, 0):
+            meter.metric.fresh().update(start.x_T, 0)  # the first time takes longer
+            taken = meter.metric.fresh()
+            begun = time.perf_counter()
+            taken.update(start.x_T, 0)
+            counted = time.perf_counter()
+            meter.metric.score(taken)
+        return cls((counted - begun) / images, time.perf_counter() - counted)
+
+    def of(self, part: Part) -> float:
+        """Seconds for a part."""
+        return part.cost.schedules * (self.schedule + part.images * self.image)

@@ -9,7 +9,12 @@ from studies.records.result import Record, Result
 
 
 class RoundCost(Record):
-    """The cost of one round; see :class:`omsdpm.dataset.estimate.Estimate`."""
+    """The cost of one round; see :class:`omsdpm.dataset.estimate.Estimate`.
+
+    Attributes:
+        scoring: seconds that the metric takes on this machine, beside the sampling; ``None`` where it
+            could not be timed, and in results of format 1.
+    """
 
     name: str
     schedules: int
@@ -17,13 +22,14 @@ class RoundCost(Record):
     evaluations: int
     seconds_one_by_one: float
     seconds: float
+    scoring: float | None = None
 
 
 class EstimateResult(Result):
     """The cost of each round and of all.
 
     Attributes:
-        rounds: in the file's order.
+        rounds: in the file's order; then the repeat, the baselines, and those of reports.
         total: all of them together.
         images: a schedule.
         device, threads: what the times are for.
@@ -31,7 +37,8 @@ class EstimateResult(Result):
     """
 
     KIND: ClassVar[str] = "estimate"
-    FORMAT: ClassVar[int] = 1
+    FORMAT: ClassVar[int] = 2
+    READ: ClassVar[tuple[int, ...]] = (1, 2)
 
     settings: EstimateSettings
     rounds: tuple[RoundCost, ...]

@@ -11,8 +11,8 @@ from studies.jobs.settings import Settings, option
 class EstimateSettings(Settings):
     """Say what building FOLDER/benchmark.toml costs, without sampling anything.
 
-    Times are on one device like the one of the zoo's latency.toml. A round that refines
-    what was measured is counted as if it drew at random in its window.
+    Times are on one device like the one of the zoo's latency.toml; scoring is timed here. A
+    round that refines what was measured is counted as if it drew at random in its window.
     """
 
     words = ("dataset", "estimate")

@@ -48,7 +48,8 @@ def evaluate(settings: EvaluateSettings, reporter: Reporter = SILENT) -> Evaluat
         reporter.note(f"left out: {left_out} of {len(data)} schedules, which it was fitted on")
     else:
         reporter.note(f"{path} does not tell what it was fitted on: all {len(data)} schedules are used")
-    ranks = correlations(model, rest.X, rest.y)
+    with reporter.part(f"Judging on {len(rest)} schedules"):
+        ranks = correlations(model, rest.X, rest.y)
     result = EvaluateResult(settings=settings, remembered=remembers, left_out=left_out, **ranks.model_dump())
     if settings.output is not None:
         result.write(settings.output)

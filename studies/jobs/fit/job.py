@@ -9,6 +9,7 @@ from typing import Any
 from omsdpm.errors import InputError
 from omsdpm.files import writable_folder
 from omsdpm.zoo.opening import read_latency_table
+from predictors.folder import recover, replacing_folder
 from studies.jobs.datasets import open_dataset
 from studies.jobs.fit.result import FILE, FitResult
 from studies.jobs.fit.settings import FitSettings
@@ -39,7 +40,6 @@ def fit(settings: FitSettings, reporter: Reporter = SILENT) -> FitResult:
     reporter.note(f"dataset: {len(data)} schedules of {data.space}")
     with reporter.part(f"Fitting {name} on {len(train)} of {len(data)} schedules"):
         predictor.fit(train.X, train.y, **held_back)
-    predictor.save(output)
     seen = digests([train.X] if validation is None else [train.X, validation.X], data.space)
     rest = data[unseen(seen, data)]
     result = FitResult(
@@ -50,7 +50,9 @@ def fit(settings: FitSettings, reporter: Reporter = SILENT) -> FitResult:
         others=correlations(predictor, rest.X, rest.y) if len(rest) >= MIN_RANKED else None,
         schedules=seen,
     )
-    result.write(output / FILE)
+    with replacing_folder(output) as new:  # what was fitted on belongs to the predictor: both are there or neither
+        predictor.save(new)
+        result.write(new / FILE)
     return result
 
 
@@ -65,6 +67,7 @@ class _Known:
 
 def _check_output(folder: Path) -> None:
     """Raises :class:`InputError` if the predictor could not be saved, before it is fitted."""
+    recover(folder)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"output {folder} is a file: name a folder")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "predictor.json").is_file():

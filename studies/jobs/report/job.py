@@ -43,9 +43,10 @@ def report(settings: ReportSettings, reporter: Reporter = SILENT) -> ReportResul
         InputError: a folder that holds no run, a damaged one, or a page that cannot be written.
     """
     folders = run_folders(settings.runs)
-    runs = sorted((_shown(folder) for folder in folders), key=lambda run: (_name(run.result), run.result.when))
     check_writable(settings.html)
-    text = page(settings.title, runs)
+    with reporter.part(f"Reading {len(folders)} runs and drawing"):
+        runs = sorted((_shown(folder) for folder in folders), key=lambda run: (_name(run.result), run.result.when))
+        text = page(settings.title, runs)
     with replacing(settings.html) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
     return ReportResult(

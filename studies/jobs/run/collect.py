@@ -11,11 +11,10 @@ import numpy as np
 from omsdpm.errors import InputError
 from omsdpm.files import replacing
 from studies.active import ActiveSearch, LabelStore
-from studies.active.loop import LeftToSpend
+from studies.active.loop import START, LeftToSpend
 from studies.jobs.naming import predictor_of
+from studies.jobs.run.folder import RunFolder
 from studies.jobs.run.report import Begun
-from studies.jobs.run.result import FILE
-from studies.records.folder import claim_folder
 
 if TYPE_CHECKING:
     from omsdpm.dataset import ScheduleDataset
@@ -26,36 +25,29 @@ LABELS_FILE = "labels.parquet"
 PLOT = "labels.png"
 
 
-def collect(
-    begun: Begun, output: Path | None, file: str, facts: Mapping[str, Any], labels: int
-) -> tuple[Path, ScheduleDataset]:
-    """The job's folder, and the labels that an active search measured into it.
+def check_labels(labels: int) -> None:
+    """Raises :class:`InputError` for fewer labels than an active search starts with."""
+    if labels < START:
+        raise InputError(f"{labels} labels: the start design alone has {START}; give more")
 
-    A folder of a search that was killed is gone on with, and so is one of a search that has ended
-    where more labels are asked for.
+
+def collect(begun: Begun, run: RunFolder, file: str, facts: Mapping[str, Any], labels: int) -> ScheduleDataset:
+    """The labels that an active search measured into the job's folder.
+
+    Those of a search that was killed count, and so do those of one that has ended where more are asked for.
 
     Args:
         begun: the job.
-        output: its folder, ``None`` for a new one.
+        run: its folder.
         file: name of the labels' file in it.
         facts: what labels depend on, beside the space and the metric.
         labels: how many, those that the folder has included.
 
     Raises:
-        InputError: a folder of something else, or of a search that has as many labels already.
+        InputError: labels of something else.
     """
-    benchmark = begun.benchmark
-    if output is not None and (Path(output) / file).is_file():
-        folder = Path(output)
-        store = LabelStore(folder / file, benchmark.space, benchmark.metric, facts)
-        if (folder / FILE).is_file() and len(store) >= labels:
-            raise InputError(
-                f"{folder} is a finished search with {len(store)} labels: give more --labels, or a new --output"
-            )
-    else:
-        folder = claim_folder(output, begun.name, begun.when)
-        store = LabelStore(folder / file, benchmark.space, benchmark.metric, facts)
-    begun.reporter.note(f"Labels are kept in {folder / file}; a search that was stopped goes on with --output {folder}")
+    benchmark, folder = begun.benchmark, run.path
+    store = LabelStore(folder / file, benchmark.space, benchmark.metric, facts)
     search = ActiveSearch(
         begun.priced,
         begun.budgets,
@@ -64,7 +56,7 @@ def collect(
         lambda X: benchmark.evaluate(X, device=begun.device),
         seed=begun.settings.seed,
     )
-    with begun.clock.part("labels", f"Measuring {labels} labels where they decide") as step:
+    with run.part(begun.clock, "labels", f"Measuring {labels} labels where they decide") as step:
 
         def report_state(state: LeftToSpend) -> None:
             step(state.labels, labels)
@@ -78,7 +70,7 @@ def collect(
 
         search.run(store, labels, report_state)
     write_plot(store.dataset, begun, folder / PLOT)
-    return folder, store.dataset
+    return store.dataset
 
 
 def write_plot(dataset: ScheduleDataset, begun: Begun, path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omsdpm.devices import resolve_device
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from omsdpm.solvers import ScheduleSpace
     from predictors import Predictor
     from studies import Optimizer
+    from studies.jobs.run.folder import RunFolder
     from studies.jobs.run.settings import RunSettings
     from studies.jobs.run.winners import ValidationPlan
     from studies.jobs.search.settings import SearchSettings
@@ -82,7 +82,7 @@ class Begun:
 
 def report(
     begun: Begun,
-    folder: Path,
+    run: RunFolder,
     predictor: Predictor,
     train: ScheduleDataset,
     ranks: Ranking,
@@ -95,7 +95,7 @@ def report(
 
     Args:
         begun: the job.
-        folder: takes the files.
+        run: its folder, which takes the files.
         predictor: fitted.
         train: what it was fitted on.
         ranks: its correlations on held-out schedules.
@@ -104,17 +104,18 @@ def report(
         labels: best measured schedules of ``train`` that race under each budget.
     """
     settings, benchmark, budgets, clock, plan = begun.settings, begun.benchmark, begun.budgets, begun.clock, begun.plan
+    folder = run.path
     scorer = Pessimist(predictor, settings.kappa)
-    with clock.part("search", f"Searching with {text_of(settings.optimizer)}") as step:
-        outcome = search_twice(begun, scorer, step)
+    with run.part(clock, "search", f"Searching with {text_of(settings.optimizer)}") as step:
+        outcome = run.outcome(lambda: search_twice(begun, scorer, step), again=begun.optimizer.watched)
     images: dict[str, Any] = {}
     if validated:
         fields = fields_of(benchmark, outcome, budgets, train, settings.top, labels)
-        with clock.part("race", f"Racing {settings.top} candidates under each budget") as step:
-            chosen = choose(benchmark, fields, plan, device=begun.device, progress=step)
-        with clock.part("validate", f"Sampling winners, {plan.images} images x {len(plan.seeds)} seeds") as step:
+        with run.part(clock, "race", f"Racing {settings.top} candidates under each budget") as step:
+            chosen = choose(benchmark, fields, plan, device=begun.device, progress=step, run=run)
+        with run.part(clock, "validate", f"Sampling winners, {plan.images} images x {len(plan.seeds)} seeds") as step:
             sampled = validate(
-                benchmark, fields, chosen, budgets, plan, scorer.predict, device=begun.device, progress=step
+                benchmark, fields, chosen, budgets, plan, scorer.predict, device=begun.device, progress=step, run=run
             )
         winners = sampled.winners
         for winner, ours, theirs in zip(winners, sampled.images, sampled.baseline_images, strict=True):
@@ -134,7 +135,8 @@ def report(
         validation=plan,
         environment=environment(begun.device),
         seconds=clock.seconds,
-        when=begun.when.isoformat(timespec="seconds"),
+        when=run.when,
+        run_id=run.run_id,
     )
     with clock.part("write", "Writing results"):
         write_pareto(outcome, folder / "pareto.csv")

@@ -64,6 +64,7 @@ class RunResult:
         environment: versions, platform, device.
         seconds: time of each part.
         when: start of the run, ISO 8601 with time zone.
+        run_id: tells runs apart by all that their results depend on; empty for those of earlier versions.
     """
 
     settings: RunSettings | SearchSettings
@@ -78,6 +79,7 @@ class RunResult:
     environment: dict[str, Any]
     seconds: dict[str, float]
     when: str
+    run_id: str = ""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RunResult) and self.as_dict() == other.as_dict()
@@ -111,6 +113,7 @@ class RunResult:
         return {
             "format": FORMAT,
             "kind": self.settings.words[0],
+            "run": self.run_id,
             "when": self.when,
             "command": self.settings.command(),
             "settings": self.settings.as_dict(),
@@ -163,6 +166,7 @@ class RunResult:
                 environment=table["environment"],
                 seconds=table["seconds"],
                 when=table["when"],
+                run_id=table.get("run", ""),
             )
             check_written(path, table, result.as_dict())
             return result

@@ -123,7 +123,7 @@ class RunSettings(ReportedSettings):
     predictor_config: Path | None = option(None, topic=CHECKPOINT, help="A released checkpoint's YAML.")
     output: Path | None = option(
         None, repeats=False, topic=RESULTS, shown="runs/<benchmark>-<optimizer>-<predictor>-<time>",
-        help="New folder for the results.",
+        help="Folder for the results; one of a stopped run is gone on with by the same command.",
     )  # fmt: skip
     leaderboard: Path = option(
         Path("leaderboard.csv"), file=True, repeats=False, topic=RESULTS,

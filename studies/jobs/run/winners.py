@@ -20,6 +20,7 @@ from studies.records.result import Record
 if TYPE_CHECKING:
     from benchmarks import Baseline, Benchmark
     from omsdpm.dataset import ScheduleDataset
+    from studies.jobs.run.folder import RunFolder
 
 LABELS = 3
 """Best measured schedules of the training data that race under each budget."""
@@ -229,7 +230,13 @@ def fields_of(
 
 
 def choose(
-    benchmark: Benchmark, fields: Sequence[Field], plan: ValidationPlan, *, device: str, progress: Step
+    benchmark: Benchmark,
+    fields: Sequence[Field],
+    plan: ValidationPlan,
+    *,
+    device: str,
+    progress: Step,
+    run: RunFolder,
 ) -> list[Chosen]:
     """Races the candidates under each budget on the noise that chooses.
 
@@ -245,7 +252,10 @@ def choose(
     numbered = [[next(rows) for _ in group] for group in groups]
     images = plan.race_images * len(plan.race_seeds)
     first = rounds(max(len(group) for group in groups), images)[0]
-    contest = benchmark.contest(unique, images=plan.race_images, seeds=plan.race_seeds, step=first, device=device)
+    contest = run.contest(
+        unique,
+        lambda: benchmark.contest(unique, images=plan.race_images, seeds=plan.race_seeds, step=first, device=device),
+    )
     ranked, _ = race(contest, numbered, images, progress)
 
     def ordered(number: int) -> list[Candidate]:
@@ -269,6 +279,7 @@ def validate(
     *,
     device: str,
     progress: Step,
+    run: RunFolder,
 ) -> SampledWinners:
     """Samples who won under each budget, and the baselines, from noise that nothing was chosen by.
 
@@ -281,6 +292,7 @@ def validate(
         predict: the predictor's scores of schedules.
         device: where to sample.
         progress: of the sampling.
+        run: keeps the scores of each seed.
     """
     everyone = [one for winner, own, baseline in chosen for one in (winner, own, baseline) if one is not None]
     space = benchmark.space
@@ -289,8 +301,8 @@ def validate(
     unique, row_of = np.unique(canonical, axis=0, return_inverse=True)
     rows = {one.schedule: int(row) for one, row in zip(everyone, row_of.reshape(-1), strict=True)}
     kept = None if benchmark.report is None else benchmark.report.of(space, unique, plan.images, plan.seeds)
-    sampled = benchmark.validate(
-        unique, images=plan.images, seeds=plan.seeds, device=device, progress=progress, known=kept
+    sampled = run.validated(
+        benchmark, unique, images=plan.images, seeds=plan.seeds, device=device, progress=progress, known=kept
     )
 
     def scored(one: Candidate | None) -> Scored | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omsdpm.devices import resolve_device
 from omsdpm.errors import InputError
-from omsdpm.files import check_writable, writable_folder
+from omsdpm.files import check_writable, writable_folder, write_json
 from omsdpm.images import SUFFIXES, to_uint8
 from omsdpm.released import infer_solver, read_schedules
 from omsdpm.solvers import Schedules, SolverOptions, space_on
@@ -20,6 +21,10 @@ from studies.records.progress import SILENT, Reporter, Step
 
 if TYPE_CHECKING:
     from omsdpm.scoring.sampler import Sampler
+
+
+MARKER = ".omsdpm-sample.json"
+"""In a folder of images: the settings that they are of, so that the command can be given again."""
 
 
 def sample(settings: SampleSettings, reporter: Reporter = SILENT) -> SampleResult:
@@ -47,10 +52,7 @@ def sample(settings: SampleSettings, reporter: Reporter = SILENT) -> SampleResul
     folder, asked = settings.images, settings.scored_with
     metric = None if asked is None else open_metric(asked, settings.stats, sampler, reporter)
     if folder is not None:
-        writable_folder(folder)
-        older = sum(path.suffix.lower() in SUFFIXES for path in folder.iterdir())
-        if older:
-            raise InputError(f"--images {folder} holds {older} images already: name a folder without any")
+        _claim(folder, settings)
     nfe = int(space.nfe(x)[0])
     score: float | None = None
     with reporter.part(f"Sampling {settings.num_images} images of {nfe} evaluations") as step:
@@ -81,12 +83,35 @@ def sample(settings: SampleSettings, reporter: Reporter = SILENT) -> SampleResul
     return result
 
 
+def _claim(folder: Path, settings: SampleSettings) -> None:
+    """Makes a folder for images, or finds that of the same command, whose images are then made again.
+
+    Raises:
+        InputError: it holds images of something else, or cannot be written.
+    """
+    writable_folder(folder)
+    asked = {key: value for key, value in settings.as_dict().items() if key not in ("images", "output")}
+    try:
+        begun = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        begun = None
+    ours = {_name(number) for number in range(settings.num_images)} if begun == asked else set()
+    older = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.name not in ours]
+    if older:
+        raise InputError(f"--images {folder} holds {len(older)} images already: name a folder without any")
+    write_json(folder / MARKER, asked)
+
+
+def _name(number: int) -> str:
+    return f"{number:06d}.png"
+
+
 def write_images(folder: Path, first: int, x_0: Any) -> None:
     """Writes ``x_0 (b, C, H, W)`` as ``000000.png``, numbered from ``first``."""
     from PIL import Image
 
     for number, pixels in enumerate(to_uint8(x_0.float().cpu().numpy()), start=first):
-        Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(folder / f"{number:06d}.png")
+        Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(folder / _name(number))
 
 
 def _one(path: Path, row: int | None) -> Schedules:

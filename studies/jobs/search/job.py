@@ -9,7 +9,8 @@ from benchmarks import Benchmark
 from omsdpm.dataset.recipe import DATASET_FILE
 from omsdpm.scoring.identity import identity_digest
 from studies.jobs.naming import check_predictor, predictor_of
-from studies.jobs.run.collect import collect
+from studies.jobs.run.collect import check_labels, collect
+from studies.jobs.run.folder import data_facts, finished, open_run
 from studies.jobs.run.report import Begun, report
 from studies.jobs.run.result import RunResult
 from studies.jobs.run.settings import resolve_budgets
@@ -37,6 +38,7 @@ def search(settings: SearchSettings, reporter: Reporter = SILENT) -> RunResult:
     when = datetime.datetime.now().astimezone()
     if isinstance(settings.predictor, str):
         check_predictor(settings.predictor)
+    check_labels(settings.labels)
     clock = Clock(reporter)
     with clock.part("load", f"Loading {settings.zoo}"):
         benchmark = settings.open_benchmark(Path())
@@ -44,11 +46,22 @@ def search(settings: SearchSettings, reporter: Reporter = SILENT) -> RunResult:
         begun = Begun(settings, benchmark, budgets, reporter, clock, when)
         facts = {"measured": identity_digest(benchmark.measurement), "seed": settings.seed}
     begun.prepare()
-    folder, labels = collect(begun, settings.output, DATASET_FILE, facts, settings.labels)
-    begun.benchmark = _with_folder(benchmark, settings, folder)
-    with clock.part("fit", f"Fitting {begun.predictor_name} on {len(labels)} labels"):
-        predictor = predictor_of(settings.predictor, benchmark, settings.seed).fit(labels.X, labels.y)
-    return report(begun, folder, predictor, labels, {}, validated=True, labels=RACING_LABELS)
+    with open_run(
+        settings, data_facts(benchmark, begun.device, stored=False), settings.output, begun.name, when,
+        grows="labels", labels=DATASET_FILE,
+    ) as folder:  # fmt: skip
+        result = finished(folder, settings)
+        reporter.note(folder.words(done=result is not None))
+        if result is None:
+            labels = collect(begun, folder, DATASET_FILE, facts, settings.labels)
+            begun.benchmark = _with_folder(benchmark, settings, folder.path)
+            with folder.part(clock, "fit", f"Fitting {begun.predictor_name} on {len(labels)} labels"):
+                predictor = folder.predictor(
+                    lambda: predictor_of(settings.predictor, benchmark, settings.seed).fit(labels.X, labels.y)
+                )
+            result = report(begun, folder, predictor, labels, {}, validated=True, labels=RACING_LABELS)
+        folder.done()
+    return result
 
 
 def _with_folder(benchmark: Benchmark, settings: SearchSettings, folder: Path) -> Benchmark:

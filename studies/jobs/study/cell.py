@@ -262,11 +262,7 @@ def _run(
     from studies.jobs.run.job import run
     from studies.jobs.run.settings import RunSettings
 
-    folder = runs / cell.file.removesuffix(".json")
-    number = 1
-    while folder.exists():  # of a cell that was killed
-        number += 1
-        folder = runs / f"{cell.file.removesuffix('.json')}-{number}"
+    folder = runs / cell.file.removesuffix(".json")  # of a cell that was killed it is gone on with
     result = run(
         RunSettings(
             benchmark=benchmark, optimizer=optimizer, predictor=cell.predictor, train_size=cell.train_size,

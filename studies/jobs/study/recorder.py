@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,8 @@ class Recorded(Optimizer):
         name: what results call it.
         log: gets what is scored.
     """
+
+    watched: ClassVar[bool] = True
 
     def __init__(self, optimizer: Optimizer, name: str, log: Log) -> None:
         self.optimizer = optimizer

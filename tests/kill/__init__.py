@@ -1,0 +1,1 @@
+"""Kills at file operations: ``python -m tests.kill``."""
