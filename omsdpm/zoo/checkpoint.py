@@ -40,7 +40,10 @@ def resume(
 
     from omsdpm.released._pickle import load_pth
 
-    state = load_pth(path)
+    try:
+        state = load_pth(path)
+    except InputError as error:
+        raise InputError(f"{path} is damaged: remove it to train the member anew") from error
     weights, parameters = unet.state_dict(), list(unet.parameters())
     fault = _fault(state, weights, parameters, generator.get_state(), steps)
     if fault is not None:

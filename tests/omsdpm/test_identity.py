@@ -212,7 +212,7 @@ def test_several_processes_may_note_their_parts(tmp_path):
     assert sorted(json.loads((tmp_path / MEASURED_FILE).read_text())) == sorted(["format", *parts])
 
 
-@pytest.mark.parametrize("text, message", [("{", "cannot read"), ("[]", "format 1"), ('{"format": 2}', "format 1")])
+@pytest.mark.parametrize("text, message", [("{", "is damaged"), ("[]", "format 1"), ('{"format": 2}', "format 1")])
 def test_a_broken_note_is_named(tmp_path, text, message):
     (tmp_path / MEASURED_FILE).write_text(text)
     for act in (check_measured, remember_measured):
