@@ -17,7 +17,7 @@ from typing import Any
 
 from omsdpm.errors import InputError
 from omsdpm.files import regular_file
-from omsdpm.released._bounds import check_archive, check_content, is_binary_codec, is_plain, opcodes
+from omsdpm.released._bounds import check_archive, check_content, check_sums, is_binary_codec, is_plain, opcodes
 from omsdpm.released._numpy import STAND_INS
 
 # What a stream of wrong bytes makes the restricted interpreter raise; it has no error of
@@ -59,6 +59,8 @@ def load_pth(path: str | Path, *, numpy_values: bool = False) -> Any:
         raise InputError(f"{path} is empty (0 bytes): copy or download it again")
     allowed: list[Any] = [*STAND_INS] if numpy_values else []
     archive = check_archive(path)
+    if archive:
+        check_sums(path)
     _check_names(path, allowed)
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals(allowed):

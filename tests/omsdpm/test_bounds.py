@@ -8,6 +8,7 @@ import os
 import pickle
 import resource
 import shutil
+import struct
 import zipfile
 from pathlib import Path
 
@@ -228,3 +229,30 @@ def test_a_pipe_is_not_waited_for(tmp_path, read):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(InputError, match="pipe is no file but a pipe"):
         read(tmp_path / "pipe")
+
+
+def test_a_weight_that_lost_a_bit_is_told(tmp_path):
+    """The archive's checksum says so; torch does not look at it, and the number is one like any other."""
+    import torch
+
+    path = tmp_path / "a.pth"
+    torch.save({"weight": torch.full((64,), 1.5)}, path)
+    content = path.read_bytes()
+    number = struct.pack("<f", 1.5)
+    assert content.count(number) == 64
+    path.write_bytes(content.replace(number, struct.pack("<f", -1.5), 1))
+    assert torch.load(path)["weight"][0] == -1.5
+    with pytest.raises(InputError, match=r"a\.pth is damaged: .*checksum"):
+        load_pth(path)
+
+
+def test_a_file_that_was_written_without_checksums_is_read(tmp_path):
+    import torch
+
+    path, usual = tmp_path / "a.pth", torch.serialization.get_crc32_options()
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save({"weight": torch.ones(3)}, path)
+    finally:
+        torch.serialization.set_crc32_options(usual)
+    assert load_pth(path)["weight"].tolist() == [1, 1, 1]

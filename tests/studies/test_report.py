@@ -172,7 +172,7 @@ def test_words_of_strangers_are_text(made, tree, runs, tmp_path):
     table = json.loads((runs / "run0/result.json").read_text())
     table["benchmark"]["name"] = table["predictor"]["name"] = table["environment"]["device"] = EVIL
     for winner in table["winners"]:
-        winner["baseline"]["name"] = winner["measured"]["source"] = EVIL
+        winner["baseline"]["name"] = winner["measured"]["source"] = winner["source"] = EVIL
     (tmp_path / "evil").mkdir()
     (tmp_path / "evil/result.json").write_text(json.dumps(table))
     report(ReportSettings(runs=(tmp_path / "evil",), html=tmp_path / "e.html"))
@@ -228,7 +228,7 @@ def test_bad_input_is_one_line_and_writes_nothing(runs, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "torn").mkdir()
     (tmp_path / "torn/result.json").write_text((runs / "run0/result.json").read_text()[:500])
-    for name, told in (("absent", "holds no result.json"), ("empty", "nor does a folder"), ("torn", "is no result")):
+    for name, told in (("absent", "holds no result.json"), ("empty", "nor does a folder"), ("torn", "is damaged")):
         html = tmp_path / "new" / "r.html"
         outcome = CliRunner().invoke(main, ["report", str(runs), str(tmp_path / name), "--html", str(html)])
         assert outcome.exit_code == 2, name
