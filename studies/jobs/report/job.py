@@ -10,7 +10,7 @@ import numpy as np
 
 from omsdpm.dataset import ScheduleDataset
 from omsdpm.errors import InputError
-from omsdpm.files import check_writable, replacing
+from omsdpm.files import check_creatable, check_writable, replacing
 from studies.jobs.report.page import page
 from studies.jobs.report.result import ReportResult
 from studies.jobs.report.settings import ReportSettings
@@ -43,9 +43,10 @@ def report(settings: ReportSettings, reporter: Reporter = SILENT) -> ReportResul
         InputError: a folder that holds no run, a damaged one, or a page that cannot be written.
     """
     folders = run_folders(settings.runs)
-    check_writable(settings.html)
+    check_creatable(settings.html.parent)  # made only when the runs are known to be whole
     with reporter.part(f"Reading {len(folders)} runs and drawing"):
         runs = sorted((_shown(folder) for folder in folders), key=lambda run: (_name(run.result), run.result.when))
+        check_writable(settings.html)
         text = page(settings.title, runs)
     with replacing(settings.html) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
