@@ -41,8 +41,13 @@ class ModelZoo:
     device: str = "cpu"
 
     @classmethod
-    def load(cls, folder: str | Path, device: str = "cpu") -> ModelZoo:
+    def load(cls, folder: str | Path, device: str = "cpu", *, profiled: bool = True) -> ModelZoo:
         """Loads a folder with a ``zoo.toml``.
+
+        Args:
+            folder: with the zoo's files.
+            device: where the members go.
+            profiled: whether its latencies are read too; a new measurement needs none, least of all broken ones.
 
         Raises:
             InputError: a file missing, truncated or not what ``zoo.toml`` says.
@@ -51,7 +56,7 @@ class ModelZoo:
 
         folder = Path(folder)
         file = ZooFile.read(folder)
-        card = read_latency_card(folder, len(file.members))
+        card = read_latency_card(folder, len(file.members)) if profiled else None
         device = resolve_device(device)
         members = [
             Member(entry.name, entry.load(folder, file.shape, device), file.noise, entry.prediction_type)

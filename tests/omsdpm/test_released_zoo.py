@@ -233,6 +233,8 @@ def test_members_stand_in_the_order_of_their_numbers(tmp_path, reference):
         ({"ch": 48}, "expected multiples of 32"),
         ({"out_ch": 5}, "out_ch 5 for in_channels 1"),
         ({"attn_num": {4: 5}}, "attn_num gives 5 heads to 32 channels"),
+        ({"num_res_blocks": 1.5}, "a key of the network has a wrong value: 'float' object"),
+        ({"ch_mult": [1, "2"]}, "a key of the network has a wrong value: 'str' object"),
         ({"attn_num": 4}, "a key of the network has a wrong value"),
         ({"num_res_blocks": 2}, r"lacks down.0.block.1.norm1.weight: config.yml describes another"),
         ({"ch": 64}, r"temb.dense.0.weight has shape \(48, 32\), config.yml .* \(48, 64\)"),

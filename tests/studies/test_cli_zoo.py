@@ -67,6 +67,12 @@ def test_members_are_trained_once_and_profiled(here):
     card = tomllib.loads((here / "zoo/latency.toml").read_text())
     assert len(card["ms"]) == 2 and min(card["ms"]) > 0
     assert card["batch_size"] == 2 and f"{card['ms'][0]:.3f}" in profiled.stdout
+    # It is the cure of a table that is broken, or of other members.
+    for broken in ("ms = [1.0,", "ms = [1.0]\n", 'ms = "fast"\n'):
+        (here / "zoo/latency.toml").write_text(broken)
+        again = zoo("profile", "zoo", "--repeats", "1", "--batch-size", "2", "--device", "cpu")
+        assert again.exit_code == 0, again.output
+        assert len(tomllib.loads((here / "zoo/latency.toml").read_text())["ms"]) == 2
 
 
 def test_a_users_own_images(here):
