@@ -13,9 +13,9 @@ The missing factor ``1 / sqrt(heads)`` goes into the query projection's weights.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
-from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,18 +72,18 @@ class DDPMConfig:
         diffusion = _section(table, "diffusion", path) if "diffusion" in table else {}
         _check_expressible(model, diffusion, path)
         try:
-            ch, mult = index(model["ch"]), [index(factor) for factor in model["ch_mult"]]
-            size = index(data["image_size"])
-            heads = {index(key): index(value) for key, value in (model.get("attn_num") or {}).items()}
-            resolutions = {index(resolution) for resolution in model["attn_resolutions"]}
+            ch, mult = operator.index(model["ch"]), [operator.index(factor) for factor in model["ch_mult"]]
+            size = operator.index(data["image_size"])
+            heads = {operator.index(key): operator.index(value) for key, value in (model.get("attn_num") or {}).items()}
+            resolutions = {operator.index(resolution) for resolution in model["attn_resolutions"]}
             levels = [size // 2**level for level in range(len(mult))]
             config = cls(
                 image_size=size,
-                in_channels=index(model["in_channels"]),
-                out_channels=index(model["out_ch"]),
+                in_channels=operator.index(model["in_channels"]),
+                out_channels=operator.index(model["out_ch"]),
                 widths=tuple(ch * factor for factor in mult),
-                temb_channels=index(model.get("temb_ch", 4 * ch)),
-                blocks=index(model["num_res_blocks"]),
+                temb_channels=operator.index(model.get("temb_ch", 4 * ch)),
+                blocks=operator.index(model["num_res_blocks"]),
                 attention=tuple(heads.get(level, 1) if level in resolutions else 0 for level in levels),
                 dropout=float(model.get("dropout", 0.0)),
                 ema=bool(model.get("ema", True)),

@@ -320,9 +320,7 @@ def test_a_run_of_another_format_is_refused_by_name(ran, change, expected):
 @pytest.mark.parametrize("content", ["", "[]", "{", "{}"])
 def test_what_is_no_result_is_told(here, content):
     Path("r.json").write_text(content)
-    with pytest.raises(
-        InputError, match=r"r\.json is (no result|damaged): .*; name .*`omsdpm-bench"
-    ):
+    with pytest.raises(InputError, match=r"r\.json is (no result|damaged): .*; name .*`omsdpm-bench"):
         EvaluateResult.read("r.json")
 
 

@@ -88,6 +88,8 @@ def _same_run(path: Path, got: Any) -> str | None:
     """What is written back says what the file said."""
     said = json.loads(path.read_text(encoding="utf-8"))
     back = json.loads(json.dumps(got.as_dict(), allow_nan=False))
+    if isinstance(said.get("settings"), dict):  # one that was not given is null, and may be left out
+        said["settings"] = dict.fromkeys(back["settings"]) | said["settings"]
     for key in ("when", "settings", "benchmark", "predictor", "budgets", "winners", "front", "populations", "seconds",
                 "environment", "validation", "search", "leaderboard"):  # fmt: skip
         if not _equal(said.get(key), back.get(key)):
