@@ -88,8 +88,10 @@ def _same_run(path: Path, got: Any) -> str | None:
     """What is written back says what the file said."""
     said = json.loads(path.read_text(encoding="utf-8"))
     back = json.loads(json.dumps(got.as_dict(), allow_nan=False))
-    if isinstance(said.get("settings"), dict):  # one that was not given is null, and may be left out
-        said["settings"] = dict.fromkeys(back["settings"]) | said["settings"]
+    if isinstance(said.get("settings"), dict):  # a file of an earlier version lacks some, which have their usual values
+        fields = type(got.settings).model_fields
+        usual = [key for key in back["settings"] if getattr(got.settings, key) == fields[key].default]
+        said["settings"] = {key: back["settings"][key] for key in usual} | said["settings"]
     for key in ("when", "settings", "benchmark", "predictor", "budgets", "winners", "front", "populations", "seconds",
                 "environment", "validation", "search", "leaderboard"):  # fmt: skip
         if not _equal(said.get(key), back.get(key)):
