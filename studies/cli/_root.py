@@ -13,6 +13,7 @@ COMMANDS = {
     "confirm": "studies.cli.confirm:confirm",
     "sample": "studies.cli.sample:sample",
     "validate": "studies.cli.validate:validate",
+    "export": "studies.cli.export:export",
     "leaderboard": "studies.cli.leaderboard:leaderboard",
     "report": "studies.cli.report:report",
     "list": "studies.cli.listing:listing",

@@ -1,4 +1,4 @@
-"""Schedules from what people have: a run's ``result.json``, ``winners.csv``, a leaderboard, the release's files, or typed.
+"""Schedules from what people have: runs, CSVs with budgets, leaderboards, the release's files, or typed.
 
 One reader for all commands that take a schedule, which knows too what the file says of solver, slots and zoo.
 """
