@@ -14,6 +14,7 @@ COMMANDS = {
     "sample": "studies.cli.sample:sample",
     "validate": "studies.cli.validate:validate",
     "export": "studies.cli.export:export",
+    "init": "studies.cli.init:init",
     "leaderboard": "studies.cli.leaderboard:leaderboard",
     "report": "studies.cli.report:report",
     "list": "studies.cli.listing:listing",

@@ -28,7 +28,7 @@ def flow_zoo(tmp_path):
         {"folder": "a", "prediction_type": "flow_prediction"},
         {"folder": "b", "prediction_type": "flow_prediction"},
     )
-    ZooFile(zoo=images, noise={"kind": "flow", "shift": 3.0}, member=members).write(tmp_path)
+    ZooFile(zoo=images, noise={"kind": "flow", "shift": 3.0}, member=tuple(members)).write(tmp_path)
     return tmp_path
 
 

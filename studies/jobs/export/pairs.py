@@ -30,7 +30,7 @@ def sdxl(found: Exported) -> str:
     """``denoising_end`` of the base, ``denoising_start`` of the refiner: diffusers rounds them to a timestep."""
     at = found.one_switch("sdxl")
     before, after = found.evaluations[at - 1], found.evaluations[at]
-    cutoff = math.floor(after.timestep) + 1  # the base has the timesteps from it on
+    cutoff = max(math.floor(after.timestep) + 1, math.floor((before.timestep + after.timestep) / 2))  # the base's last
     if cutoff > before.timestep:
         raise InputError(f"sdxl switches at whole timesteps: none between slots {before.slot} and {after.slot}")
     end = (found.noise.steps - cutoff) / found.noise.steps

@@ -1,4 +1,4 @@
-"""``--to diffusers``: the scheduler and what to pass to a pipeline's call, asked of diffusers itself before it is said."""
+"""``--to diffusers``: the scheduler and what to pass to a pipeline's call, tried on diffusers before it is said."""
 
 from __future__ import annotations
 
