@@ -32,8 +32,10 @@ INVERTED = "omsdpm.released"
 OWNERS = {point.group: point.value.split(".")[0] for point in OURS if point.group != INVERTED}
 """The package of each kind of plug-in, by entry-point group."""
 
-OTHER_WORDS = {"random", "single", "stitch", "evolution", "logSNR", "trailing", "leading", "linspace", "anneal"}
-"""Designs, what solvers call their own spacings and placings, and a strategy that an optimizer has the name of."""
+OTHER_WORDS = {"random", "single", "stitch", "evolution", "logSNR", "trailing", "leading", "linspace", "anneal"} | {
+    "json", "diffusers", "comfyui", "sdxl", "wan",
+}  # fmt: skip
+"""Designs, what solvers call their own spacings and placings, a strategy that an optimizer has the name of, exports."""
 
 REGISTERED = {
     point.name: OWNERS[point.group]

@@ -13,6 +13,8 @@ COMMANDS = {
     "confirm": "studies.cli.confirm:confirm",
     "sample": "studies.cli.sample:sample",
     "validate": "studies.cli.validate:validate",
+    "export": "studies.cli.export:export",
+    "init": "studies.cli.init:init",
     "leaderboard": "studies.cli.leaderboard:leaderboard",
     "report": "studies.cli.report:report",
     "list": "studies.cli.listing:listing",

@@ -6,6 +6,8 @@ import datetime
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from omsdpm.devices import resolve_device
 from omsdpm.released import write_population
 from studies.jobs.naming import optimizer_of, short_name, text_of
@@ -177,8 +179,33 @@ def search_twice(begun: Begun, scorer: Pessimist, step: Step) -> SearchOutcome:
 
 
 def space_facts(space: ScheduleSpace) -> dict[str, Any]:
-    """What a result says of the schedules."""
-    return {"solver": space.solver, "num_models": space.num_models, "length": space.length}
+    """What a result says of the schedules; the timesteps of slots that have some are model inputs, falling."""
+    facts: dict[str, Any] = {"solver": space.solver, "num_models": space.num_models, "length": space.length}
+    if space.takes_timesteps and hasattr(space, "timesteps"):
+        facts["timesteps"] = np.asarray(space.timesteps)[::-1].tolist()
+    return facts
+
+
+def zoo_facts(measurement: Any) -> dict[str, Any]:
+    """What a result says of the zoo that winners were found on, and the noise schedule that it was trained with."""
+    from omsdpm.zoo.files import ZooFile
+
+    if getattr(measurement, "zoo", None) is None:  # a problem that was made otherwise than of a zoo
+        return {}
+    file = ZooFile.read(measurement.zoo)
+    members = [
+        {
+            "number": number,
+            "name": file.members[number - 1].name,
+            "prediction_type": getattr(file.members[number - 1], "prediction_type", "epsilon"),
+        }
+        for number in measurement.numbers
+    ]
+    return {
+        "zoo": {"name": file.name, "folder": str(measurement.zoo), "members": members},
+        "noise": file.noise.table(),
+        "eta": measurement.eta,
+    }
 
 
 def benchmark_facts(benchmark: Benchmark) -> dict[str, Any]:
@@ -190,4 +217,5 @@ def benchmark_facts(benchmark: Benchmark) -> dict[str, Any]:
         "spacing": benchmark.spacing,
         **space_facts(benchmark.space),
         "latency_ms": [float(ms) for ms in benchmark.latency],
+        **zoo_facts(benchmark.measurement),
     }

@@ -10,12 +10,13 @@ from omsdpm.devices import resolve_device
 from omsdpm.errors import InputError
 from omsdpm.files import check_writable, writable_folder, write_json
 from omsdpm.images import SUFFIXES, to_uint8
-from omsdpm.released import infer_solver, read_schedules
+from omsdpm.released import infer_solver
 from omsdpm.solvers import Schedules, SolverOptions, space_on
 from omsdpm.zoo.opening import open_zoo
 from studies.jobs.sample.result import SampleResult
 from studies.jobs.sample.settings import SampleSettings
 from studies.jobs.sampling import open_metric, open_sampler
+from studies.jobs.schedules import read_source
 from studies.records.environment import environment
 from studies.records.progress import SILENT, Reporter, Step
 
@@ -35,14 +36,15 @@ def sample(settings: SampleSettings, reporter: Reporter = SILENT) -> SampleResul
     """
     if settings.output is not None:
         check_writable(settings.output)
-    x = _one(settings.schedule, settings.row)
+    found = read_source(settings.schedule).one(settings.budget, settings.row)
     device = resolve_device(settings.device)
-    solver = settings.solver
+    solver = settings.solver or found.solver
     if solver is None:
-        solver = infer_solver(x[None])
+        solver = infer_solver(found.X)
         reporter.note(f"solver: {solver}, by the schedule's slots; --solver says otherwise")
     zoo = open_zoo(settings.zoo, device)
-    space = space_on(zoo.noise, solver, len(zoo.members), len(x))
+    (x,) = found.renumbered(len(zoo.members))
+    space = space_on(zoo.noise, solver, len(zoo.members), len(x), found.timesteps if solver == found.solver else None)
     try:
         space.check(x)
     except InputError as error:
@@ -112,18 +114,6 @@ def write_images(folder: Path, first: int, x_0: Any) -> None:
 
     for number, pixels in enumerate(to_uint8(x_0.float().cpu().numpy()), start=first):
         Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(folder / _name(number))
-
-
-def _one(path: Path, row: int | None) -> Schedules:
-    """The schedule ``(L,)`` to sample."""
-    X = read_schedules(path)
-    if row is None and len(X) > 1:
-        raise InputError(
-            f"{path} holds {len(X)} schedules: choose one with --row, or compare them with `omsdpm-bench validate`"
-        )
-    if row is not None and row >= len(X):
-        raise InputError(f"--row {row}: {path} holds {len(X)} schedules, numbered from 0")
-    return X[row or 0]
 
 
 def _write_all(sampler: Sampler, x: Schedules, images: int, seed: int, folder: Path, step: Step) -> None:

@@ -11,6 +11,7 @@ from omsdpm.errors import InputError
 from omsdpm.plugins import Named
 from omsdpm.seeds import LARGEST
 from studies.jobs.sampling import SAMPLING, SCORE, SamplingSettings, check_reference
+from studies.jobs.schedules import Source
 from studies.jobs.settings import option
 from studies.jobs.solvers import solver_names
 
@@ -28,10 +29,14 @@ class SampleSettings(SamplingSettings):
     words = ("sample",)
 
     zoo: Path = option(topic=SCHEDULE, help="Folder of a zoo, ours or released.")
-    schedule: Path = option(topic=SCHEDULE, help="The release's .pth, searched or not.")
+    schedule: Source = option(
+        metavar="SCHEDULE", topic=SCHEDULE,
+        help="A run folder or result.json, winners.csv, a leaderboard, the release's .pth, or typed: '3 0 3 2 0'.",
+    )  # fmt: skip
+    budget: float | None = option(None, gt=0, metavar="MS", topic=SCHEDULE, help="Whose winner of several.")
     row: int | None = option(None, ge=0, topic=SCHEDULE, help="Which schedule of a FILE with several, from 0.")
     solver: str | None = option(
-        None, choices=solver_names, topic=SCHEDULE, shown="told by the schedule's slots",
+        None, choices=solver_names, topic=SCHEDULE, shown="the run's, or told by the schedule's slots",
         help="What steps from one time to the next.",
     )  # fmt: skip
     num_images: int = option(50_000, ge=1, flags=("-n", "--num-images"), topic=SAMPLING, help="Images to sample.")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from omsdpm.devices import resolve_device
 from omsdpm.errors import InputError
 from omsdpm.files import check_writable
 from omsdpm.plugins import Named
-from omsdpm.released import infer_solver, read_schedules
+from omsdpm.released import infer_solver
 from omsdpm.sampling import Count
 from omsdpm.scoring.measurement import usual_metric
 from omsdpm.scoring.metrics.opening import takes_reference
@@ -18,6 +18,7 @@ from omsdpm.solvers import Schedules, ScheduleSpace, SolverOptions, space_on
 from omsdpm.zoo.opening import open_zoo
 from studies.jobs.naming import benchmark_of
 from studies.jobs.sampling import check_reference, open_metric, open_sampler
+from studies.jobs.schedules import Found, read_source
 from studies.jobs.validate.result import ScoredSchedule, ValidateResult
 from studies.jobs.validate.settings import ValidateSettings
 from studies.records.environment import environment
@@ -38,9 +39,13 @@ def validate(settings: ValidateSettings, reporter: Reporter = SILENT) -> Validat
         check_writable(settings.output)
     benchmark = None if settings.benchmark is None else _checked(benchmark_of(settings.benchmark), settings)
     device = resolve_device(settings.device)
-    X = read_schedules(settings.population)[: settings.top]
+    found = read_source(settings.population).within(settings.budget)
+    if settings.budget is not None and found.populations:
+        found = replace(found, X=found.populations[0])
+    found = replace(found, X=found.X[: settings.top])
+    X = found.X
     if benchmark is None:
-        ground = _of_zoo(settings, X, device, reporter)
+        X, ground = _of_zoo(settings, found, device, reporter)
     else:
         ground = _of_benchmark(benchmark, settings, X, device)
     check_reference(ground.metric, ground.stats)
@@ -100,19 +105,21 @@ class _Ground:
     stats: str | None
 
 
-def _of_zoo(settings: ValidateSettings, X: Schedules, device: str, reporter: Reporter) -> _Ground:
+def _of_zoo(settings: ValidateSettings, found: Found, device: str, reporter: Reporter) -> tuple[Schedules, _Ground]:
     assert settings.zoo is not None  # ValidateSettings has seen to it
     zoo = open_zoo(settings.zoo, device, settings.latency)
     metric = settings.metric or usual_metric(zoo.shape, settings.stats)
-    solver = settings.solver
+    X = found.renumbered(len(zoo.members))
+    solver = settings.solver or found.solver
     if solver is None:
         solver = infer_solver(X)
         reporter.note(f"solver: {solver}, by the schedules' slots; --solver says otherwise")
     check_reference(metric, settings.stats)
-    space = space_on(zoo.noise, solver, len(zoo.members), X.shape[1])
+    timesteps = found.timesteps if solver == found.solver else None
+    space = space_on(zoo.noise, solver, len(zoo.members), X.shape[1], timesteps)
     _check_schedules(settings, X, space)
     sampler = open_sampler(settings, zoo, space, SolverOptions(settings.spacing), settings.label)
-    return _Ground(sampler, metric, settings.stats)
+    return X, _Ground(sampler, metric, settings.stats)
 
 
 def _of_benchmark(benchmark: Benchmark, settings: ValidateSettings, X: Schedules, device: str) -> _Ground:

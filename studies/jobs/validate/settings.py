@@ -11,6 +11,7 @@ from omsdpm.errors import InputError
 from omsdpm.seeds import LARGEST
 from studies.jobs.naming import text_of
 from studies.jobs.sampling import SAMPLING, SCORE, SamplingSettings
+from studies.jobs.schedules import Source
 from studies.jobs.settings import option
 from studies.jobs.solvers import solver_names
 
@@ -32,14 +33,20 @@ class ValidateSettings(SamplingSettings):
 
     words = ("validate",)
 
-    population: Path = option(topic=POPULATION, help="The release's .pth, best first.")
+    population: Source = option(
+        metavar="SCHEDULES", topic=POPULATION,
+        help="The release's .pth, best first; a run folder or result.json, winners.csv, a leaderboard, or typed.",
+    )  # fmt: skip
+    budget: float | None = option(
+        None, gt=0, metavar="MS", topic=POPULATION, shown="the winners of all", help="Whose population of a run."
+    )
     zoo: Path | None = option(None, topic=POPULATION, help="Folder of a zoo, ours or released.")
     benchmark: Any = option(
         None, metavar="NAME", topic=POPULATION,
         help="Instead of --zoo: a benchmark's zoo, solver, metric and reference; --metric may give parameters.",
     )  # fmt: skip
     solver: str | None = option(
-        None, choices=solver_names, topic=POPULATION, shown="told by the schedules' slots",
+        None, choices=solver_names, topic=POPULATION, shown="the run's, or told by the schedules' slots",
         help="What steps from one time to the next.",
     )  # fmt: skip
     latency: Path | None = option(None, topic=POPULATION, shown="the zoo's", help="Latency table.")

@@ -1,0 +1,86 @@
+"""Reading a schedule with all that a target asks of it, and writing what the target makes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from omsdpm.errors import InputError
+from omsdpm.files import check_writable, replacing
+from omsdpm.noise import Noise, make_noise
+from omsdpm.released import infer_solver
+from omsdpm.solvers import ScheduleSpace, SolverOptions, compile_plans, space_on
+from omsdpm.zoo.files import ZooFile
+from studies.jobs.export.schedule import Evaluation, Exported
+from studies.jobs.export.settings import TARGETS, ExportSettings
+from studies.jobs.schedules import Found, read_source
+
+
+def export(settings: ExportSettings) -> str:
+    """The text of an export; written too, where the settings name a file.
+
+    Raises:
+        InputError: something in ``settings`` cannot be used, or the target cannot express the schedule.
+    """
+    if settings.output is not None:
+        if settings.output.exists():
+            raise InputError(f"{settings.output} exists: name another --output")
+        check_writable(settings.output)
+    text: str = TARGETS.load(settings.to)(opened(settings))
+    if settings.output is not None:
+        with replacing(settings.output) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    return text
+
+
+def opened(settings: ExportSettings) -> Exported:
+    """The schedule that is asked for, compiled.
+
+    Raises:
+        InputError: no such schedule, or neither a run nor a zoo that says the noise schedule.
+    """
+    found = read_source(settings.schedule).one(settings.budget, settings.row)
+    if found.problem.get("eta"):
+        raise InputError(f"{found.source} was searched with eta={found.problem['eta']:g}: only eta=0 can be exported")
+    noise, members = _zoo(settings, found)
+    (x,) = found.renumbered(max(members, default=0))
+    solver = settings.solver or found.solver or infer_solver(x[None])
+    timesteps = found.timesteps if solver == found.solver else None
+    space = space_on(noise, solver, max([*members, int(x.max())]), len(x), timesteps)
+    space.check(x)
+    spacing = found.problem.get("spacing") or settings.spacing
+    steps = space.solver_noise(noise)
+    (plan,) = compile_plans(x[None], space, steps, SolverOptions(spacing))
+    times = steps.time(np.array([stage.timestep for stage in plan.stages]))
+    slots = np.flatnonzero(x)[::-1].tolist()
+    rows = zip(slots, plan.stages, steps.alpha(times).tolist(), steps.sigma(times).tolist(), strict=True)
+    orders = _orders(space, slots)
+    evaluations = tuple(
+        Evaluation(slot, stage.model, stage.timestep, alpha, sigma, order)
+        for (slot, stage, alpha, sigma), order in zip(rows, orders, strict=True)
+    )
+    return Exported(tuple(x.tolist()), solver, evaluations, noise, members)
+
+
+def _zoo(settings: ExportSettings, found: Found) -> tuple[Noise, dict[int, tuple[str, str]]]:
+    said: Any = found.problem
+    if settings.zoo is not None:
+        file = ZooFile.read(settings.zoo)
+        return file.noise, {k: (member.name, member.prediction_type) for k, member in enumerate(file.members, 1)}
+    if "noise" in said:
+        entries = said.get("zoo", {}).get("members", ())
+        return make_noise(said["noise"]), {e["number"]: (e["name"], e["prediction_type"]) for e in entries}
+    raise InputError(f"{found.source} does not say its noise schedule: give --zoo FOLDER")
+
+
+def _orders(space: ScheduleSpace, slots: list[int]) -> list[int | None]:
+    """The order of each evaluation's step; the last of a multistep solver ends in the image and is of first order."""
+    if space.solver == "ddim":
+        return [1] * len(slots)
+    if space.solver in ("dpm-solver++", "unipc"):
+        return [1 if at in (0, len(slots) - 1) else 2 for at in range(len(slots))]
+    if space.solver == "dpm-solver":
+        groups = [slot // space.group_size for slot in slots]
+        return [groups.count(group) for group in groups]
+    return [None] * len(slots)

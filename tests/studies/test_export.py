@@ -1,0 +1,122 @@
+"""``omsdpm-bench export``: what targets get, read back by the library where there is one."""
+
+from __future__ import annotations
+
+import json
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from omsdpm import ModelZoo
+from omsdpm.sampling import sample
+from omsdpm.solvers import space_on
+from omsdpm.zoo import ZooFile
+from studies.cli import main
+
+
+def export(zoo, schedule, to, *more):
+    return CliRunner().invoke(main, ["export", schedule, "--to", to, "--zoo", str(zoo), *map(str, more)])
+
+
+@pytest.fixture
+def flow_zoo(tmp_path):
+    images = {"name": "flow", "image_size": 8, "channels": 1}
+    members = (
+        {"folder": "a", "prediction_type": "flow_prediction"},
+        {"folder": "b", "prediction_type": "flow_prediction"},
+    )
+    ZooFile(zoo=images, noise={"kind": "flow", "shift": 3.0}, member=tuple(members)).write(tmp_path)
+    return tmp_path
+
+
+def test_json_has_all_numbers(tiny_zoo):
+    outcome = export(tiny_zoo, "3 0 3 2 0", "json", "--solver", "dpm-solver++")
+    assert outcome.exit_code == 0, outcome.output
+    table = json.loads(outcome.stdout)
+    assert table["timesteps"] == [600, 400, 0]
+    betas = np.linspace(1e-4, 0.02, 1000)
+    bar = np.cumprod(1 - betas)[[600, 400, 0]]
+    assert table["sigmas"] == pytest.approx([*np.sqrt((1 - bar) / bar), 0.0], rel=1e-9)
+    assert [(e["slot"], e["member"], e["order"]) for e in table["evaluations"]] == [(3, 2, 1), (2, 3, 2), (0, 3, 1)]
+
+
+@pytest.mark.parametrize(
+    "solver, schedule, scheduler",
+    [
+        ("ddim", "2 2 2 2 2", "DDIMScheduler"),
+        ("ddim", "2 0 2 2 0 0 0 2", "DPMSolverMultistepScheduler"),
+        ("dpm-solver++", "2 0 2 2 0 0 0 2", "DPMSolverMultistepScheduler"),
+    ],
+)
+def test_diffusers_samples_the_same_images(tiny_zoo, solver, schedule, scheduler):
+    outcome = export(tiny_zoo, schedule, "diffusers", "--solver", solver)
+    assert outcome.exit_code == 0, outcome.output
+    table = json.loads(outcome.stdout)
+    assert table["scheduler"] == scheduler
+    zoo, x = ModelZoo.load(tiny_zoo), [int(member) for member in schedule.split()]
+    x_T = zoo.starting_noise(2, seed=0)
+    ours = sample(zoo.denoisers, x, x_T, space=space_on(zoo.noise, solver, 3, len(x)), noise=zoo.noise)
+    theirs, stepper = x_T, getattr(diffusers, scheduler)(**table["config"])
+    stepper.set_timesteps(**table["call"])
+    with torch.no_grad():
+        for t, call in zip(stepper.timesteps, table["members"], strict=True):
+            theirs = stepper.step(zoo.members[call["member"] - 1](theirs, float(t)), t, theirs).prev_sample
+    torch.testing.assert_close(theirs, ours, atol=1e-4, rtol=1e-5)  # untrained networks give pixels up to 100
+
+
+def test_flow_sigmas_are_shifted_once(flow_zoo):
+    table = json.loads(export(flow_zoo, "1 0 1 1", "diffusers", "--solver", "ddim").stdout)
+    stepper = getattr(diffusers, table["scheduler"])(**table["config"])
+    stepper.set_timesteps(**table["call"])
+    t = np.array([1.0, 0.75, 0.25])
+    assert stepper.sigmas.tolist() == pytest.approx([*(3 * t / (1 + 2 * t)), 0.0], abs=1e-6)
+
+
+def test_wan_and_sdxl_switch_where_the_schedule_does(flow_zoo, tiny_zoo):
+    table = json.loads(export(flow_zoo, "2 2 1 1", "wan", "--solver", "ddim").stdout)
+    high = [1000 * sigma >= table["boundary_ratio"] * 1000 for sigma in table["sigmas"]]
+    assert high == [True, True, False, False] and (table["transformer"], table["transformer_2"]) == ("a", "b")
+    table = json.loads(export(tiny_zoo, "2 2 1 1", "sdxl", "--solver", "ddim").stdout)
+    cutoff = round(1000 - table["denoising_end"] * 1000)  # as diffusers has it
+    assert [t >= cutoff for t in table["timesteps"]] == [True, True, False, False]
+
+
+def test_comfyui_splits_where_the_member_changes(tiny_zoo):
+    nodes = json.loads(export(tiny_zoo, "3 2 2 1 0", "comfyui", "--solver", "ddim").stdout)
+    parts = [node["inputs"] for node in nodes.values() if node["class_type"] == "SamplerCustom"]
+    assert [part["model"][0] for part in parts] == ["member 1", "member 2", "member 3"]
+    assert [part["add_noise"] for part in parts] == [True, False, False]
+    steps = [node["inputs"]["step"] for node in nodes.values() if node["class_type"] == "SplitSigmas"]
+    sigmas = [float(sigma) for sigma in nodes["sigmas"]["inputs"]["sigmas"].split(", ")]
+    assert steps == [1, 2] and len(sigmas) == 5 and sigmas[-1] == 0 and sigmas == sorted(sigmas, reverse=True)
+
+
+@pytest.mark.parametrize(
+    "schedule, to, solver, message",
+    [
+        ("1 2 1 0", "sdxl", "ddim", "takes one switch of members: slot 0 switches again, to 1"),
+        ("1 1 1 0", "sdxl", "ddim", "calls member 1 alone"),
+        ("1 2 2 0", "wan", "ddim", "wan samples flow matching"),
+        ("1 2 2 0", "comfyui", "dpm-solver++", "dpmpp_2m starts anew at slot 0"),
+        ("1 1 1 0", "comfyui", "unipc", "no sampler that steps as unipc, from slot 2"),
+        ("1 0 2 0 0 1", "diffusers", "unipc", "UniPCMultistepScheduler cannot step at timestep 830 of slot 5"),
+        ("1 0 0", "diffusers", "dpm-solver", "diffusers has no scheduler that steps as dpm-solver"),
+    ],
+)
+def test_what_a_target_cannot_express_is_one_line(tiny_zoo, schedule, to, solver, message):
+    outcome = export(tiny_zoo, schedule, to, "--solver", solver)
+    assert outcome.exit_code == 2, outcome.output
+    (line,) = outcome.stderr.splitlines()
+    assert message in line
+
+
+def test_nothing_is_overwritten(tiny_zoo, tmp_path):
+    path = tmp_path / "a.json"
+    assert export(tiny_zoo, "1 1", "json", "--output", path).exit_code == 0
+    before = path.read_bytes()
+    outcome = export(tiny_zoo, "2 2", "json", "--output", path)
+    assert outcome.exit_code == 2 and "exists: name another --output" in outcome.stderr
+    assert path.read_bytes() == before
