@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 
@@ -79,6 +79,9 @@ class MemberTable(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    model_classes: ClassVar[tuple[str, ...]] = ()
+    """Classes of diffusers whose folders the kind takes under its key ``folder``."""
 
     kind: str
     prediction_type: PredictionType = "epsilon"

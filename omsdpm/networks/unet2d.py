@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -55,6 +55,8 @@ class UNet2DTable(MemberTable):
         variant: of the weights' files, such as ``"fp16"``; they are computed with in single precision.
         heads: attention heads by block, see :mod:`omsdpm.networks.heads`.
     """
+
+    model_classes: ClassVar[tuple[str, ...]] = ("UNet2DModel",)
 
     kind: Literal["unet2d"] = "unet2d"
     folder: Annotated[str, Field(min_length=1)]
@@ -130,7 +132,7 @@ def load_unet(folder: str | Path, variant: str | None = None) -> Any:
 def _check_class(folder: Path) -> None:
     """Says what the folder is, before its weights are called truncated for not being a U-Net's."""
     name = _read_config(folder).get("_class_name")
-    if name not in (None, "UNet2DModel"):
+    if name not in (None, *UNet2DTable.model_classes):
         raise InputError(
             f"{folder / CONFIG_FILE}: this is a `{str(name)[:80]}`; a member of kind unet2d is a UNet2DModel, and any "
             "other network can be one of kind callable (docs/network.md)"

@@ -1,4 +1,4 @@
-"""``omsdpm-bench zoo``: training, profiling and importing of members."""
+"""``omsdpm-bench zoo``: adding, training, profiling and importing of members."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from studies.cli._lazy import LazyGroup
 Step = Callable[[int, int], None]
 
 COMMANDS = {
+    "add": "studies.cli.zoo:add",
     "train": "studies.cli.zoo:train",
     "profile": "studies.cli.zoo:profile",
     "import": "studies.cli.zoo:import_",
@@ -22,7 +23,7 @@ COMMANDS = {
 
 @click.group(cls=LazyGroup, lazy=COMMANDS)
 def zoo() -> None:
-    """Train, profile and import the networks that schedules choose from."""
+    """Add, train, profile and import the networks that schedules choose from."""
 
 
 @click.command()
@@ -121,6 +122,31 @@ def profile(folder: Path, batch_size: int, repeats: int, device: str) -> None:
     for number, ms in enumerate(card["ms"], start=1):
         table.add_row(str(number), f"{ms:.3f}")
     stdout().print(table)
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option("--zoo", "folder", type=click.Path(path_type=Path), required=True, help="The zoo's folder, made if new.")
+@click.option("--variant", metavar="NAME", help="Of the weights' files, such as fp16.")
+def add(source: Path, folder: Path, variant: str | None) -> None:
+    """Make SOURCE, the folder of a diffusers pipeline or model, a member of a zoo.
+
+    The model stays where it is. Noise schedule and what the network predicts are read from the
+    pipeline's scheduler; a model alone takes the zoo's, or the usual linear betas of a new one.
+    """
+    from omsdpm.zoo.adding import add_member
+    from studies.cli._console import Reporter, stdout
+
+    with Reporter().part("Loading"):
+        added = add_member(source, folder, variant=variant)
+    noise = "" if added.noise_known or not added.created else ", the usual one, as no scheduler says another"
+    text = (
+        f"member {added.number}: {added.member.name}, predicts {added.member.prediction_type}\n"
+        f"zoo: {folder}, {len(added.zoo.members)} members for images of "
+        f"{'x'.join(map(str, added.zoo.shape))}, noise {added.zoo.noise.kind}{noise}\n"
+        f"next: omsdpm-bench zoo profile {folder}"
+    )
+    stdout().print(text, soft_wrap=True, highlight=False, markup=False)
 
 
 @click.command("import")
