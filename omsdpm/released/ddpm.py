@@ -74,7 +74,10 @@ class DDPMConfig:
         try:
             ch, mult = operator.index(model["ch"]), [operator.index(factor) for factor in model["ch_mult"]]
             size = operator.index(data["image_size"])
-            heads = {operator.index(key): operator.index(value) for key, value in (model.get("attn_num") or {}).items()}
+            heads = {
+                int(key) if isinstance(key, str) else operator.index(key): operator.index(value)
+                for key, value in (model.get("attn_num") or {}).items()
+            }
             resolutions = {operator.index(resolution) for resolution in model["attn_resolutions"]}
             levels = [size // 2**level for level in range(len(mult))]
             config = cls(

@@ -71,7 +71,6 @@ def add_member(source: str | Path, zoo: str | Path, *, variant: str | None = Non
     path = Path(zoo) / ZOO_FILE
     created = not path.exists()
     if created:
-        writable_folder(Path(zoo))
         member = _member(said)
         images = ImagesTable(
             name=Path(zoo).resolve().name, image_size=_size(config, folder), channels=_channels(config)
@@ -83,10 +82,11 @@ def add_member(source: str | Path, zoo: str | Path, *, variant: str | None = Non
             said["prediction_type"] = before.members[0].prediction_type
         member = _member(said)
         _check_alike(before, config, noise, folder)
-        if any(getattr(one, "folder", None) == said["folder"] for one in before.members):
+        if any(one.table() == member.table() for one in before.members):
             raise InputError(f"{folder} is a member of {path} already")
         file = ZooFile(zoo=before.zoo, noise=before.noise, member=(*before.members, member))
     member.load(Path(zoo), file.shape, "cpu")  # proves that it can be, before anything is written
+    writable_folder(Path(zoo))
     file.write(zoo)
     return Added(len(file.members), member, file, created, scheduler is not None)
 

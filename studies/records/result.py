@@ -107,7 +107,7 @@ def check_written(path: str | Path, said: Any, back: Any) -> None:
     Raises:
         InputError: names the key.
     """
-    without = {key: value for key, value in said.items() if key != "command"}
+    without = {key: value for key, value in said.items() if key not in ("command", "format")}
     if (place := _difference(without, back)) is not None:
         raise InputError(f"{place} is not what a job writes")
 

@@ -146,7 +146,7 @@ def test_bad_input_is_one_line_and_changes_nothing(tmp_path):
         assert (tmp_path / "zoo/zoo.toml").read_bytes() == before
     for source in ("empty", "torn", "flux"):
         assert zoo_of(tmp_path / source, "--zoo", tmp_path / "new").exit_code == 2
-        assert not (tmp_path / "new/zoo.toml").exists()
+        assert not (tmp_path / "new").exists()
 
 
 def test_a_new_zoo_needs_a_size(tmp_path):

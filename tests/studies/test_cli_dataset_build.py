@@ -224,7 +224,7 @@ def test_a_scheduler_that_does_not_answer_is_refused(write, monkeypatch):
         ("[[round]]", "[[round", "is not TOML"),
         ('design = "random"', 'design = "randm"', "unknown design 'randm'; choose one of: random"),
         ('solver = "ddim"', 'solver = "dim"', "unknown solver 'dim'; choose one of: ddim"),
-        ("images = 4", 'images = "4"', "images = '4': expected int"),
+        ("images = 4", 'images = "4"', "images = '4', expected a whole number"),
     ],
 )
 def test_a_mistake_in_the_file_writes_nothing(write, old, new, message):

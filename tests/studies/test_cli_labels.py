@@ -134,10 +134,10 @@ def test_it_is_searched_and_validated(built, tmp_path):
     [
         ("", "zoo 'labeled' takes labels: give a class, 0..9, or 'random'"),
         ("labels = [7, 10]", "label 10: the classes are numbered 0..9"),
-        ('labels = "cat"', "labels = 'cat': expected a class from 0, a list of classes, or 'random'"),
-        ("labels = []", "labels = []: expected a class from 0"),
-        ("labels = [0.5]", "labels = [0.5]: expected a class from 0"),
-        ("labels = true", "labels = True: expected int or list or str"),
+        ('labels = "cat"', "labels = 'cat', expected a whole number or 'random' or a list"),
+        ("labels = []", "labels = [], expected a whole number or 'random'"),
+        ("labels = [0.5]", "labels = [0.5], expected a whole number or 'random'"),
+        ("labels = true", "labels = True, expected a whole number or 'random' or a list"),
         ("labels = 3", ""),
     ],
 )

@@ -23,6 +23,7 @@ from studies.jobs.dataset_import import ImportSettings
 from studies.jobs.designs import DesignsSettings
 from studies.jobs.estimate import EstimateSettings
 from studies.jobs.evaluate import EvaluateSettings
+from studies.jobs.export import ExportSettings
 from studies.jobs.fit import FitSettings
 from studies.jobs.fresh import FreshSettings
 from studies.jobs.leaderboard import LeaderboardSettings
@@ -66,6 +67,7 @@ JOBS = [
     DesignsSettings(predictor="gbdt", evaluations=100, output="d.json"),
     LeaderboardSettings(files=("a b.csv", "verify")),
     ReportSettings(runs=("runs/a", "runs/b"), html="r.html", title="One & two"),
+    ExportSettings(schedule="runs/r", to="json", budget=300.0, zoo="my zoo", output="s.json"),
     VerifySettings(file="b.csv", rows=2, seed=3, tolerance=0.5, device="cpu"),
     CompareSettings(output="out", dataset="d.pth", solver="ddim", members=6, latency="l.pth"),
     StudySettings(),
@@ -140,7 +142,7 @@ def test_a_flag_that_turns_something_off():
         (RunSettings, {"evalutions": 3}, "unknown setting of run 'evalutions'; choose one of: evaluations"),
         (RunSettings, {"latency": "l.pth"}, "--latency is for a search without a benchmark"),
         (RunSettings, {"predictor_checkpoint": "p", "latency": "l", "budgets": (1,), "seeds": 3}, "--seeds with"),
-        (SampleSettings, {"zoo": "z"}, "--schedule is lacking: The release's .pth"),
+        (SampleSettings, {"zoo": "z"}, "--schedule is lacking: A run folder or result.json"),
         (SampleSettings, {"zoo": "z", "schedule": "s", "images": "i", "eta": 2}, "--eta 2: input should be less"),
         (CompareSettings, {"output": "o", "predictors": "a,,b"}, "--predictor 'a,,b': expected values with a comma"),
         (FitSettings, {"dataset": "d", "output": "o", "parameters": ("x",)}, "--set x: expected NAME=VALUE"),
@@ -162,7 +164,7 @@ def test_a_wrong_value_is_one_line_that_names_the_option(kind, given, expected):
         (["sample", "--zoo", "z"], "Missing option '--schedule'"),
         (["dataset", "build"], "Missing argument 'FOLDER'"),
         (["predictor", "fit", "--train-ratio", "0"], "'--train-ratio': 0.0 is not in the range 0<x<=1"),
-        (["confirm", "nowhere"], "cannot read result nowhere/result.json: No such file or directory"),
+        (["confirm", "nowhere"], "cannot read nowhere/result.json: No such file or directory"),
     ],
 )  # fmt: skip
 def test_a_wrong_command_line_is_one_line(args, expected):

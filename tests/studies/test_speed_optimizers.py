@@ -35,13 +35,13 @@ def test_the_whole_space_has_all_of_the_volume_and_its_front_too():
 
 
 def test_local_search_is_ahead_of_nsga2_on_exact_answers():
-    """Mean of 5 seeds at 300 evaluations; NSGA-II's is 0.9895."""
+    """Mean of 5 seeds at 300 evaluations; NSGA-II's is 0.984 of them, 0.985 over 40."""
 
     def mean(name):
         return np.mean([speed.measure(tab, name, 300, seed).hypervolume for seed in range(5)])
 
     nsga2, local = mean("nsga2"), mean("local")
-    assert nsga2 == pytest.approx(0.9895, abs=5e-4)
+    assert nsga2 == pytest.approx(0.9836, abs=5e-4)
     assert local > 0.993 > nsga2
 
 
