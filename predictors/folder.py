@@ -149,7 +149,7 @@ class Header(BaseModel):
     arrays: dict[str, tuple[str, tuple[Annotated[int, Field(ge=0)], ...]]] | None = None
 
     @model_validator(mode="after")
-    def _arrays_are_told(self) -> Self:
+    def _check_arrays_described(self) -> Self:
         if self.arrays is None and self.format >= SHAPES_SINCE:
             raise ValueError(f"format {self.format} without arrays, expected their types and shapes")
         return self

@@ -148,7 +148,7 @@ def _hints(thing: Any) -> dict[str, Any]:
 
 def _meanings(model: type) -> dict[str, str]:
     """What a class's docstring, or one that it derives from, says of its attributes; later classes add theirs."""
-    told: dict[str, str] = {}
+    meanings: dict[str, str] = {}
     for kind in reversed(model.__mro__):
         text = inspect.cleandoc(kind.__dict__.get("__doc__") or "")
         for section in re.findall(r"^(?:Attributes|Args):\n((?:    .*\n?|\n)+)", text, re.MULTILINE):
@@ -157,10 +157,10 @@ def _meanings(model: type) -> dict[str, str]:
                 start = re.match(r"    (\w+(?:, \w+)*): (.*)", line)
                 if start:
                     key = start[1].split(", ")
-                    told |= dict.fromkeys(key, start[2])
+                    meanings |= dict.fromkeys(key, start[2])
                 elif line.strip() and key:
-                    told |= {name: f"{told[name]} {line.strip()}" for name in key}
-    return {name: re.sub(r":\w+:`~?([\w.]+)`", r"`\1`", text).replace("``", "`") for name, text in told.items()}
+                    meanings |= {name: f"{meanings[name]} {line.strip()}" for name in key}
+    return {name: re.sub(r":\w+:`~?([\w.]+)`", r"`\1`", text).replace("``", "`") for name, text in meanings.items()}
 
 
 def _tag(model: type[BaseModel]) -> str:
@@ -214,16 +214,16 @@ def _name(kind: Any) -> str:
 
 def _limits(metadata: list[Any]) -> str:
     """A range in words: ``, above 0``."""
-    found: dict[str, Any] = {}
+    bounds: dict[str, Any] = {}
     for part in metadata:
         if isinstance(part, FieldInfo):
-            found |= _range(part.metadata)
-        found |= _range([part])
-    if found.get("le") == 2**63 - 1:
+            bounds |= _range(part.metadata)
+        bounds |= _range([part])
+    if bounds.get("le") == 2**63 - 1:
         return ", a seed"
     words = {"ge": "from {}", "gt": "above {}", "le": "to {}", "lt": "below {}", "min_length": "{} or more"}
-    told = [words[key].format(found[key]) for key in words if key in found]
-    return f", {' '.join(told)}" if told else ""
+    parts = [words[key].format(bounds[key]) for key in words if key in bounds]
+    return f", {' '.join(parts)}" if parts else ""
 
 
 def _range(parts: list[Any]) -> dict[str, Any]:

@@ -136,7 +136,7 @@ class LazyGroup(click.Group):
         except click.ClickException:
             raise
         except Exception as error:
-            told = None if ctx.find_root().params.get("debug") else refusal(error)
-            if told is None:
+            refused = None if ctx.find_root().params.get("debug") else refusal(error)
+            if refused is None:
                 raise
-            raise Refused(told) from error
+            raise Refused(refused) from error

@@ -37,7 +37,7 @@ Source = Annotated[str, BeforeValidator(lambda given: str(given) if isinstance(g
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class ScheduleSource:
     """Schedules and what their source says of them.
 
     Attributes:
@@ -56,7 +56,7 @@ class Found:
     problem: Mapping[str, Any] = field(default_factory=dict)
     benchmarks: tuple[str, ...] = ()
 
-    def within(self, budget: float | None) -> Found:
+    def within(self, budget: float | None) -> ScheduleSource:
         """The schedules of one budget; all without one.
 
         Raises:
@@ -78,7 +78,7 @@ class Found:
             benchmarks=tuple(self.benchmarks[row] for row in rows) if self.benchmarks else (),
         )
 
-    def one(self, budget: float | None = None, row: int | None = None) -> Found:
+    def one(self, budget: float | None = None, row: int | None = None) -> ScheduleSource:
         """The only schedule, or the one of a budget or row (from 0, of what the budget leaves).
 
         Raises:
@@ -120,7 +120,7 @@ class Found:
         return np.array([0, *numbers], dtype=np.int64)[self.X]
 
 
-def read_source(given: str | Path) -> Found:
+def read_source(given: str | Path) -> ScheduleSource:
     """The schedules of a source, see :data:`EXPECTED`.
 
     Raises:
@@ -128,7 +128,7 @@ def read_source(given: str | Path) -> Found:
     """
     text, path = str(given), Path(given)
     if isinstance(given, str) and TYPED.fullmatch(given) and not path.exists():
-        return Found(text, _rows(text, [_typed(text)]))
+        return ScheduleSource(text, _rows(text, [_typed(text)]))
     if not path.exists():
         raise InputError(f"no schedule at {text!r}: expected {EXPECTED}")
     if path.is_dir():
@@ -141,7 +141,7 @@ def read_source(given: str | Path) -> Found:
         return _of_csv(path, rows)
     from omsdpm.released import read_schedules
 
-    return Found(text, read_schedules(path))
+    return ScheduleSource(text, read_schedules(path))
 
 
 def _typed(text: str) -> list[int]:
@@ -166,13 +166,13 @@ def _result(path: Path) -> dict[str, Any] | None:
     return read_table(path, RUNS, (FORMAT,))
 
 
-def _of_result(path: Path, table: dict[str, Any]) -> Found:
+def _of_result(path: Path, table: dict[str, Any]) -> ScheduleSource:
     from studies.records.result import damaged
 
     try:
         winners = table["winners"]
         X = _rows(str(path), [winner["schedule"] for winner in winners])
-        return Found(
+        return ScheduleSource(
             str(path),
             X,
             tuple(float(winner["budget_ms"]) for winner in winners),
@@ -199,7 +199,7 @@ def _csv(path: Path) -> list[dict[str, str]] | None:
         return None
 
 
-def _of_csv(path: Path, rows: list[dict[str, str]]) -> Found:
+def _of_csv(path: Path, rows: list[dict[str, str]]) -> ScheduleSource:
     from studies.records.tables import uncell
 
     schedules, budgets, benchmarks = [], [], []
@@ -223,7 +223,7 @@ def _of_csv(path: Path, rows: list[dict[str, str]]) -> Found:
     if path.name == "winners.csv" and beside.exists() and (table := _result(beside)) is not None:
         problem = _of_result(beside, table).problem  # the same run's, which a CSV has no room for
     named = tuple(benchmarks) if all(benchmarks) else ()
-    return Found(str(path), _rows(str(path), schedules), tuple(budgets), problem=problem, benchmarks=named)
+    return ScheduleSource(str(path), _rows(str(path), schedules), tuple(budgets), problem=problem, benchmarks=named)
 
 
 def _rows(source: str, schedules: list[list[int]]) -> Schedules:

@@ -14,7 +14,7 @@ from omsdpm.solvers import ScheduleSpace, SolverOptions, compile_plans, space_on
 from omsdpm.zoo.files import ZooFile
 from studies.jobs.export.schedule import Evaluation, Exported
 from studies.jobs.export.settings import TARGETS, ExportSettings
-from studies.jobs.schedules import Found, read_source
+from studies.jobs.schedules import ScheduleSource, read_source
 
 
 def export(settings: ExportSettings) -> str:
@@ -40,16 +40,16 @@ def opened(settings: ExportSettings) -> Exported:
     Raises:
         InputError: no such schedule, or neither a run nor a zoo that says the noise schedule.
     """
-    found = read_source(settings.schedule).one(settings.budget, settings.row)
-    if found.problem.get("eta"):
-        raise InputError(f"{found.source} was searched with eta={found.problem['eta']:g}: only eta=0 can be exported")
-    noise, members = _zoo(settings, found)
-    (x,) = found.renumbered(max(members, default=0))
-    solver = settings.solver or found.solver or infer_solver(x[None])
-    timesteps = found.timesteps if solver == found.solver else None
+    source = read_source(settings.schedule).one(settings.budget, settings.row)
+    if source.problem.get("eta"):
+        raise InputError(f"{source.source} was searched with eta={source.problem['eta']:g}: only eta=0 can be exported")
+    noise, members = _zoo(settings, source)
+    (x,) = source.renumbered(max(members, default=0))
+    solver = settings.solver or source.solver or infer_solver(x[None])
+    timesteps = source.timesteps if solver == source.solver else None
     space = space_on(noise, solver, max([*members, int(x.max())]), len(x), timesteps)
     space.check(x)
-    spacing = found.problem.get("spacing") or settings.spacing
+    spacing = source.problem.get("spacing") or settings.spacing
     steps = space.solver_noise(noise)
     (plan,) = compile_plans(x[None], space, steps, SolverOptions(spacing))
     times = steps.time(np.array([stage.timestep for stage in plan.stages]))
@@ -63,15 +63,15 @@ def opened(settings: ExportSettings) -> Exported:
     return Exported(tuple(x.tolist()), solver, evaluations, noise, members)
 
 
-def _zoo(settings: ExportSettings, found: Found) -> tuple[Noise, dict[int, tuple[str, str]]]:
-    said: Any = found.problem
+def _zoo(settings: ExportSettings, source: ScheduleSource) -> tuple[Noise, dict[int, tuple[str, str]]]:
+    said: Any = source.problem
     if settings.zoo is not None:
         file = ZooFile.read(settings.zoo)
         return file.noise, {k: (member.name, member.prediction_type) for k, member in enumerate(file.members, 1)}
     if "noise" in said:
         entries = said.get("zoo", {}).get("members", ())
         return make_noise(said["noise"]), {e["number"]: (e["name"], e["prediction_type"]) for e in entries}
-    raise InputError(f"{found.source} does not say its noise schedule: give --zoo FOLDER")
+    raise InputError(f"{source.source} does not say its noise schedule: give --zoo FOLDER")
 
 
 def _orders(space: ScheduleSpace, slots: list[int]) -> list[int | None]:

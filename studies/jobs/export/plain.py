@@ -7,18 +7,18 @@ import json
 from studies.jobs.export.schedule import Exported
 
 
-def export(found: Exported) -> str:
+def export(exported: Exported) -> str:
     """Timesteps, sigmas and members, one an evaluation, in JSON."""
     table = {
-        "schedule": found.schedule,
-        "solver": found.solver,
-        "timesteps": found.timesteps,
-        "sigmas": found.sigmas,
-        "sigma_is": "flow" if found.is_flow else "sigma/alpha",
+        "schedule": exported.schedule,
+        "solver": exported.solver,
+        "timesteps": exported.timesteps,
+        "sigmas": exported.sigmas,
+        "sigma_is": "flow" if exported.is_flow else "sigma/alpha",
         "evaluations": [
-            {"slot": e.slot, "member": e.member, "name": found.name(e.member), "order": e.order}
-            for e in found.evaluations
+            {"slot": e.slot, "member": e.member, "name": exported.name(e.member), "order": e.order}
+            for e in exported.evaluations
         ],
-        "noise": found.noise.table(),
+        "noise": exported.noise.table(),
     }
     return json.dumps(table, indent=2) + "\n"

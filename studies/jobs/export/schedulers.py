@@ -26,62 +26,63 @@ class Way(NamedTuple):
     call: dict[str, Any]
 
 
-def export(found: Exported) -> str:
+def export(exported: Exported) -> str:
     """The first way in which diffusers steps through the schedule's timesteps.
 
     Raises:
         InputError: no scheduler steps so; names the first slot at which the nearest differs.
     """
     reason = ""
-    for way in _ways(found):
-        fault = _fault(way, found)
+    for way in _ways(exported):
+        fault = _fault(way, exported)
         if fault is None:
-            table = {**way._asdict(), "members": found.calls()}
+            table = {**way._asdict(), "members": exported.calls()}
             return json.dumps(table, indent=2) + "\n"
         reason = reason or fault
-    raise InputError(reason or f"diffusers has no scheduler that steps as {found.solver} on {found.noise.kind} noise "
-                     f"does, from slot {found.evaluations[0].slot}")  # fmt: skip
+    none = f"diffusers has no scheduler that steps as {exported.solver} on {exported.noise.kind} noise does"
+    raise InputError(reason or f"{none}, from slot {exported.evaluations[0].slot}")
 
 
-def _ways(found: Exported) -> Iterator[Way]:
-    n = len(found.evaluations)
-    if found.is_flow:
-        steps = {"num_train_timesteps": found.noise.steps}
-        sigmas = {"sigmas": found.sigmas[:-1]}  # shifted already
-        if found.solver == "ddim":
+def _ways(exported: Exported) -> Iterator[Way]:
+    n = len(exported.evaluations)
+    if exported.is_flow:
+        steps = {"num_train_timesteps": exported.noise.steps}
+        sigmas = {"sigmas": exported.sigmas[:-1]}  # shifted already
+        if exported.solver == "ddim":
             yield Way("FlowMatchEulerDiscreteScheduler", {**steps, "shift": 1.0}, sigmas)
-        elif found.solver == "unipc":
+        elif exported.solver == "unipc":
             config = {**steps, "use_flow_sigmas": True, "flow_shift": 1.0, "prediction_type": "flow_prediction"}
             yield Way("UniPCMultistepScheduler", {**config, "solver_order": 2, "solver_type": "bh2"}, sigmas)
         return
-    config = _betas(found)
+    config = _betas(exported)
     even: list[tuple[str, int]] = [("leading", 0), ("leading", 1), ("trailing", 0), ("linspace", 0)]
-    if found.solver == "ddim":
+    if exported.solver == "ddim":
         for spacing, offset in even[:3]:
             more = {"timestep_spacing": spacing, "steps_offset": offset, "clip_sample": False, "set_alpha_to_one": True}
-            if n > 1 and found.noise.steps % n == 0:
+            if n > 1 and exported.noise.steps % n == 0:
                 way = Way("DDIMScheduler", {**config, **more}, {"num_inference_steps": n})
-                if _fault(way, found) is None:
+                if _fault(way, exported) is None:
                     yield way
-    if found.solver in ("ddim", "dpm-solver++"):  # of first order they are one and the same
-        more = {"solver_order": 1 if found.solver == "ddim" else 2, "algorithm_type": "dpmsolver++",
+    if exported.solver in ("ddim", "dpm-solver++"):  # of first order they are one and the same
+        more = {"solver_order": 1 if exported.solver == "ddim" else 2, "algorithm_type": "dpmsolver++",
                 "solver_type": "midpoint", "final_sigmas_type": "zero"}  # fmt: skip
-        yield Way("DPMSolverMultistepScheduler", {**config, **more}, {"timesteps": found.timesteps})
-    if found.solver == "unipc":
+        yield Way("DPMSolverMultistepScheduler", {**config, **more}, {"timesteps": exported.timesteps})
+    if exported.solver == "unipc":
         for spacing, offset in reversed(even):
             more = {"solver_order": 2, "solver_type": "bh2", "final_sigmas_type": "zero",
                     "timestep_spacing": spacing, "steps_offset": offset}  # fmt: skip
             yield Way("UniPCMultistepScheduler", {**config, **more}, {"num_inference_steps": n})
 
 
-def _betas(found: Exported) -> dict[str, Any]:
-    table, noise = found.noise.table(), found.noise
+def _betas(exported: Exported) -> dict[str, Any]:
+    table, noise = exported.noise.table(), exported.noise
     if not hasattr(noise, "betas"):
-        raise InputError(f"diffusers takes betas: noise {noise.kind!r} of slot {found.evaluations[0].slot} has none")
-    predictions = {found.members[e.member][1] for e in found.evaluations if e.member in found.members}
+        raise InputError(f"diffusers takes betas: noise {noise.kind!r} of slot {exported.evaluations[0].slot} has none")
+    predictions = {exported.members[e.member][1] for e in exported.evaluations if e.member in exported.members}
     if len(predictions) > 1:
-        raise InputError(f"a scheduler takes one prediction type: slot {found.evaluations[found.switches[0]].slot} "
-                         f"begins another, of {', '.join(sorted(predictions))}")  # fmt: skip
+        slot = exported.evaluations[exported.switches[0]].slot
+        kinds = ", ".join(sorted(predictions))
+        raise InputError(f"a scheduler takes one prediction type: slot {slot} begins another, of {kinds}")
     kind = next(iter(predictions), "epsilon")
     config: dict[str, Any] = {"num_train_timesteps": noise.steps, "prediction_type": kind}
     if noise.kind in BETAS and table.get("max_beta", 0.999) == 0.999:
@@ -93,14 +94,14 @@ def _betas(found: Exported) -> dict[str, Any]:
     return config
 
 
-def _fault(way: Way, found: Exported) -> str | None:
+def _fault(way: Way, exported: Exported) -> str | None:
     """Where a scheduler's timesteps differ from the schedule's; ``None`` where they do not."""
     import diffusers
 
     scheduler = getattr(diffusers, way.scheduler)(**way.config)
     scheduler.set_timesteps(**way.call)
     theirs = [float(t) for t in scheduler.timesteps]
-    for at, e in enumerate(found.evaluations):
+    for at, e in enumerate(exported.evaluations):
         if at >= len(theirs) or abs(theirs[at] - e.timestep) > CLOSE:
             given = f"{theirs[at]:g}" if at < len(theirs) else "none"
             return f"diffusers' {way.scheduler} cannot step at timestep {e.timestep:g} of slot {e.slot}: it has {given}"

@@ -36,15 +36,15 @@ def sample(settings: SampleSettings, reporter: Reporter = SILENT) -> SampleResul
     """
     if settings.output is not None:
         check_writable(settings.output)
-    found = read_source(settings.schedule).one(settings.budget, settings.row)
+    source = read_source(settings.schedule).one(settings.budget, settings.row)
     device = resolve_device(settings.device)
-    solver = settings.solver or found.solver
+    solver = settings.solver or source.solver
     if solver is None:
-        solver = infer_solver(found.X)
+        solver = infer_solver(source.X)
         reporter.note(f"solver: {solver}, by the schedule's slots; --solver says otherwise")
     zoo = open_zoo(settings.zoo, device)
-    (x,) = found.renumbered(len(zoo.members))
-    space = space_on(zoo.noise, solver, len(zoo.members), len(x), found.timesteps if solver == found.solver else None)
+    (x,) = source.renumbered(len(zoo.members))
+    space = space_on(zoo.noise, solver, len(zoo.members), len(x), source.timesteps if solver == source.solver else None)
     try:
         space.check(x)
     except InputError as error:

@@ -18,7 +18,7 @@ from omsdpm.solvers import Schedules, ScheduleSpace, SolverOptions, space_on
 from omsdpm.zoo.opening import open_zoo
 from studies.jobs.naming import benchmark_of
 from studies.jobs.sampling import check_reference, open_metric, open_sampler
-from studies.jobs.schedules import Found, read_source
+from studies.jobs.schedules import ScheduleSource, read_source
 from studies.jobs.validate.result import ScoredSchedule, ValidateResult
 from studies.jobs.validate.settings import ValidateSettings
 from studies.records.environment import environment
@@ -39,13 +39,13 @@ def validate(settings: ValidateSettings, reporter: Reporter = SILENT) -> Validat
         check_writable(settings.output)
     benchmark = None if settings.benchmark is None else _checked(benchmark_of(settings.benchmark), settings)
     device = resolve_device(settings.device)
-    found = read_source(settings.population).within(settings.budget)
-    if settings.budget is not None and found.populations:
-        found = replace(found, X=found.populations[0])
-    found = replace(found, X=found.X[: settings.top])
-    X = found.X
+    source = read_source(settings.population).within(settings.budget)
+    if settings.budget is not None and source.populations:
+        source = replace(source, X=source.populations[0])
+    source = replace(source, X=source.X[: settings.top])
+    X = source.X
     if benchmark is None:
-        X, ground = _of_zoo(settings, found, device, reporter)
+        X, ground = _of_zoo(settings, source, device, reporter)
     else:
         ground = _of_benchmark(benchmark, settings, X, device)
     check_reference(ground.metric, ground.stats)
@@ -105,17 +105,19 @@ class _Ground:
     stats: str | None
 
 
-def _of_zoo(settings: ValidateSettings, found: Found, device: str, reporter: Reporter) -> tuple[Schedules, _Ground]:
+def _of_zoo(
+    settings: ValidateSettings, source: ScheduleSource, device: str, reporter: Reporter
+) -> tuple[Schedules, _Ground]:
     assert settings.zoo is not None  # ValidateSettings has seen to it
     zoo = open_zoo(settings.zoo, device, settings.latency)
     metric = settings.metric or usual_metric(zoo.shape, settings.stats)
-    X = found.renumbered(len(zoo.members))
-    solver = settings.solver or found.solver
+    X = source.renumbered(len(zoo.members))
+    solver = settings.solver or source.solver
     if solver is None:
         solver = infer_solver(X)
         reporter.note(f"solver: {solver}, by the schedules' slots; --solver says otherwise")
     check_reference(metric, settings.stats)
-    timesteps = found.timesteps if solver == found.solver else None
+    timesteps = source.timesteps if solver == source.solver else None
     space = space_on(zoo.noise, solver, len(zoo.members), X.shape[1], timesteps)
     _check_schedules(settings, X, space)
     sampler = open_sampler(settings, zoo, space, SolverOptions(settings.spacing), settings.label)
