@@ -64,11 +64,11 @@ def _page() -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for name, option in RunSettings.options().items():
         field = RunSettings.model_fields[name]
-        default = option.default or _default(field)
+        default = option.default or default_text(field)
         cells = (
             f"`{name}`",
             f"`{RunSettings.flag(name)}`",
-            _type(field.annotation, field.metadata),
+            type_text(field.annotation, field.metadata),
             default,
             option.help,
         )
@@ -107,15 +107,15 @@ def _table(title: str, model: type[BaseModel]) -> Iterator[str]:
 
 
 def _rows(model: type[BaseModel]) -> Iterator[str]:
-    meanings = _meanings(model)
+    meanings = meanings_of(model)
     yield "| key | type | default | meaning |"
     yield "|---|---|---|---|"
     for name, field in model.model_fields.items():
         key = field.alias or name
         cells = (
             f"`{key}`",
-            _type(field.annotation, field.metadata),
-            _default(field),
+            type_text(field.annotation, field.metadata),
+            default_text(field),
             meanings.get(key, meanings.get(name, "")),
         )
         yield f"| {' | '.join(map(_cell, cells))} |"
@@ -123,16 +123,16 @@ def _rows(model: type[BaseModel]) -> Iterator[str]:
 
 
 def _noise(kind: str) -> Iterator[str]:
-    from omsdpm.noise.registry import _registry
+    from omsdpm.noise.registry import noise_registry
 
-    thing = _registry().load(kind)
+    thing = noise_registry().load(kind)
     yield f'#### `kind = "{kind}"`\n'
     yield "| key | type | default | meaning |"
     yield "|---|---|---|---|"
-    meanings = _meanings(thing)
+    meanings = meanings_of(thing)
     for name, parameter in inspect.signature(thing).parameters.items():
-        default = "must be given" if parameter.default is parameter.empty else f"`{_toml(parameter.default)}`"
-        kind_of = _type(_hints(thing).get(name, Any), [])
+        default = "must be given" if parameter.default is parameter.empty else f"`{toml_text(parameter.default)}`"
+        kind_of = type_text(_hints(thing).get(name, Any), [])
         yield f"| {' | '.join(map(_cell, (f'`{name}`', kind_of, default, meanings.get(name, ''))))} |"
     yield ""
 
@@ -146,7 +146,7 @@ def _hints(thing: Any) -> dict[str, Any]:
         return {}
 
 
-def _meanings(model: type) -> dict[str, str]:
+def meanings_of(model: type) -> dict[str, str]:
     """What a class's docstring, or one that it derives from, says of its attributes; later classes add theirs."""
     meanings: dict[str, str] = {}
     for kind in reversed(model.__mro__):
@@ -182,23 +182,23 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
 WORDS = {bool: "true or false", int: "whole number", float: "number", str: "text", Path: "path", Any: "any value"}
 
 
-def _type(annotation: Any, metadata: list[Any]) -> str:
+def type_text(annotation: Any, metadata: list[Any]) -> str:
     """A type in the words of TOML, with its range."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _type(parts[0], [*parts[1:], *metadata])
+        return type_text(parts[0], [*parts[1:], *metadata])
     limits = _limits(metadata)
     if origin in (Union, types.UnionType):
-        return " or ".join(dict.fromkeys(_type(part, metadata) for part in parts if part is not type(None)))
+        return " or ".join(dict.fromkeys(type_text(part, metadata) for part in parts if part is not type(None)))
     if origin is Literal:
-        return " or ".join(f"`{_toml(part)}`" for part in parts)
+        return " or ".join(f"`{toml_text(part)}`" for part in parts)
     if origin is tuple and len(parts) == 2 and parts[1] is not Ellipsis:
-        return f"list of two: {_type(parts[0], [])}"
+        return f"list of two: {type_text(parts[0], [])}"
     if origin in (tuple, list) or _name(origin) in ("Sequence",):
-        inner = _type(parts[0], []) if parts else "any value"
+        inner = type_text(parts[0], []) if parts else "any value"
         return f"list of {inner}{limits}"
     if origin is dict or _name(origin) == "Mapping":
-        return f"table of {_type(parts[1], [])}"
+        return f"table of {type_text(parts[1], [])}"
     if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
         return "table"
     if _name(annotation) == "Noise":
@@ -231,7 +231,8 @@ def _range(parts: list[Any]) -> dict[str, Any]:
     return {name: getattr(part, name) for part in parts for name in names if getattr(part, name, None) is not None}
 
 
-def _default(field: FieldInfo) -> str:
+def default_text(field: FieldInfo) -> str:
+    """What a key has where nobody gives it, in TOML."""
     if field.is_required():
         return "must be given"
     value = field.get_default(call_default_factory=True)
@@ -241,19 +242,19 @@ def _default(field: FieldInfo) -> str:
         return "none"
     if hasattr(value, "table"):
         value = value.table()
-    return f"`{_toml(value)}`"
+    return f"`{toml_text(value)}`"
 
 
-def _toml(value: Any) -> str:
+def toml_text(value: Any) -> str:
     """A value as TOML has it."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
         return f'"{value}"'
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_toml, value))}]"
+        return f"[{', '.join(map(toml_text, value))}]"
     if isinstance(value, Mapping):
-        inner = ", ".join(f"{key} = {_toml(one)}" for key, one in value.items())
+        inner = ", ".join(f"{key} = {toml_text(one)}" for key, one in value.items())
         return f"{{ {inner} }}" if inner else "{}"
     if isinstance(value, Path):
         return f'"{value.as_posix()}"'

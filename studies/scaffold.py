@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from omsdpm.errors import InputError
 from omsdpm.files import replacing, writable_folder
-from studies.reference import _default, _meanings, _toml, _type
+from studies.reference import default_text, meanings_of, toml_text, type_text
 
 Table = tuple[str, type[BaseModel], Mapping[str, Any]]
 """Heading, declaration and the values that a scaffold gives."""
@@ -32,14 +32,14 @@ def _zoo() -> tuple[str, list[Table]]:
 
 
 def _benchmark() -> tuple[str, list[Table]]:
-    from omsdpm.dataset.recipe import BenchmarkTable, ValidationTable, _Random
+    from omsdpm.dataset.recipe import BenchmarkTable, RandomRound, ValidationTable
     from omsdpm.scoring.measurement import MeasurementTable
 
     return "benchmark.toml", [
         ("", BenchmarkTable, {"name": "mine", "summary": "what it is", "budgets": [100.0]}),
         ("[measurement]", MeasurementTable, {"zoo": "../zoo", "solver": "ddim", "length": 20}),
         ("[validation]", ValidationTable, {}),
-        ("[[round]]", _Random, {"name": "train", "design": "random", "n": 1000, "split": "train"}),
+        ("[[round]]", RandomRound, {"name": "train", "design": "random", "n": 1000, "split": "train"}),
     ]
 
 
@@ -68,23 +68,23 @@ def _lines(tables: list[Table]) -> Iterator[str]:
         yield ""
         if heading:
             yield heading
-        meanings = _meanings(model)
+        meanings = meanings_of(model)
         for name, field in model.model_fields.items():
             key = field.alias or name
             if not _is_table(field):
                 meaning = meanings.get(key, meanings.get(name, ""))
-                kind = _type(field.annotation, field.metadata)
+                kind = type_text(field.annotation, field.metadata)
                 yield from _key(key, field, given, " ".join(f"{kind}: {meaning}".split()).rstrip(": "))
 
 
 def _is_table(field: FieldInfo) -> bool:
-    return "table" in _type(field.annotation, field.metadata)
+    return "table" in type_text(field.annotation, field.metadata)
 
 
 def _key(key: str, field: FieldInfo, given: Mapping[str, Any], comment: str) -> Iterator[str]:
     yield f"# {comment}"
     if key in given:
-        yield f"{key} = {_toml(given[key])}"
+        yield f"{key} = {toml_text(given[key])}"
     else:
-        default = _default(field).strip("`")
+        default = default_text(field).strip("`")
         yield f"# {key} = {default if default != 'none' else '...'}"

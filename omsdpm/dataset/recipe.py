@@ -94,7 +94,7 @@ class _Drawn(_RoundTable):
     window: Annotated[tuple[Milliseconds, Milliseconds], AfterValidator(_rising)] | None = None
 
 
-class _Random(_Drawn):
+class RandomRound(_Drawn):
     """Schedules of random members and nulls.
 
     Attributes:
@@ -107,11 +107,13 @@ class _Random(_Drawn):
     alpha: Annotated[float, Field(gt=0)] = ALPHA
 
 
-class _Stratified(_Random):
+class StratifiedRound(RandomRound):
+    """A round that spreads its schedules over latency."""
+
     design: Literal["stratified"]  # type: ignore[assignment]
 
 
-class _Tree(_Random):
+class TreeRound(RandomRound):
     """Schedules that share their noise ends.
 
     Attributes:
@@ -122,7 +124,7 @@ class _Tree(_Random):
     branches: Count = 6
 
 
-class _Refine(_Drawn):
+class RefineRound(_Drawn):
     """Offspring of the best training schedules.
 
     Attributes:
@@ -133,13 +135,15 @@ class _Refine(_Drawn):
     mutations: Annotated[int, Field(ge=0, le=2**31 - 1)] = 2
 
 
-class _Exhaustive(_RoundTable):
+class ExhaustiveRound(_RoundTable):
     """All schedules, so neither their number nor a window."""
 
     design: Literal["exhaustive"]
 
 
-AnyRound = Annotated[_Random | _Stratified | _Tree | _Refine | _Exhaustive, Field(discriminator="design")]
+AnyRound = Annotated[
+    RandomRound | StratifiedRound | TreeRound | RefineRound | ExhaustiveRound, Field(discriminator="design")
+]
 """A ``[[round]]`` with the keys that its design takes."""
 
 

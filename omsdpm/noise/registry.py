@@ -19,7 +19,7 @@ USUAL = "linear"
 
 def noise_names() -> list[str]:
     """The kinds of noise schedules that are installed, sorted."""
-    return _registry().names()
+    return noise_registry().names()
 
 
 def make_noise(table: Mapping[str, Any]) -> Noise:
@@ -41,7 +41,7 @@ def make_noise(table: Mapping[str, Any]) -> Noise:
     kind = table.get("kind", USUAL)
     if not isinstance(kind, str):
         raise InputError(f"noise schedule of kind {kind!r}: expected one of {', '.join(noise_names())}")
-    thing = _registry().load(kind)
+    thing = noise_registry().load(kind)
     if thing.kind != kind:
         raise InputError(
             f"noise schedule {kind!r} calls itself {thing.kind!r}, by which what it writes would not be found again: "
@@ -73,7 +73,8 @@ def from_keys(make: Callable[..., N], kind: str, table: Mapping[str, Any]) -> N:
         raise InputError(f"{where}: {error}") from error
 
 
-def _registry() -> Registry:
+def noise_registry() -> Registry:
+    """The kinds of noise schedules, imported when they are asked for."""
     from omsdpm.plugins import Registry  # and importlib.metadata
 
     return Registry("noise schedule", "omsdpm.noise", needs=("kind", "from_table"))
