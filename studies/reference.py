@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-PAGE = Path(__file__).parents[1] / "docs" / "reference.md"
+PAGE = Path("docs") / "reference.md"
 
 HEAD = """# Reference of files and settings
 

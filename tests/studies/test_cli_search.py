@@ -207,7 +207,7 @@ def test_fixed_noise_and_no_second_round(here, pixels):
         (["--benchmark", "digits-ddim", "--solver", "dpm-solver"], "benchmark digits-ddim has ddim"),
         (["--benchmark", "digits-ddim", "--seed", "0"], "seed 0 is the noise of benchmark digits-ddim's dataset"),
         (["--benchmark", "digits-ddim", "--latency", LATENCY], "has its own frozen table"),
-        (["--zoo", RELEASED, "--stats", "stats.npz", "--population", "absent.pth"], "cannot read absent.pth"),
+        (["--zoo", RELEASED, "--stats", "stats.npz", "--population", "absent.pth"], "no schedule at 'absent.pth'"),
     ],
 )
 def test_bad_input_of_validate_is_one_line(here, pixels, args, expected):
