@@ -92,6 +92,9 @@ def _same_run(path: Path, got: Any) -> str | None:
         fields = type(got.settings).model_fields
         usual = [key for key in back["settings"] if getattr(got.settings, key) == fields[key].default]
         said["settings"] = {key: back["settings"][key] for key in usual} | said["settings"]
+    ranking = said["predictor"].get("ranking") if isinstance(said.get("predictor"), dict) else None
+    for of_split in ranking.values() if isinstance(ranking, dict) else ():  # earlier versions did not say it
+        of_split.setdefault("constant", False)
     for key in ("when", "settings", "benchmark", "predictor", "budgets", "winners", "front", "populations", "seconds",
                 "environment", "validation", "search", "leaderboard"):  # fmt: skip
         if not _equal(said.get(key), back.get(key)):
