@@ -12,13 +12,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from pydantic import BeforeValidator
 
 from omsdpm.errors import InputError
-from omsdpm.solvers import Schedules
+
+if TYPE_CHECKING:
+    from omsdpm.solvers import Schedules
 
 TYPED = re.compile(r"\s*\d+(?:(?:\s*,\s*|\s+)\d+)*\s*")
 """A schedule on the command line, image end first: ``"3 0 3 2 0"``."""
