@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.baselines import all_baselines
 from benchmarks.problem import BASELINES_FILE, REPEAT_FILE, Baseline, Benchmark, read_baselines, write_baselines
@@ -44,29 +46,62 @@ def build_baselines(
         benchmark.space, benchmark.latency, benchmark.budgets, noise=benchmark.noise, options=benchmark.options
     )
     X = np.array([baseline.x for baseline in named])
-    scores = np.empty((len(X), len(seeds)))
     work = benchmark.folder / "build" / "baselines"
-    own_folder(work)
-    with workers.open() as pool:
-        for i, seed in enumerate(seeds):
-            measurement = benchmark.measurement.with_noise(images=images, seed=seed)
-
-            def tell(done: int, seed: int = seed) -> None:
-                if progress is not None:
-                    progress(f"baselines, seed {seed}", done, len(X))
-
-            try:
-                measured = measure_sharded(measurement, X, work / str(seed), pool, shard_size, tell, path.exists)
-            except MergedElsewhereError:
-                put_away(work)
-                return read_baselines(path, benchmark.space, benchmark.latency)
-            scores[:, i] = scores_of(measured)
+    scores = scores_on_seeds(benchmark, X, images, seeds, workers, path, work, shard_size, progress)
+    if scores is None:
+        return read_baselines(path, benchmark.space, benchmark.latency)
     ms = benchmark.space.latency(X, benchmark.latency)
     baselines = [Baseline(b.kind, b.name, b.x, float(cost), y) for b, cost, y in zip(named, ms, scores, strict=True)]
     remember_measured(benchmark.folder, path.stem, measured_with)
     write_baselines(path, baselines)
     put_away(work)
     return baselines
+
+
+def scores_on_seeds(
+    benchmark: Benchmark,
+    X: NDArray[np.int64],
+    images: int,
+    seeds: Sequence[int],
+    workers: Workers,
+    path: Path,
+    work: Path,
+    shard_size: int,
+    progress: Progress | None,
+) -> NDArray[np.float64] | None:
+    """Scores ``(n, s)`` of schedules ``(n, L)`` on the noise of each seed; resumable.
+
+    Args:
+        benchmark: says how they are measured.
+        X: the schedules.
+        images: from each seed.
+        seeds: ``(s,)``.
+        workers: where schedules are sampled.
+        path: the file that will hold them.
+        work: folder for what is measured so far.
+        shard_size: schedules a shard.
+        progress: told ``(what, done, total)``.
+
+    Returns:
+        ``None`` where another build has written the file meanwhile.
+    """
+    own_folder(work)
+    scores = np.empty((len(X), len(seeds)))
+    with workers.open() as pool:
+        for column, seed in enumerate(seeds):
+            measurement = benchmark.measurement.with_noise(images=images, seed=seed)
+
+            def tell(done: int, seed: int = seed) -> None:
+                if progress is not None:
+                    progress(f"{path.stem}, seed {seed}", done, len(X))
+
+            try:
+                measured = measure_sharded(measurement, X, work / str(seed), pool, shard_size, tell, path.exists)
+            except MergedElsewhereError:
+                put_away(work)
+                return None
+            scores[:, column] = scores_of(measured)
+    return scores
 
 
 def build_repeat(

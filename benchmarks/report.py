@@ -104,9 +104,8 @@ def build_report(
     Raises:
         InputError: the folder has scores of another measurement.
     """
-    from omsdpm.dataset.build import MergedElsewhereError, measure_sharded
-    from omsdpm.dataset.shards import scores_of
-    from omsdpm.dataset.workfolder import own_folder, put_away
+    from benchmarks.building import scores_on_seeds
+    from omsdpm.dataset.workfolder import put_away
     from omsdpm.scoring.identity import check_measured, remember_measured, validation_identity
 
     X = best_baselines(benchmark)
@@ -122,22 +121,9 @@ def build_report(
         put_away(benchmark.folder / "build" / "report")  # of a build that was killed at its end
         return read_report(path, benchmark.space)
     work = benchmark.folder / "build" / "report"
-    own_folder(work)
-    scores = np.empty((len(X), len(seeds)))
-    with workers.open() as pool:
-        for column, seed in enumerate(seeds):
-            measurement = benchmark.measurement.with_noise(images=images, seed=seed)
-
-            def tell(done: int, seed: int = seed) -> None:
-                if progress is not None:
-                    progress(f"report, seed {seed}", done, len(X))
-
-            try:
-                measured = measure_sharded(measurement, X, work / str(seed), pool, shard_size, tell, path.exists)
-            except MergedElsewhereError:
-                put_away(work)
-                return read_report(path, benchmark.space)
-            scores[:, column] = scores_of(measured)
+    scores = scores_on_seeds(benchmark, X, images, seeds, workers, path, work, shard_size, progress)
+    if scores is None:
+        return read_report(path, benchmark.space)
     remember_measured(benchmark.folder, path.stem, measured_with)
     _write(path, X, images, seeds, scores)
     put_away(work)

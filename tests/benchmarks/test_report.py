@@ -103,7 +103,7 @@ def test_what_is_known_is_sampled_for_a_look_only(benchmark, monkeypatch):
 
 
 def test_building_again_measures_nothing(benchmark, monkeypatch):
-    monkeypatch.setattr("omsdpm.dataset.build.measure_sharded", None)
+    monkeypatch.setattr("benchmarks.building.measure_sharded", None)
     assert build_report(benchmark, Workers()).seeds == benchmark.report.seeds
     assert not (benchmark.folder / "build" / "report").exists()
 
