@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from omsdpm.errors import InputError
 
@@ -55,7 +55,7 @@ def reads(parameter: str) -> Callable[[Reader], Reader]:
                         error.add_note(f"while {path} was read")
                 raise
 
-        return read  # type: ignore[return-value]
+        return cast(Reader, read)
 
     return decorate
 
