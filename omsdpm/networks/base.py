@@ -32,9 +32,18 @@ class Network(ABC):
     Attributes:
         conditions: names of what it takes beside image and timestep, all of it or nothing.
         num_classes: classes that ``labels`` are of, if it takes them.
+        takes_guidance: whether ``guidance`` means something to it.
+        guidance: the scale of its guidance; ``None`` where nobody said one yet, which is none.
+        module: the torch module that is evaluated, where there is one.
     """
 
     num_classes: int | None = None
+    takes_guidance: bool = False
+    guidance: float | None = None
+
+    @property
+    def module(self) -> torch.nn.Module | None:
+        return None
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -48,12 +57,13 @@ class Network(ABC):
         Args:
             x: ``(n, C, H, W)`` in :attr:`dtype`, or in the caller's where that is ``None``.
             timesteps: ``(n,)`` model inputs, whole or not, in the same.
-            conditions: those of :attr:`conditions`, by name; ``labels`` is ``(n,)`` classes from 0.
+            conditions: those of :attr:`conditions`, by name; ``labels`` is ``(n,)`` classes from 0, ``prompts``
+                are ``n`` :class:`~omsdpm.prompts.Prompts`.
         """
 
     def parameters(self) -> Iterable[torch.Tensor]:
         """Its weights, where it has any."""
-        return ()
+        return () if self.module is None else self.module.parameters()
 
     @property
     def dtype(self) -> torch.dtype | None:

@@ -31,12 +31,13 @@ RENAMED = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out
 T = TypeVar("T")
 
 
-def weight_files(folder: Path, variant: str | None = None) -> tuple[Path, ...]:
+def weight_files(folder: Path, variant: str | None = None, name: str = "UNet2DModel") -> tuple[Path, ...]:
     """The files that hold a model's weights, as ``from_pretrained`` finds them.
 
     Args:
         folder: with the model's ``config.json``.
         variant: such as ``"fp16"``, of ``diffusion_pytorch_model.fp16.safetensors``.
+        name: of the model's class, for errors.
 
     Raises:
         InputError: none there; an index that is damaged, or names a file that is not there.
@@ -52,7 +53,7 @@ def weight_files(folder: Path, variant: str | None = None) -> tuple[Path, ...]:
     others = sorted(path.name for path in folder.glob(f"{BASE}*"))
     hint = f"; it has {', '.join(others[:4])}: a variant is named by the member's key `variant`" if others else ""
     raise InputError(
-        f"zoo member {folder} lacks {BASE}{infix}.safetensors: expected a diffusers UNet2DModel folder{hint}"
+        f"zoo member {folder} lacks {BASE}{infix}.safetensors: expected a diffusers {name} folder{hint}"
     )
 
 

@@ -1,0 +1,61 @@
+"""What members share that are a diffusers model in a folder of its own, as diffusers saves it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from omsdpm.errors import InputError
+from omsdpm.names import PlainName
+from omsdpm.networks.base import MemberTable, Network
+from omsdpm.networks.diffusers_model import model_content, shared_model
+
+
+class FolderTable(MemberTable):
+    """A folder of a diffusers model; keys of its member.
+
+    Attributes:
+        folder: where ``config.json`` and the weights are.
+        variant: of the weights' files, such as ``"fp16"``; they are computed with in single precision.
+    """
+
+    folder: Annotated[str, Field(min_length=1)]
+    variant: PlainName | None = None
+
+    @property
+    def name(self) -> str:
+        return self.folder
+
+    def load(self, folder: Path, shape: tuple[int, ...], device: str) -> Network:
+        path = folder / self.folder
+        model = self.model(path, device)
+        self.check_shape(model.config, shape, path)
+        return self.network(model)
+
+    def model(self, path: Path, device: str) -> Any:
+        """The model in a folder, which nobody may change."""
+        return shared_model(path, self.model_classes, self.kind, self.variant, device, self.evaluate_once)
+
+    def evaluate_once(self, model: Any) -> None:
+        """Evaluates a model without memory, where its configuration says how; raises whatever it raises."""
+
+    @abstractmethod
+    def network(self, model: Any) -> Network:
+        """The network that evaluates the model."""
+
+    def check_shape(self, config: Any, shape: tuple[int, ...], path: Path) -> None:
+        """Raises :class:`InputError` for a model that is not for a zoo's images ``(C, [F,] H, W)``."""
+        if (channels := self.channels(config)) != shape[0]:
+            raise InputError(f"member {path} takes {channels} channels, zoo.toml says {shape[0]}")
+
+    @staticmethod
+    def channels(config: Any) -> int:
+        """Channels of the images that a model of this configuration takes."""
+        return int(config["in_channels"])
+
+    def content(self, folder: Path) -> dict[str, Any]:
+        said = {key: value for key, value in self.table().items() if key not in ("folder", "variant")}
+        return {**said, **model_content(folder / self.folder, self.variant, self.model_classes[0])}
