@@ -11,7 +11,7 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from omsdpm.seeds import check_seed
 if TYPE_CHECKING:
     import torch
 
+    from omsdpm.prompts import Prompts
     from omsdpm.sampling import Denoiser
 
     Classifier = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -48,22 +49,37 @@ def num_classes(denoisers: Sequence[Any]) -> int | None:
     return counts[0] if counts else None
 
 
-def conditioned(denoisers: Sequence[Any], labels: ArrayLike | torch.Tensor) -> list[Denoiser]:
-    """Denoisers that give ``labels`` to those members that take them; the others stay as they are.
+def conditioned(
+    denoisers: Sequence[Any], labels: ArrayLike | torch.Tensor | None = None, *, prompts: Prompts | None = None
+) -> list[Denoiser]:
+    """Denoisers that give labels or prompts to those members that take them; the others stay as they are.
 
     Args:
-        denoisers: members of a zoo; at least one takes labels, see :func:`num_classes`.
+        denoisers: members of a zoo; at least one takes labels, see :func:`num_classes`, or prompts.
         labels: ``(n,)`` whole numbers from 0, one for each image of a batch.
+        prompts: ``n`` of them, as :meth:`omsdpm.zoo.ModelZoo.encode` makes them.
 
     Raises:
-        InputError: no member takes labels, or a label that is none of the classes.
+        InputError: no member takes them, or a label that is none of the classes.
     """
-    count = num_classes(denoisers)
-    if count is None:
-        raise InputError("labels for a zoo none of whose members takes any: train one with num_class_embeds")
-    checked = check_labels(labels, count)
-    return [member if getattr(member, "num_classes", None) is None else _Conditioned(member, checked)
-            for member in denoisers]  # fmt: skip
+    given: dict[str, Any] = {}
+    if labels is not None:
+        count = num_classes(denoisers)
+        if count is None:
+            raise InputError("labels for a zoo none of whose members takes any: train one with num_class_embeds")
+        given["labels"] = check_labels(labels, count)
+    if prompts is not None:
+        if not any("prompts" in conditions_of(member) for member in denoisers):
+            raise InputError("prompts for a zoo none of whose members takes any")
+        given["prompts"] = prompts
+    taken = [{name: given[name] for name in conditions_of(member) if name in given} for member in denoisers]
+    return [_Conditioned(member, its) if its else member for member, its in zip(denoisers, taken, strict=True)]
+
+
+def conditions_of(denoiser: Any) -> tuple[str, ...]:
+    """What a denoiser takes beside image and timestep: keywords of its call."""
+    usual = () if getattr(denoiser, "num_classes", None) is None else ("labels",)
+    return tuple(getattr(denoiser, "conditions", usual))
 
 
 def guided(
@@ -150,27 +166,38 @@ def _rows(labels: NDArray[np.int64], x: torch.Tensor) -> torch.Tensor:
     """The labels of a batch, which may be several copies of the images side by side."""
     import torch
 
-    if len(x) % len(labels):
-        raise InputError(f"{len(labels)} labels for a batch of {len(x)} images: give one an image")
-    return torch.from_numpy(labels).to(x.device).repeat(len(x) // len(labels))
+    return torch.from_numpy(labels).to(x.device).repeat(_copies(labels, x, "labels"))
+
+
+def _copies(rows: Sized, x: torch.Tensor, what: str) -> int:
+    """How many copies of the images, of which each has a row, a batch is."""
+    if len(x) % len(rows):
+        raise InputError(f"{len(rows)} {what} for a batch of {len(x)} images: give one an image")
+    return len(x) // len(rows)
 
 
 class _Conditioned:
-    """A member that is given its labels; it has ``predict`` where the member has."""
+    """A member that is given its labels or prompts; it has ``predict`` where the member has."""
 
-    def __init__(self, member: Any, labels: NDArray[np.int64]) -> None:
+    def __init__(self, member: Any, given: Mapping[str, Any]) -> None:
         self.member = member
-        self.labels = labels
+        self.given = given
         if hasattr(member, "predict"):
             self.predict = self._predict
 
     def __call__(self, x: torch.Tensor, t: float | torch.Tensor) -> torch.Tensor:
-        predicted: torch.Tensor = self.member(x, t, labels=_rows(self.labels, x))
+        predicted: torch.Tensor = self.member(x, t, **self._given(x))
         return predicted
 
     def _predict(self, x: torch.Tensor, t: float | torch.Tensor, target: str = "epsilon") -> torch.Tensor:
-        predicted: torch.Tensor = self.member.predict(x, t, target, labels=_rows(self.labels, x))
+        predicted: torch.Tensor = self.member.predict(x, t, target, **self._given(x))
         return predicted
+
+    def _given(self, x: torch.Tensor) -> dict[str, Any]:
+        return {
+            name: _rows(rows, x) if name == "labels" else rows.repeated(_copies(rows, x, name))
+            for name, rows in self.given.items()
+        }
 
 
 class _Guided:

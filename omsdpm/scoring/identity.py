@@ -25,7 +25,7 @@ MEASURED_FILE = "measured.json"
 FORMAT = 1
 DIGEST_SIZE = 16
 
-OPTIONAL = ("features", "labels")
+OPTIONAL = ("features", "labels", "prompts", "guidance", "pipeline")
 """Parts that only some measurements have."""
 
 _OTHER = {
@@ -35,6 +35,9 @@ _OTHER = {
     "metric": "another metric",
     "features": "another feature network",
     "labels": "other labels",
+    "prompts": "other prompts",
+    "guidance": "another guidance",
+    "pipeline": "another VAE or other text encoders",
     "reference": "another reference",
     "images": "another number of images",
     "seed": "another seed",
@@ -61,8 +64,20 @@ def identity(measurement: Measurement) -> dict[str, str]:
         "reference": reference_digest(measurement.reference) if takes_reference(measurement.metric) else "none",
         "images": str(measurement.images),
         "seed": str(measurement.seed),
-        **({} if measurement.labels is None else {"labels": json.dumps(measurement.labels)}),
+        **_conditions(measurement, digests),
     }
+
+
+def _conditions(measurement: Measurement, digests: Mapping[str, str]) -> dict[str, str]:
+    """What only members that take conditions depend on."""
+    prompts = measurement.read_prompts()
+    parts = {
+        "labels": measurement.labels,
+        "prompts": None if prompts is None else [list(prompts), measurement.negative_prompt],
+        "guidance": measurement.guidance,
+    }
+    said = {key: json.dumps(part) for key, part in parts.items() if part is not None}
+    return {**said, **({"pipeline": digests["pipeline"]} if "pipeline" in digests else {})}
 
 
 def validation_identity(measurement: Measurement, images: int, seeds: tuple[int, ...]) -> dict[str, str]:

@@ -18,6 +18,7 @@ from omsdpm.errors import InputError
 from omsdpm.guidance import RANDOM
 from omsdpm.noise import Noise
 from omsdpm.plugins import Named
+from omsdpm.prompts import read_prompts
 from omsdpm.sampling import Count
 from omsdpm.scoring.metrics import Context, OpenMetric, score_name
 from omsdpm.scoring.metrics.opening import check_images, check_metric, takes_reference, with_files_in
@@ -27,7 +28,7 @@ from omsdpm.seeds import Seed
 from omsdpm.solvers import ScheduleSpace, SolverOptions, solver_class, space_on
 from omsdpm.solvers.table import MEMBERS, SLOTS
 from omsdpm.tables import read_table
-from omsdpm.zoo.files import ZooFile, read_latency_card
+from omsdpm.zoo.files import Shape, ZooFile, read_latency_card
 
 if TYPE_CHECKING:
     import torch
@@ -52,6 +53,9 @@ class Measurement:
         images: images sampled for one score.
         seed: of the starting noise, which all schedules share.
         labels: for members that take them: the class of all images, classes that they have in turn, or ``"random"``.
+        prompts: for members that take them: a text file with one a line, which images have in turn.
+        negative_prompt: what guidance leads away from; ``None`` leaves it to the zoo's pipeline.
+        guidance: scale of classifier-free guidance, for members that do not say their own; ``None`` for none.
     """
 
     zoo: str
@@ -67,6 +71,9 @@ class Measurement:
     t_end: float | None = None
     timesteps: tuple[float, ...] | None = None
     labels: int | str | tuple[int, ...] | None = None
+    prompts: str | None = None
+    negative_prompt: str | None = None
+    guidance: float | None = None
     origin: str = field(default="", compare=False, repr=False)
     """The file that says all this, for errors."""
 
@@ -77,6 +84,8 @@ class Measurement:
             object.__setattr__(self, "labels", tuple(self.labels))  # as measurements are compared and kept by value
         if self.labels is not None:
             _check_labels(self.labels)
+        if self.negative_prompt is not None and self.prompts is None:
+            raise InputError("negative_prompt without prompts: give a text file of prompts too")
         check_metric(self.metric)
         solver = solver_class(self.solver)
         solver.check_options(self.options)
@@ -153,6 +162,19 @@ class Measurement:
         """The same measurement with other starting noise."""
         return replace(self, images=images, seed=seed)
 
+    def read_prompts(self) -> tuple[str, ...] | None:
+        """The prompts that images have in turn; ``None`` for a zoo that takes none.
+
+        Raises:
+            InputError: the file cannot be read, or holds none.
+        """
+        return None if self.prompts is None else read_prompts(self.prompts)
+
+    @property
+    def image_shape(self) -> Shape:
+        """``(channels, [frames,] height, width)`` of the images that are scored."""
+        return self._zoo_file.image_shape(self.zoo)
+
     @property
     def score_name(self) -> str:
         """What scores are called: the metric without names of files, and negated where higher is better."""
@@ -178,7 +200,8 @@ class Measurement:
         Raises:
             InputError: no zoo, or a reference that the metric cannot use.
         """
-        shape = self._zoo_file.shape
+        self.read_prompts()
+        shape = self.image_shape
         check_images(self.metric, shape)
         if takes_reference(self.metric):
             Reference(self.reference, shape).check()
@@ -201,10 +224,13 @@ class Meter:
 
         self.measurement = measurement
         self.device = resolve_device(device)
-        self.zoo: ModelZoo = ModelZoo.load(measurement.zoo, self.device).subset(measurement.numbers)
+        zoo = ModelZoo.load(measurement.zoo, self.device).subset(measurement.numbers)
+        self.zoo: ModelZoo = zoo.guided(measurement.guidance)
+        prompts = measurement.read_prompts()
         self.sampler = Sampler(
-            self.zoo, measurement.space, measurement.options, batch_size=BATCH_SIZE, labels=measurement.labels
-        )
+            self.zoo, measurement.space, measurement.options, batch_size=BATCH_SIZE, labels=measurement.labels,
+            prompts=None if prompts is None else self.zoo.encode(prompts, measurement.negative_prompt),
+        )  # fmt: skip
 
     @cached_property
     def metric(self) -> OpenMetric:
@@ -229,7 +255,7 @@ class Meter:
 
     def _open_metric(self, progress: Progress | None = None) -> OpenMetric:
         m = self.measurement
-        return OpenMetric(m.metric, Context(self.zoo.shape, self.device, m.reference, m.space, progress))
+        return OpenMetric(m.metric, Context(self.zoo.image_shape, self.device, m.reference, m.space, progress))
 
     def with_noise(self, *, images: int, seed: int) -> Meter:
         """A meter that starts from other noise, with the same networks and reference."""
@@ -263,7 +289,7 @@ class Meter:
         )
 
 
-def usual_metric(shape: tuple[int, int, int], reference: str | None = None) -> str:
+def usual_metric(shape: Shape, reference: str | None = None) -> str:
     """What images ``(C, H, W)`` are scored with where nobody says it.
 
     ``fd-digits`` for gray images of 8x8, which are taken for digits, unless other real images
@@ -300,6 +326,9 @@ class MeasurementTable(BaseModel):
         t_end: the last time, where the solver chooses it.
         timesteps: of the slots in the order of sampling, falling; the usual grid without it.
         labels: for members that take them: a class, classes that images have in turn, or `random`.
+        prompts: for members that take them: a text file with one a line, which images have in turn.
+        negative_prompt: what guidance leads away from; the pipeline's own choice without it.
+        guidance: scale of classifier-free guidance, for members that do not say their own.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
@@ -317,6 +346,9 @@ class MeasurementTable(BaseModel):
     t_end: Annotated[float, Field(gt=0)] | None = None
     timesteps: Annotated[tuple[float, ...], Field(min_length=1)] | None = None
     labels: Class | Literal["random"] | Annotated[tuple[Class, ...], Field(min_length=1)] | None = None
+    prompts: Annotated[str, Field(min_length=1)] | None = None
+    negative_prompt: str | None = None
+    guidance: Annotated[float, Field(ge=0, le=1000)] | None = None
 
     def measurement(self, base: Path, origin: str = "") -> Measurement:
         """What it describes; relative paths are relative to ``base``, and ``origin`` is the file, for errors.
@@ -328,6 +360,8 @@ class MeasurementTable(BaseModel):
         given["zoo"] = str((base / self.zoo).resolve())
         if self.reference != DIGITS:
             given["reference"] = str((base / self.reference).resolve())
+        if self.prompts is not None:
+            given["prompts"] = str((base / self.prompts).resolve())
         if "metric" in given:
             given["metric"] = with_files_in(self.metric, base)
         return Measurement(**given, origin=origin)

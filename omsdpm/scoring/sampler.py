@@ -22,6 +22,7 @@ from omsdpm.solvers import USUAL, Schedules, ScheduleSpace, SolverOptions, compi
 if TYPE_CHECKING:
     import torch
 
+    from omsdpm.prompts import Prompts
     from omsdpm.scoring.metrics import Metric, OpenMetric
     from omsdpm.scoring.metrics.context import Batch
     from omsdpm.zoo import ModelZoo
@@ -42,12 +43,14 @@ class Start:
         first: number of its first image.
         x_T: ``(b, C, H, W)`` noise.
         labels: ``(b,)`` classes, for a zoo whose members take them.
+        prompts: ``b`` prompts, for a zoo whose members take them.
     """
 
     number: int
     first: int
     x_T: torch.Tensor  # noqa: N815
     labels: NDArray[np.int64] | None
+    prompts: Prompts | None = None
 
 
 @dataclass(frozen=True)
@@ -63,10 +66,11 @@ class Sampler:
             ``None`` draws it from the seed.
         labels: for a zoo whose members take labels: the class of all images, classes that they have in
             turn, or ``"random"``.
+        prompts: for a zoo whose members take prompts: those that images have in turn.
 
     Raises:
         InputError: a space for another number of members, noise of another shape than the
-            zoo's images, or labels where none are taken or none where some are needed.
+            zoo's images, or labels or prompts where none are taken or none where some are needed.
 
     Example:
         >>> sampler = Sampler(zoo, DDIMSpace(6, 100), labels=(0, 1, 2))
@@ -79,6 +83,7 @@ class Sampler:
     batch_size: int = BATCH_SIZE
     start: torch.Tensor | None = None
     labels: Labels | None = None
+    prompts: Prompts | None = None
 
     def __post_init__(self) -> None:
         members, count = len(self.zoo.members), num_classes(self.zoo.members)
@@ -95,6 +100,10 @@ class Sampler:
             if count is None:
                 raise InputError(f"labels {self.labels}: no member of zoo {self.zoo.name!r} takes labels")
             draw_labels(self.labels, 1, count, 0)
+        if self.prompts is None and self.zoo.takes_prompts:
+            raise InputError(f"zoo {self.zoo.name!r} takes prompts: give a text file of them, one a line")
+        if self.prompts is not None and not self.zoo.takes_prompts:
+            raise InputError(f"prompts for zoo {self.zoo.name!r}, none of whose members takes any")
 
     @cached_property
     def noise(self) -> Noise:
@@ -137,12 +146,17 @@ class Sampler:
             else:
                 drawn = torch.randn((size, *self.zoo.shape), generator=generator)
             given = None if labels is None else labels[first : first + size]
-            yield Start(number, first, drawn.to(self.zoo.device), given)
+            prompts = None
+            if self.prompts is not None:
+                prompts = self.prompts.rows(np.arange(first, first + size) % len(self.prompts))
+            yield Start(number, first, drawn.to(self.zoo.device), given, prompts)
 
     def sample(
         self, X: ArrayLike, start: Start, seed: int, count: Count | None = None
     ) -> Iterator[tuple[int, torch.Tensor]]:
-        """Yields ``(row, x_0)`` of one batch, ``(b, C, H, W)``, every shared beginning evaluated once.
+        """Yields ``(row, images)`` of one batch, ``(b, C, H, W)``, every shared beginning evaluated once.
+
+        Latents are decoded.
 
         Args:
             X: ``(n, L)`` schedules.
@@ -151,12 +165,13 @@ class Sampler:
             count: filled with what was spent and saved.
         """
         members = self.zoo.denoisers
-        if start.labels is not None:
-            members = conditioned(members, start.labels)
-        return sample_population(
+        if start.labels is not None or start.prompts is not None:
+            members = conditioned(members, start.labels, prompts=start.prompts)
+        sampled = sample_population(
             members, X, start.x_T, space=self.space, noise=self.noise, options=self.options,
             seed=(seed + 1_000_000 * start.number) % (LARGEST + 1), count=count,
         )  # fmt: skip
+        return ((row, self.zoo.decode(x_0)) for row, x_0 in sampled)
 
     def batches(
         self, X: ArrayLike, images: int, seed: int, count: Count | None = None
@@ -241,7 +256,8 @@ class Sampler:
         from omsdpm.scoring.metrics.context import Batch
 
         fixed = None if self.start is None else id(self.start)
-        key = (fixed, self.labels, self.options, self.space, seed, start.first, len(start.x_T))
+        prompts = None if self.prompts is None else id(self.prompts)
+        key = (fixed, self.labels, prompts, self.options, self.space, seed, start.first, len(start.x_T))
 
         def sample(schedule: Schedules) -> torch.Tensor:
             ((_, x_0),) = self.sample(schedule[None], start, seed)

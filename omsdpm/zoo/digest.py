@@ -17,6 +17,7 @@ CHUNK = 1 << 20
 def zoo_digest(folder: str | Path) -> dict[str, str]:
     """A digest of each member, by its number from 1, and of the ``"noise"`` they were trained on.
 
+    Where the zoo has a pipeline, another of its ``"pipeline"``: VAE, text encoders and tokenizers.
     Equal digests compute equal predictions: a member's is of its weights, its configuration and what
     ``zoo.toml`` says of it; names, paths, times and comments are no part of it.
 
@@ -30,6 +31,10 @@ def zoo_digest(folder: str | Path) -> dict[str, str]:
     folder = Path(folder)
     file = ZooFile.read(folder)
     digests = {str(number): _digest(member.content(folder)) for number, member in enumerate(file.members, start=1)}
+    parts = file.parts(folder)
+    if parts is not None:
+        content = {path.relative_to(parts.folder).as_posix(): path for path in parts.files()}
+        digests["pipeline"] = _digest(content)
     return {**digests, "noise": _digest(file.noise.table())}
 
 

@@ -21,7 +21,7 @@ import datetime
 import reprlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SkipValidation
 
@@ -30,6 +30,12 @@ from omsdpm.files import replacing
 from omsdpm.networks.base import MemberTable, member_table
 from omsdpm.noise import Noise, make_noise
 from omsdpm.tables import DATE, read_table, read_toml
+
+if TYPE_CHECKING:
+    from omsdpm.zoo.pipeline import PipelineParts
+
+Shape = tuple[int, ...]
+"""``(C, H, W)`` of an image, ``(C, F, H, W)`` of a video."""
 
 ZOO_FILE = "zoo.toml"
 LATENCY_FILE = "latency.toml"
@@ -74,23 +80,32 @@ class ZooTable(BaseModel):
     )
 
 
+Side = Annotated[int, Field(gt=0, le=2**14)]
+
+
 class ImagesTable(ZooTable):
-    """``[zoo]``: its name, and the square images that its members model.
+    """``[zoo]``: its name, and what its members denoise: images, or the latents of a pipeline.
 
     Attributes:
         name: of the zoo, for tables.
-        image_size: height and width of the images.
-        channels: of the images: 1 or 3 for pictures.
+        image_size: height and width, or one number for squares; of latents where there is a `pipeline` with a VAE.
+        channels: of the images: 1 or 3 for pictures, as many as the VAE has for latents.
+        frames: of videos, in latents; left out for images.
+        pipeline: folder of the diffusers pipeline whose VAE decodes the latents and whose text encoders read prompts;
+            a relative path is relative to the zoo's folder.
     """
 
     name: str
-    image_size: Annotated[int, Field(gt=0, le=2**14)]
+    image_size: Side | Annotated[tuple[Side, Side], Field(strict=False)]
     channels: Annotated[int, Field(gt=0, le=2**12)]
+    frames: Side | None = None
+    pipeline: Annotated[str, Field(min_length=1)] | None = None
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """``(channels, height, width)`` of an image."""
-        return self.channels, self.image_size, self.image_size
+    def shape(self) -> Shape:
+        """``(channels, height, width)`` of what is denoised; ``(channels, frames, height, width)`` of videos."""
+        size = (self.image_size,) * 2 if isinstance(self.image_size, int) else self.image_size
+        return (self.channels, *(() if self.frames is None else (self.frames,)), *size)
 
 
 class ZooFile(ZooTable):
@@ -116,9 +131,24 @@ class ZooFile(ZooTable):
         return self.zoo.name
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """``(channels, height, width)`` of an image."""
+    def shape(self) -> Shape:
+        """``(channels, height, width)`` of what is denoised; ``(channels, frames, height, width)`` of videos."""
         return self.zoo.shape
+
+    def parts(self, folder: str | Path) -> PipelineParts | None:
+        """VAE and text encoders of the zoo in ``folder``, where it has a pipeline; nothing is loaded yet."""
+        from omsdpm.zoo.pipeline import PipelineParts
+
+        return None if self.zoo.pipeline is None else PipelineParts(Path(folder) / self.zoo.pipeline)
+
+    def image_shape(self, folder: str | Path) -> Shape:
+        """``(channels, [frames,] height, width)`` of images that were decoded.
+
+        Raises:
+            InputError: there is no such pipeline.
+        """
+        parts = self.parts(folder)
+        return self.shape if parts is None else parts.image_shape(self.shape)
 
     @classmethod
     def read(cls, folder: str | Path) -> ZooFile:
@@ -133,7 +163,7 @@ class ZooFile(ZooTable):
     def write(self, folder: str | Path) -> None:
         """Writes ``zoo.toml`` into the folder."""
         members = [member.table() for member in self.members]
-        table = {"zoo": self.zoo.model_dump(), "noise": self.noise.table(), "member": members}
+        table = {"zoo": self.zoo.model_dump(mode="json", exclude_none=True), "noise": self.noise.table(), "member": members}
         _write_toml(Path(folder) / ZOO_FILE, table)
 
 

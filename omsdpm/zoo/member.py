@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +43,19 @@ class Member:
     def num_classes(self) -> int | None:
         """Classes of the labels that the network takes; ``None`` if it takes none."""
         return self.network.num_classes
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """What the network takes beside image and timestep, by name."""
+        return self.network.conditions
+
+    def guided(self, scale: float) -> Member:
+        """The member with guidance of a scale, if it takes any and does not say its own; else itself."""
+        if not self.network.takes_guidance or self.network.guidance is not None:
+            return self
+        network = copy(self.network)
+        network.guidance = scale
+        return replace(self, network=network)
 
     def __call__(
         self, x: torch.Tensor, t: float | torch.Tensor, labels: torch.Tensor | None = None, **conditions: Any

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from omsdpm.errors import InputError
 from omsdpm.noise import Noise
-from omsdpm.zoo.files import ZooFile, read_latency_card
+from omsdpm.zoo.files import Shape, ZooFile, read_latency_card
 from omsdpm.zoo.member import Member
 
 if TYPE_CHECKING:
     import torch
+
+    from omsdpm.prompts import Prompts
+    from omsdpm.zoo.pipeline import PipelineParts
 
 
 @dataclass(repr=False)
@@ -23,10 +26,12 @@ class ModelZoo:
     Attributes:
         members: the networks; member ``k`` of a schedule is ``members[k - 1]``.
         noise: the noise schedule they were trained on.
-        shape: ``(channels, height, width)`` of an image.
+        shape: ``(channels, height, width)`` of what is denoised, images or latents; a video has its frames after
+            the channels.
         name: as ``zoo.toml`` has it.
         latency_card: ``ms`` a member and how it was measured, or ``None``.
         device: where the members are.
+        pipeline: VAE and text encoders of the pipeline that the members are from, where they are from one.
 
     Example:
         >>> zoo = ModelZoo.load("benchmarks/data/digits-zoo")
@@ -35,10 +40,11 @@ class ModelZoo:
 
     members: list[Member]
     noise: Noise
-    shape: tuple[int, int, int]
+    shape: Shape
     name: str = ""
     latency_card: dict[str, Any] | None = None
     device: str = "cpu"
+    pipeline: PipelineParts | None = None
 
     @classmethod
     def load(cls, folder: str | Path, device: str = "cpu", *, profiled: bool = True) -> ModelZoo:
@@ -62,7 +68,7 @@ class ModelZoo:
             Member(entry.name, entry.load(folder, file.shape, device), file.noise, entry.prediction_type)
             for entry in file.members
         ]
-        return cls(members, file.noise, file.shape, file.name, card, device)
+        return cls(members, file.noise, file.shape, file.name, card, device, file.parts(folder))
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.shape))
@@ -92,6 +98,50 @@ class ModelZoo:
         if card is not None:
             card = {**card, "ms": [card["ms"][k - 1] for k in numbers]}
         return replace(self, members=[self.members[k - 1] for k in numbers], latency_card=card)
+
+    @property
+    def image_shape(self) -> Shape:
+        """``(channels, [frames,] height, width)`` of what :meth:`decode` gives."""
+        return self.shape if self.pipeline is None else self.pipeline.image_shape(self.shape)
+
+    @property
+    def takes_prompts(self) -> bool:
+        """Whether a member has to be given prompts."""
+        return any("prompts" in member.conditions for member in self.members)
+
+    def decode(self, x_0: torch.Tensor) -> torch.Tensor:
+        """Images ``(n, *image_shape)`` of what was denoised, ``(n, *shape)``: itself, unless there is a VAE."""
+        return x_0 if self.pipeline is None else self.pipeline.decode(x_0)
+
+    def encode(self, prompts: Sequence[str], negative: str | None = None) -> Prompts:
+        """What the members take of prompts, on their device.
+
+        Args:
+            prompts: at least one.
+            negative: what guidance leads away from; ``None`` leaves it to the pipeline.
+
+        Raises:
+            InputError: the zoo has no text encoders, or they cannot be used.
+        """
+        if self.pipeline is None:
+            raise InputError(
+                f"prompts for zoo {self.name!r}, which has no text encoders: name the folder of their pipeline as "
+                "`pipeline` under [zoo] in zoo.toml"
+            )
+        return self.pipeline.encode(prompts, negative, self.shape).to(self.device)
+
+    def guided(self, scale: float | None) -> ModelZoo:
+        """The zoo with guidance of a scale for those members that take some and do not say their own.
+
+        Raises:
+            InputError: no member takes any, or a scale that is no number from 0.
+        """
+        if scale is None:
+            return self
+        if not any(member.network.takes_guidance for member in self.members):
+            raise InputError(f"guidance {scale:g} for zoo {self.name!r}: none of its members takes prompts or labels "
+                             "that it could be guided by")  # fmt: skip
+        return replace(self, members=[member.guided(scale) for member in self.members])
 
     def starting_noise(self, images: int, seed: int) -> torch.Tensor:
         """``x_T (images, C, H, W)`` float32, drawn on the CPU so that every device starts from the same."""

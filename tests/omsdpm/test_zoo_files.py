@@ -176,7 +176,7 @@ def poison(path, value):
             r"member#1.*mid_block.*-1.*greater than 0",
         ),
         ('folder = "1"', 'folder = "1", heads = { mid_block = 1.5 }', r"member#1.*heads.*mid_block.*1\.5"),
-        ('kind = "unet2d"', 'kind = "unet3d"', "unknown network 'unet3d'; choose one of: unet2d, callable"),
+        ('kind = "unet2d"', 'kind = "unet3d"', "unknown network 'unet3d'; choose one of: unet2d, unet2d-condition"),
         ('kind = "unet2d"', "kind = 2", r"member#1.*kind"),
     ],
 )

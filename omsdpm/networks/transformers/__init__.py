@@ -1,0 +1,1 @@
+"""How the transformers of diffusers are called, one file a class."""

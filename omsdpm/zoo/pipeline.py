@@ -1,0 +1,160 @@
+"""What a zoo keeps of the pipeline that its members are from: the VAE and the text encoders."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omsdpm.errors import InputError
+from omsdpm.networks.diffusers_model import CONFIG_FILE, read_config, shared_model
+from omsdpm.tables import read_json
+
+if TYPE_CHECKING:
+    import torch
+
+    from omsdpm.prompts import Prompts
+    from omsdpm.zoo.files import Shape
+
+INDEX = "model_index.json"
+VAE = "vae"
+ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3", "tokenizer", "tokenizer_2", "tokenizer_3")
+"""Folders of a pipeline that turn prompts into tensors."""
+
+CLASSES = ("AutoencoderKL", "AutoencoderKLWan", "AutoencoderDC", "AutoencoderTiny")
+"""VAEs whose latents are scaled as :meth:`PipelineParts.decode` says."""
+
+DECODED_AT_ONCE = 8
+"""Latents that a VAE decodes at once: images are much larger than their latents."""
+
+
+@dataclass(frozen=True)
+class PipelineParts:
+    """VAE and text encoders of a diffusers pipeline, each loaded when it is first asked for.
+
+    Attributes:
+        folder: of the pipeline, with its ``model_index.json``.
+    """
+
+    folder: Path
+
+    @cached_property
+    def _index(self) -> dict[str, Any]:
+        path = self.folder / INDEX
+        if not path.is_file():
+            raise InputError(f"{self.folder} is no diffusers pipeline: it has no {INDEX}")
+        index = read_json(path, "copy the pipeline again")
+        if not isinstance(index, dict):
+            raise InputError(f"{path} is no JSON object; copy the pipeline again")
+        return index
+
+    @property
+    def has_vae(self) -> bool:
+        """Whether members denoise latents."""
+        return bool(self._index.get(VAE)) and (self.folder / VAE / CONFIG_FILE).is_file()
+
+    @property
+    def has_encoders(self) -> bool:
+        """Whether it reads prompts."""
+        return any((self.folder / name).is_dir() for name in ENCODERS)
+
+    @cached_property
+    def _config(self) -> dict[str, Any]:
+        config = read_config(self.folder / VAE, CLASSES[0])
+        if config.get("_class_name") not in CLASSES:
+            raise InputError(
+                f"{self.folder / VAE} is a `{str(config.get('_class_name'))[:80]}`; latents of these VAEs are "
+                f"decoded: {', '.join(CLASSES)}"
+            )
+        return config
+
+    def image_shape(self, shape: Shape) -> Shape:
+        """``(channels, [frames,] height, width)`` of the images that latents ``shape`` are decoded to.
+
+        Raises:
+            InputError: no pipeline, or a VAE of another class.
+        """
+        if not self.has_vae:
+            return shape
+        space, time = _scale(self._config)
+        frames = () if len(shape) == 3 else (time * (shape[1] - 1) + 1,)
+        return (int(self._config.get("out_channels", 3)), *frames, space * shape[-2], space * shape[-1])
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """Images of latents, ``(n, C, [F,] h, w) -> (n, C', [F',] H, W)``, as the pipeline scales and shifts them."""
+        import torch
+
+        if not self.has_vae:
+            return latents
+        vae = shared_model(self.folder / VAE, CLASSES, "VAE", None, str(latents.device))
+        scaled = _unscaled(latents, self._config).to(vae.dtype)
+        with torch.inference_mode(False), torch.no_grad():
+            parts = [vae.decode(part, return_dict=False)[0] for part in scaled.split(DECODED_AT_ONCE)]
+        return torch.cat(parts).to(latents.dtype)
+
+    def encode(self, prompts: Sequence[str], negative: str | None, shape: Shape) -> Prompts:
+        """What the text encoders make of prompts, on the CPU, for latents ``shape``.
+
+        Raises:
+            InputError: the pipeline has no text encoders, or they cannot be loaded or used.
+        """
+        from omsdpm.prompts import encode_prompts
+
+        height, width = self.image_shape(shape)[-2:]
+        return encode_prompts(self._pipe(), prompts, negative, (height, width))
+
+    def files(self) -> list[Path]:
+        """The files that decide what is decoded and encoded, sorted."""
+        folders = [self.folder / name for name in (VAE, *ENCODERS)]
+        walked = (Path(root) / name for folder in folders for root, _, names in os.walk(folder) for name in names)
+        return sorted(path for path in walked if not path.name.startswith("."))
+
+    def _pipe(self) -> Any:
+        """The pipeline with its text encoders alone."""
+        from diffusers import DiffusionPipeline
+        from diffusers.utils import logging
+
+        if not self.has_encoders:
+            raise InputError(f"pipeline {self.folder} has no text encoders: prompts mean nothing to it")
+        # Whatever is no text encoder or tokenizer stays where it is.
+        left_out: dict[str, None] = {
+            name: None for name, kind in self._index.items()
+            if isinstance(kind, list) and name not in (*ENCODERS, "scheduler")
+        }  # fmt: skip
+        verbosity = logging.get_verbosity()
+        logging.set_verbosity_error()  # that there is no denoiser, no VAE and no safety checker is as it should be
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return DiffusionPipeline.from_pretrained(self.folder, local_files_only=True, **left_out)
+        except Exception as error:  # whatever the files of strangers do to their own readers
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            raise InputError(f"the text encoders of pipeline {self.folder} cannot be loaded ({reason})") from error
+        finally:
+            logging.set_verbosity(verbosity)
+
+
+def _scale(config: Mapping[str, Any]) -> tuple[int, int]:
+    """Pixels a latent, along a side and in time."""
+    if config["_class_name"] == "AutoencoderKLWan":
+        return int(config.get("scale_factor_spatial", 8)), int(config.get("scale_factor_temporal", 4))
+    keys = ("block_out_channels", "encoder_block_out_channels")
+    blocks = next((config[key] for key in keys if isinstance(config.get(key), list)), [1])
+    return int(2 ** (len(blocks) - 1)), 1
+
+
+def _unscaled(latents: torch.Tensor, config: Mapping[str, Any]) -> torch.Tensor:
+    """Latents as the VAE gave them, before they were made to have variance 1."""
+    import torch
+
+    mean, std = config.get("latents_mean"), config.get("latents_std")
+    factor = float(config.get("scaling_factor") or 1.0)
+    if mean is not None and std is not None:
+        sides = [1, -1] + [1] * (latents.ndim - 2)
+        mean, std = (torch.tensor(part, dtype=latents.dtype, device=latents.device).view(sides) for part in (mean, std))
+        return latents * std / factor + mean
+    return latents / factor + float(config.get("shift_factor") or 0.0)
