@@ -7,8 +7,11 @@ where the scheduler itself passes it over, for networks were trained on what it 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
 
 from omsdpm.errors import InputError, unknown_name
 from omsdpm.noise.base import Noise
@@ -21,11 +24,12 @@ from omsdpm.noise.scaled_linear import ScaledLinearBetas
 WHERE = "scheduler_config.json"
 
 
-def noise_from_scheduler_config(config: Mapping[str, Any]) -> Noise:
+def noise_from_scheduler_config(config: Mapping[str, Any], *, tokens: int | None = None) -> Noise:
     """The noise schedule that networks beside a ``scheduler_config.json`` were trained on.
 
     Args:
         config: what the file says; ``_class_name`` is one of :data:`READERS`.
+        tokens: of an image, for a flow whose shift depends on it (``use_dynamic_shifting``).
 
     Raises:
         InputError: another scheduler or schedule of betas, timesteps that are no training timesteps,
@@ -47,6 +51,8 @@ def noise_from_scheduler_config(config: Mapping[str, Any]) -> Noise:
     model = model_of(READERS[name])
     given = {key: value for key, value in config.items() if key in model.model_fields and value is not None}
     values = dict(read_table(model, given, WHERE))
+    if values.get("use_dynamic_shifting") and tokens is not None:
+        values |= {"use_dynamic_shifting": False, _SHIFTS[READERS[name]]: _dynamic_shift(config, tokens)}
     try:
         return READERS[name](**values)
     except InputError as error:
@@ -57,7 +63,7 @@ def _flow(
     num_train_timesteps: int = 1000, shift: float = 1.0, use_dynamic_shifting: bool = False, invert_sigmas: bool = False
 ) -> Noise:
     if use_dynamic_shifting:
-        raise InputError("use_dynamic_shifting: a shift by the size of the image is not supported, only a fixed shift")
+        raise InputError("use_dynamic_shifting: the shift depends on the size of the image, which is not known here")
     if invert_sigmas:
         raise InputError("invert_sigmas is not supported, only timesteps that grow with the noise")
     return Flow(shift, num_train_timesteps)
@@ -96,6 +102,34 @@ def _trained(betas: list[float], steps: int, rescale: bool) -> Noise:
     noise = DiscreteVP(betas)
     return noise.rescaled() if rescale else noise
 
+
+class _Shifting(BaseModel):
+    """What a scheduler says of a shift that depends on the size of the image; defaults are the schedulers'."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    base_shift: float = 0.5
+    max_shift: float = 1.15
+    base_image_seq_len: int = 256
+    max_image_seq_len: int = 4096
+    time_shift_type: Literal["exponential", "linear"] = "exponential"
+
+
+def _dynamic_shift(config: Mapping[str, Any], tokens: int) -> float:
+    """The fixed shift that images of so many tokens have: ``mu`` is linear in them, and the shift is ``e^mu`` or it.
+
+    As diffusers' ``calculate_shift`` and ``time_shift`` (Esser et al., arXiv:2403.03206, Sec. 5.3.2).
+    """
+    from omsdpm.tables import read_table
+
+    said = read_table(_Shifting, {key: config[key] for key in _Shifting.model_fields if config.get(key) is not None}, WHERE)
+    slope = (said.max_shift - said.base_shift) / (said.max_image_seq_len - said.base_image_seq_len)
+    mu = said.base_shift + slope * (tokens - said.base_image_seq_len)
+    return math.exp(mu) if said.time_shift_type == "exponential" else mu
+
+
+_SHIFTS: dict[Callable[..., Noise], str] = {_flow: "shift", _betas: "flow_shift"}
+"""The parameter of a reader that is the shift."""
 
 READERS: dict[str, Callable[..., Noise]] = {
     "DDIMScheduler": _betas,

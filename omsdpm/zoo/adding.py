@@ -1,9 +1,9 @@
-"""Adding a diffusers model that one has to a zoo: a pipeline's folder, or the model's own."""
+"""Adding a diffusers model that one has to a zoo: a pipeline's denoisers, or a model alone."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,20 @@ from omsdpm.files import writable_folder
 from omsdpm.networks.base import NETWORKS, MemberTable
 from omsdpm.noise import Noise, make_noise
 from omsdpm.noise.scheduler_config import noise_from_scheduler_config
-from omsdpm.tables import read_json
-from omsdpm.zoo.files import ZOO_FILE, ImagesTable, ZooFile
+from omsdpm.zoo.files import ZOO_FILE, ImagesTable, Shape, ZooFile
+from omsdpm.zoo.pipeline import ENCODERS, VAE, PipelineParts
+from omsdpm.zoo.source import CONFIG, SCHEDULER, Source, full_config, kind_of, read_object
 
-INDEX = "model_index.json"
-CONFIG = "config.json"
-DENOISERS = ("unet", "transformer")
-"""Folders of a pipeline that hold the network that is sampled with."""
-
-SCHEDULER = Path("scheduler") / "scheduler_config.json"
-EXPECTED = f"expected the folder of a diffusers pipeline, with {INDEX}, or of a model, with {CONFIG}"
+CONDITIONED = (
+    "cross_attention_dim",
+    "addition_embed_type",
+    "joint_attention_dim",
+    "pooled_projection_dim",
+    "caption_channels",
+    "text_dim",
+    "num_embeds_ada_norm",
+)
+"""Keys of a model's configuration that say what its conditions look like."""
 
 
 @dataclass(frozen=True)
@@ -30,157 +34,206 @@ class Added:
     """What became of a model.
 
     Attributes:
-        number: of the member, from 1.
-        member: its ``[[member]]``.
+        numbers: of the members, from 1.
+        members: their ``[[member]]`` tables: one, or the two experts of a pipeline that has two.
         zoo: the file as it is now.
         created: whether the zoo was made for it.
         noise_known: whether a scheduler says the noise schedule, and not the usual linear betas.
     """
 
-    number: int
-    member: MemberTable
+    numbers: tuple[int, ...]
+    members: tuple[MemberTable, ...]
     zoo: ZooFile
     created: bool
     noise_known: bool
 
 
-def add_member(source: str | Path, zoo: str | Path, *, variant: str | None = None) -> Added:
+def add_member(
+    source: str | Path,
+    zoo: str | Path,
+    *,
+    variant: str | None = None,
+    guidance: float | None = None,
+    size: Sequence[int] | None = None,
+    frames: int | None = None,
+    keys: Mapping[str, Any] | None = None,
+) -> Added:
     """Makes a model a member of a zoo, which is made if there is none; the model stays where it is.
 
     Noise schedule and what the network predicts are read from the pipeline's scheduler. A model without one
-    takes those of the zoo, or the usual linear betas of a new one.
+    takes those of the zoo, or the usual linear betas of a new one. The pipeline's VAE and text encoders become the
+    whole zoo's.
 
     Args:
-        source: the folder of a diffusers pipeline or model.
+        source: the folder of a diffusers pipeline or model, or its name on a hub.
         zoo: the zoo's folder.
         variant: of the weights' files, such as ``"fp16"``.
+        guidance: scale of the member's guidance; ``None`` leaves it to the measurement.
+        size: ``(height, width)`` of what a new zoo denoises, latents where there is a VAE; ``None`` is the model's own.
+        frames: of videos, in latents.
+        keys: more keys of the ``[[member]]``.
 
     Raises:
         InputError: a folder that is no model, a class that no kind of network takes, a model that cannot be
             loaded, is a member already, or is not of one kind with the others: which, and why.
 
     Example:
-        >>> add_member("ddpm-cifar10-32", "my-zoo").number
-        1
+        >>> add_member("ddpm-cifar10-32", "my-zoo").numbers
+        (1,)
     """
-    folder, scheduler = _model(Path(source))
-    config = _object(folder / CONFIG)
-    kind = _kind_of(config, folder)
-    said = {"kind": kind, "folder": _from(Path(zoo), folder), "variant": variant, **_prediction(scheduler)}
-    noise = None if scheduler is None else _noise(scheduler, Path(source))
+    origin = Source.open(source)
+    configs = [read_object(folder / CONFIG) for folder in origin.denoisers]
+    kinds = [kind_of(config, folder) for config, folder in zip(configs, origin.denoisers, strict=True)]
+    configs = [full_config(config) for config in configs]
     path = Path(zoo) / ZOO_FILE
     created = not path.exists()
-    if created:
-        member = _member(said)
-        images = ImagesTable(
-            name=Path(zoo).resolve().name, image_size=_size(config, folder), channels=_channels(config)
-        )
-        file = ZooFile(zoo=images, noise=noise or make_noise({"kind": "linear"}), member=(member,))
-    else:
-        before = ZooFile.read(zoo)
-        if scheduler is None:
-            said["prediction_type"] = before.members[0].prediction_type
-        member = _member(said)
-        _check_alike(before, config, noise, folder)
-        if any(one.table() == member.table() for one in before.members):
+    before = None if created else ZooFile.read(zoo)
+    if before is not None and (size is not None or frames is not None):
+        raise InputError(f"{path} says the size of what its members denoise: leave out size and frames")
+    images = before.zoo if before is not None else _images(origin, configs[0], kinds[0], Path(zoo), size, frames)
+    noise = None if origin.scheduler is None else _noise(origin, configs[0], images.shape)
+    members = list(before.members) if before is not None else []
+    usual = members[0].prediction_type if members else "epsilon"
+    added = []
+    for folder, config, kind in zip(origin.denoisers, configs, kinds, strict=True):
+        said = {
+            "kind": kind,
+            "folder": _from(Path(zoo), folder),
+            "variant": variant,
+            "guidance": guidance,
+            "prediction_type": origin.prediction_type or usual,
+            **(keys or {}),
+        }
+        member = _member(said, kind, folder)
+        if before is not None:
+            _check_alike(before, Path(zoo), config, kind, noise, folder)
+        if any(one.table() == member.table() for one in members):
             raise InputError(f"{folder} is a member of {path} already")
-        file = ZooFile(zoo=before.zoo, noise=before.noise, member=(*before.members, member))
-    member.load(Path(zoo), file.shape, "cpu")  # proves that it can be, before anything is written
+        members.append(member)
+        added.append(member)
+    if before is not None:
+        _check_pipeline(before, Path(zoo), origin)
+        noise = before.noise
+    file = ZooFile(zoo=images, noise=noise or make_noise({"kind": "linear"}), member=tuple(members))
+    for member in added:
+        member.load(Path(zoo), file.shape, "cpu")  # proves that it can be, before anything is written
+    file.image_shape(zoo)
     writable_folder(Path(zoo))
     file.write(zoo)
-    return Added(len(file.members), member, file, created, scheduler is not None)
+    first = len(members) - len(added) + 1
+    numbers = tuple(range(first, len(members) + 1))
+    return Added(numbers, tuple(added), file, created, origin.scheduler is not None)
 
 
-def _model(source: Path) -> tuple[Path, dict[str, Any] | None]:
-    """The denoiser's folder, and what the pipeline's scheduler says; ``None`` of a model alone."""
-    if not source.is_dir():
-        raise InputError(
-            f"{source} is no folder: {EXPECTED}; a model of a hub is downloaded first, "
-            f"`hf download {source} --local-dir FOLDER`"
-        )
-    if (source / INDEX).is_file():
-        for name in DENOISERS:
-            if (source / name / CONFIG).is_file():
-                scheduler = source / SCHEDULER
-                return source / name, _object(scheduler) if scheduler.is_file() else None
-        raise InputError(f"pipeline {source} has neither of the folders {' and '.join(DENOISERS)}")
-    if not (source / CONFIG).is_file():
-        raise InputError(f"{source} is no model: {EXPECTED}")
-    return source, None
-
-
-def _object(path: Path) -> dict[str, Any]:
-    content = read_json(path, "copy the model again")
-    if not isinstance(content, dict):
-        raise InputError(f"{path} is no JSON object; copy the model again")
-    return content
-
-
-def _kind_of(config: Mapping[str, Any], folder: Path) -> str:
-    """The kind of network that takes a model of this class."""
-    name = config.get("_class_name")
-    takes = {kind: tuple(getattr(NETWORKS.load(kind), "model_classes", ())) for kind in NETWORKS.names()}
-    for kind, classes in takes.items():
-        if name in classes:
-            return kind
-    known = ", ".join(f"{kind} ({', '.join(classes)})" for kind, classes in takes.items() if classes)
-    raise InputError(
-        f"{folder} is a `{str(name)[:80]}`, which no kind of network takes; those that take a model's folder: {known}"
-    )
-
-
-def _member(said: Mapping[str, Any]) -> MemberTable:
+def _member(said: Mapping[str, Any], kind: str, folder: Path) -> MemberTable:
     given = {key: value for key, value in said.items() if value is not None}
-    member: MemberTable = NETWORKS.load(str(said["kind"])).model_validate(given)
+    if "guidance" in given and "guidance" not in NETWORKS.load(kind).model_fields:
+        raise InputError(f"guidance {given['guidance']:g} for {folder}: a member of kind {kind} takes no guidance")
+    member: MemberTable = NETWORKS.load(kind).model_validate(given)
     return member
 
 
-def _prediction(scheduler: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What the network predicts, in the words of its scheduler; a flow's schedulers predict its velocity."""
-    if scheduler is None:
-        return {}
-    flow = "FlowMatch" in str(scheduler.get("_class_name")) or bool(scheduler.get("use_flow_sigmas"))
-    return {"prediction_type": "flow_prediction" if flow else scheduler.get("prediction_type", "epsilon")}
-
-
-def _noise(scheduler: Mapping[str, Any], source: Path) -> Noise:
+def _noise(origin: Source, config: Mapping[str, Any], shape: Shape) -> Noise:
+    patch = config.get("patch_size", 1)
+    side = 2 if config.get("_class_name") == "FluxTransformer2DModel" else patch if isinstance(patch, int) else 1
+    tokens = (shape[-2] // side) * (shape[-1] // side)
     try:
-        return noise_from_scheduler_config(scheduler)
+        return noise_from_scheduler_config(origin.scheduler or {}, tokens=tokens)
     except InputError as error:
-        raise InputError(f"{source / SCHEDULER.parent}: {error}") from error
+        raise InputError(f"{origin.folder / SCHEDULER.parent}: {error}") from error
 
 
-def _channels(config: Mapping[str, Any]) -> int:
-    channels = config.get("in_channels", 3)
-    return channels if isinstance(channels, int) else 0
+def _images(
+    origin: Source,
+    config: Mapping[str, Any],
+    kind: str,
+    zoo: Path,
+    size: Sequence[int] | None,
+    frames: int | None,
+) -> ImagesTable:
+    """What a new zoo denoises."""
+    pipeline = None
+    if origin.pipeline:
+        parts = PipelineParts(origin.folder)
+        pipeline = _from(zoo, origin.folder) if parts.has_vae or parts.has_encoders else None
+    height, width = _size(config, origin.denoisers[0]) if size is None else (int(side) for side in size)
+    channels: int = NETWORKS.load(kind).channels(config)
+    patch = config.get("patch_size")
+    video = isinstance(patch, (list, tuple)) and len(patch) == 3
+    if video != (frames is not None):
+        what = "give the frames of its videos, in latents" if video else "it makes images, so leave out the frames"
+        raise InputError(f"{origin.denoisers[0]} is a `{config.get('_class_name')}`: {what}")
+    return ImagesTable(
+        name=zoo.resolve().name,
+        image_size=height if height == width else (height, width),
+        channels=channels,
+        frames=frames,
+        pipeline=pipeline,
+    )
 
 
-def _size(config: Mapping[str, Any], folder: Path) -> int:
+def _size(config: Mapping[str, Any], folder: Path) -> tuple[int, int]:
     size = config.get("sample_size")
-    side = size[0] if isinstance(size, list) and len(set(size)) == 1 else size
-    if not isinstance(side, int):
+    sides = tuple(size) if isinstance(size, list) else (size, size)
+    if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
         raise InputError(
-            f"{folder} says sample_size = {size}: a new zoo is made for square images of a size that its first member "
-            f"says; write {ZOO_FILE} yourself (`omsdpm-bench init zoo`), and add the model then"
+            f"{folder} says sample_size = {size}: give the size of what a new zoo denoises, height and width, in "
+            "latents where there is a VAE"
         )
-    return side
+    return int(sides[0]), int(sides[1])
 
 
-def _check_alike(zoo: ZooFile, config: Mapping[str, Any], noise: Noise | None, folder: Path) -> None:
+def _check_alike(
+    zoo: ZooFile, base: Path, config: Mapping[str, Any], kind: str, noise: Noise | None, folder: Path
+) -> None:
     """Raises :class:`InputError` for a model that cannot share a trajectory with the zoo's members."""
     first = f"member 1 ({zoo.members[0].name})"
-    if _channels(config) != zoo.shape[0]:
+    channels = NETWORKS.load(kind).channels(config)
+    if channels != zoo.shape[0]:
         raise InputError(
-            f"{folder} takes {_channels(config)} channels, {first} takes {zoo.shape[0]}: members of a zoo share images"
+            f"{folder} takes {channels} channels, {first} takes {zoo.shape[0]}: members of a zoo share images"
         )
     if noise is not None and noise.table() != zoo.noise.table():
         raise InputError(
             f"{folder} was trained on the noise {noise.table()}, {first} on {zoo.noise.table()}: "
             "members of a zoo share it"
         )
+    there = getattr(zoo.members[0], "folder", None)
+    if there is None:
+        return
+    other = full_config(read_object(base / there / CONFIG))
+    for key in CONDITIONED:
+        if config.get(key) is not None and other.get(key) is not None and config[key] != other[key]:
+            raise InputError(
+                f"{folder} has {key} = {config[key]}, {first} has {other[key]}: members of a zoo share the prompts or "
+                "labels that they are given"
+            )
+    if zoo.members[0].kind != kind and {zoo.members[0].kind, kind} & {"unet2d-condition", "transformer"}:
+        raise InputError(
+            f"{folder} is of kind {kind}, {first} of kind {zoo.members[0].kind}: members of a zoo take the same "
+            "conditions"
+        )
+
+
+def _check_pipeline(zoo: ZooFile, base: Path, origin: Source) -> None:
+    """Raises :class:`InputError` for a pipeline whose latents or prompts mean something else than the zoo's."""
+    parts = zoo.parts(base)
+    if parts is None or not origin.pipeline:
+        return
+    for name in (VAE, *(encoder for encoder in ENCODERS if encoder.startswith("text"))):
+        one, other = (folder / name / CONFIG for folder in (origin.folder, parts.folder))
+        if one.is_file() and other.is_file() and _described(one) != _described(other):
+            raise InputError(
+                f"pipeline {origin.folder} has another {name} than the zoo's, {parts.folder}: members of a zoo share "
+                "latents and prompts"
+            )
+
+
+def _described(path: Path) -> dict[str, Any]:
+    return {key: value for key, value in read_object(path).items() if not key.startswith("_")}
 
 
 def _from(zoo: Path, folder: Path) -> str:
-    """The model's folder as ``zoo.toml`` says it: relative where the model lies in the zoo, absolute elsewhere."""
+    """A folder as ``zoo.toml`` says it: relative where it lies in the zoo, absolute elsewhere."""
     inside, model = zoo.resolve(), folder.resolve()
     return os.path.relpath(model, inside) if model.is_relative_to(inside) else str(model)

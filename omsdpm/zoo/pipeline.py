@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +27,9 @@ INDEX = "model_index.json"
 VAE = "vae"
 ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3", "tokenizer", "tokenizer_2", "tokenizer_3")
 """Folders of a pipeline that turn prompts into tensors."""
+
+LIBRARIES = ("diffusers", "transformers")
+"""Packages that parts of a pipeline are classes of; nothing else is imported for what a file says."""
 
 CLASSES = ("AutoencoderKL", "AutoencoderKLWan", "AutoencoderDC", "AutoencoderTiny")
 """VAEs whose latents are scaled as :meth:`PipelineParts.decode` says."""
@@ -105,7 +111,9 @@ class PipelineParts:
         from omsdpm.prompts import encode_prompts
 
         height, width = self.image_shape(shape)[-2:]
-        return encode_prompts(self._pipe(), prompts, negative, (height, width))
+        pipe = self._pipe()
+        with quiet():
+            return encode_prompts(pipe, prompts, negative, (height, width))
 
     def files(self) -> list[Path]:
         """The files that decide what is decoded and encoded, sorted."""
@@ -114,28 +122,59 @@ class PipelineParts:
         return sorted(path for path in walked if not path.name.startswith("."))
 
     def _pipe(self) -> Any:
-        """The pipeline with its text encoders alone."""
-        from diffusers import DiffusionPipeline
-        from diffusers.utils import logging
+        """The pipeline with its text encoders, tokenizers and scheduler alone."""
+        import diffusers
 
         if not self.has_encoders:
             raise InputError(f"pipeline {self.folder} has no text encoders: prompts mean nothing to it")
-        # Whatever is no text encoder or tokenizer stays where it is.
-        left_out: dict[str, None] = {
-            name: None for name, kind in self._index.items()
-            if isinstance(kind, list) and name not in (*ENCODERS, "scheduler")
-        }  # fmt: skip
-        verbosity = logging.get_verbosity()
-        logging.set_verbosity_error()  # that there is no denoiser, no VAE and no safety checker is as it should be
+        name = str(self._index.get("_class_name"))
+        pipeline = getattr(diffusers, name, None)
+        if not (inspect.isclass(pipeline) and issubclass(pipeline, diffusers.DiffusionPipeline)):
+            raise InputError(f"{self.folder / INDEX}: this diffusers has no pipeline `{name[:80]}`")
+        takes = inspect.signature(pipeline.__init__).parameters
+        given: dict[str, Any] = {}
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                return DiffusionPipeline.from_pretrained(self.folder, local_files_only=True, **left_out)
+            with quiet():
+                for part, entry in self._index.items():
+                    if part not in takes:
+                        continue
+                    if isinstance(entry, list):
+                        kept = part in (*ENCODERS, "scheduler") and len(entry) == 2 and entry[0] in LIBRARIES
+                        given[part] = self._loaded(part, *entry) if kept else None
+                    else:
+                        given[part] = entry
+                return pipeline(**given)
         except Exception as error:  # whatever the files of strangers do to their own readers
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             raise InputError(f"the text encoders of pipeline {self.folder} cannot be loaded ({reason})") from error
-        finally:
-            logging.set_verbosity(verbosity)
+
+    def _loaded(self, part: str, library: str, name: str) -> Any:
+        """A part of the pipeline, in single precision."""
+        made = getattr(import_module(library), name).from_pretrained(self.folder / part, local_files_only=True)
+        return made.eval().float() if part.startswith("text_encoder") else made
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No bars and no warnings of the libraries that load a pipeline: that parts are left out is as it should be."""
+    from diffusers.utils import logging as of_diffusers
+    from transformers.utils import logging as of_transformers
+
+    libraries = (of_diffusers, of_transformers)
+    before = [library.get_verbosity() for library in libraries]
+    bars = of_transformers.is_progress_bar_enabled()
+    for library in libraries:
+        library.set_verbosity_error()
+    of_transformers.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for library, verbosity in zip(libraries, before, strict=True):
+            library.set_verbosity(verbosity)
+        if bars:
+            of_transformers.enable_progress_bar()
 
 
 def _scale(config: Mapping[str, Any]) -> tuple[int, int]:

@@ -125,28 +125,46 @@ def profile(folder: Path, batch_size: int, repeats: int, device: str) -> None:
 
 
 @click.command()
-@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("source")
 @click.option("--zoo", "folder", type=click.Path(path_type=Path), required=True, help="The zoo's folder, made if new.")
 @click.option("--variant", metavar="NAME", help="Of the weights' files, such as fp16.")
-def add(source: Path, folder: Path, variant: str | None) -> None:
-    """Make SOURCE, the folder of a diffusers pipeline or model, a member of a zoo.
+@click.option(
+    "--guidance", type=click.FloatRange(min=0), metavar="SCALE",
+    help="Of the member, 1 for none.  [default: what the measurement says]",
+)  # fmt: skip
+@click.option(
+    "--size", type=(click.IntRange(min=1), click.IntRange(min=1)), metavar="HEIGHT WIDTH",
+    help="Of what a new zoo denoises, in latents where there is a VAE.  [default: the model's own]",
+)  # fmt: skip
+@click.option("--frames", type=click.IntRange(min=1), help="Of the videos of a new zoo, in latents.")
+def add(
+    source: str, folder: Path, variant: str | None, guidance: float | None, size: tuple[int, int] | None,
+    frames: int | None,
+) -> None:  # fmt: skip
+    """Make SOURCE, a diffusers pipeline or model, a member of a zoo.
 
-    The model stays where it is. Noise schedule and what the network predicts are read from the
-    pipeline's scheduler; a model alone takes the zoo's, or the usual linear betas of a new one.
+    SOURCE is a folder, or the name of one on the Hugging Face hub. It stays where it is. Noise schedule
+    and what the network predicts are read from the pipeline's scheduler; a model alone takes the zoo's, or
+    the usual linear betas of a new one. The pipeline's VAE and text encoders become the whole zoo's; a
+    pipeline of two experts gives two members.
     """
     from omsdpm.zoo.adding import add_member
     from studies.cli._console import Reporter, stdout
 
     with Reporter().part("Loading"):
-        added = add_member(source, folder, variant=variant)
+        added = add_member(source, folder, variant=variant, guidance=guidance, size=size, frames=frames)
     noise = "" if added.noise_known or not added.created else ", the usual one, as no scheduler says another"
-    text = (
-        f"member {added.number}: {added.member.name}, predicts {added.member.prediction_type}\n"
-        f"zoo: {folder}, {len(added.zoo.members)} members for images of "
-        f"{'x'.join(map(str, added.zoo.shape))}, noise {added.zoo.noise.kind}{noise}\n"
-        f"next: omsdpm-bench zoo profile {folder}"
-    )
-    stdout().print(text, soft_wrap=True, highlight=False, markup=False)
+    shapes = ["x".join(map(str, shape)) for shape in (added.zoo.shape, added.zoo.image_shape(folder))]
+    images = f"images of {shapes[0]}" if shapes[0] == shapes[1] else f"latents of {shapes[0]}, images of {shapes[1]}"
+    lines = [
+        f"member {number}: {member.name}, predicts {member.prediction_type}"
+        for number, member in zip(added.numbers, added.members, strict=True)
+    ]
+    lines += [
+        f"zoo: {folder}, {len(added.zoo.members)} members for {images}, noise {added.zoo.noise.kind}{noise}",
+        f"next: omsdpm-bench zoo profile {folder}",
+    ]
+    stdout().print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
 
 
 @click.command("import")

@@ -162,11 +162,11 @@ def test_null_is_left_out():
         ),
         (
             {"_class_name": "FlowMatchEulerDiscreteScheduler", "use_dynamic_shifting": True},
-            "use_dynamic_shifting: a shift by the size of the image is not supported, only a fixed shift",
+            "use_dynamic_shifting: the shift depends on the size of the image",
         ),
         (
             {"_class_name": "UniPCMultistepScheduler", "use_flow_sigmas": True, "use_dynamic_shifting": True},
-            "UniPCMultistepScheduler: use_dynamic_shifting: a shift by the size of the image is not supported",
+            "UniPCMultistepScheduler: use_dynamic_shifting: the shift depends on the size of the image",
         ),
         ({"_class_name": "FlowMatchEulerDiscreteScheduler", "invert_sigmas": True}, "invert_sigmas is not supported"),
         ({"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 0}, "shift = 0.0: expected a positive number"),

@@ -87,7 +87,7 @@ def test_a_model_alone_takes_the_usual_noise_and_then_the_zoos(tmp_path):
     pipeline(tmp_path / "p")
     add_member(tmp_path / "p", tmp_path / "other")
     unet(1).save_pretrained(tmp_path / "b")
-    assert add_member(tmp_path / "b", tmp_path / "other").member.prediction_type == "v_prediction"
+    assert add_member(tmp_path / "b", tmp_path / "other").members[0].prediction_type == "v_prediction"
 
 
 def test_members_in_the_zoos_folder_move_with_it(tmp_path):
@@ -122,7 +122,7 @@ def test_bad_input_is_one_line_and_changes_nothing(tmp_path):
     unet(in_channels=3, out_channels=3).save_pretrained(tmp_path / "rgb")
     unet(sample_size=16).save_pretrained(tmp_path / "large")
     unet().save_pretrained(tmp_path / "flux")
-    config_of(tmp_path / "flux", _class_name="FluxTransformer2DModel")
+    config_of(tmp_path / "flux", _class_name="LuminaNextDiT2DModel")
     unet().save_pretrained(tmp_path / "torn")
     weights = tmp_path / "torn/diffusion_pytorch_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:100])
@@ -134,7 +134,7 @@ def test_bad_input_is_one_line_and_changes_nothing(tmp_path):
         "strange": "unknown scheduler 'DreamScheduler'",
         "rgb": r"takes 3 channels, member 1 \(.*p/unet\) takes 1",
         "large": r"takes \(channels, size\) \(1, 16\), zoo.toml says \(1, 8\)",
-        "flux": r"is a `FluxTransformer2DModel`, which no kind of network takes; .*: unet2d \(UNet2DModel\)",
+        "flux": r"is a `LuminaNextDiT2DModel`, which no kind of network takes; .*, unet2d \(UNet2DModel\)",
         "torn": "is truncated or not this network's weights",
         "p": "is a member of .*zoo.toml already",
     }.items():
@@ -151,8 +151,8 @@ def test_bad_input_is_one_line_and_changes_nothing(tmp_path):
 
 def test_a_new_zoo_needs_a_size(tmp_path):
     unet(sample_size=None).save_pretrained(tmp_path / "a")
-    with pytest.raises(InputError, match=r"says sample_size = None: a new zoo is made for square images"):
+    with pytest.raises(InputError, match=r"says sample_size = None: give the size of what a new zoo denoises"):
         add_member(tmp_path / "a", tmp_path / "zoo")
     unet().save_pretrained(tmp_path / "b")
     add_member(tmp_path / "b", tmp_path / "zoo")
-    assert add_member(tmp_path / "a", tmp_path / "zoo").number == 2
+    assert add_member(tmp_path / "a", tmp_path / "zoo").numbers == (2,)
