@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -35,6 +36,10 @@ BASELINES_FILE = "baselines.parquet"
 REPEAT_FILE = "repeat.parquet"
 GRID = 64
 """Images of a validated schedule that are kept for a look."""
+
+FEWEST_SHOWN = 4
+KEPT_NUMBERS = 2**22
+"""Fewer are kept of large images, so that there are no more numbers than these; but at least the fewest."""
 
 
 @dataclass(frozen=True)
@@ -346,7 +351,8 @@ class Benchmark:
         loaded = self.measurement.open(device)
         scores = np.full((len(batch), len(seeds)), np.nan) if known is None else np.array(known, dtype=float)
         lacking = np.isnan(scores)
-        grids = np.zeros((len(batch), min(GRID, images), *loaded.zoo.shape), dtype=np.float32)
+        shape = loaded.zoo.image_shape
+        grids = np.zeros((len(batch), min(_shown(shape), images), *shape), dtype=np.float32)
         known_rows = np.flatnonzero(~lacking[:, 0])
         if len(known_rows):  # the same images as if all had been sampled
             for row, x_0 in loaded.sample(batch[known_rows], images=grids.shape[1], seed=seeds[0]):
@@ -404,6 +410,11 @@ class Benchmark:
         if (self.folder / BASELINES_FILE).exists():
             stored = Path(BASELINES_FILE).stem
             check_measured(self.folder, stored, identity(self.measurement), noise=False)
+
+
+def _shown(shape: Sequence[int]) -> int:
+    """Images of a schedule that are kept to be shown: fewer where they are large."""
+    return max(FEWEST_SHOWN, min(GRID, KEPT_NUMBERS // math.prod(shape)))
 
 
 def _class_of(file: BenchmarkTable, default: type[Benchmark]) -> type[Benchmark]:

@@ -15,6 +15,8 @@ from omsdpm.errors import InputError, one_line
 
 Images = NDArray[np.float32]
 Labels = NDArray[np.int64]
+Size = int | tuple[int, int]
+"""Height and width of images, or the side of squares."""
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".tif", ".tiff"}
 
@@ -33,8 +35,8 @@ def load_digits_labels() -> Labels:
     return load_digits().target.astype(np.int64)
 
 
-def load_image_folder(folder: str | Path, size: int, channels: int) -> Images:
-    """Every image below ``folder``, in the order of their paths, resized to ``size x size``.
+def load_image_folder(folder: str | Path, size: Size, channels: int) -> Images:
+    """Every image below ``folder``, in the order of their paths, resized to ``size``: height and width, or a side.
 
     Raises:
         InputError: no such folder, no image in it, or a file that cannot be read.
@@ -44,22 +46,22 @@ def load_image_folder(folder: str | Path, size: int, channels: int) -> Images:
     return read_images(image_paths(Path(folder)), size, channels)
 
 
-def read_images(paths: Sequence[Path], size: int, channels: int) -> Images:
-    """The images of some files, resized to ``size x size``.
+def read_images(paths: Sequence[Path], size: Size, channels: int) -> Images:
+    """The images of some files, resized to ``size``: height and width, or the side of squares.
 
     Raises:
         InputError: a number of channels that images do not have, or a file that cannot be read.
     """
     if channels not in (1, 3):
         raise InputError(f"channels={channels}: images have 1 or 3")
-    images = np.empty((len(paths), channels, size, size), dtype=np.float32)
+    images = np.empty((len(paths), channels, *_sides(size)), dtype=np.float32)
     for i, path in enumerate(paths):
         images[i] = read_image(path, size, channels)
     return images
 
 
-def read_image(path: Path, size: int, channels: int) -> Images:
-    """One image ``(channels, size, size)``, resized; of 8 or 16 bits, or of floats from 0 to 1.
+def read_image(path: Path, size: Size, channels: int) -> Images:
+    """One image ``(channels, height, width)``, resized; of 8 or 16 bits, or of floats from 0 to 1.
 
     Raises:
         InputError: it cannot be read, or has values that no image of its kind has.
@@ -67,19 +69,20 @@ def read_image(path: Path, size: int, channels: int) -> Images:
     from PIL import Image
 
     mode = "L" if channels == 1 else "RGB"
+    height, width = _sides(size)
     try:
         with Image.open(path) as image:
             # Pillow clips these to 8 bits instead of scaling them.
             deep = image.mode == "F" or image.mode.startswith("I")
             converted = _scaled(image) if deep else image.convert(mode)
-            if converted.size != (size, size):
-                converted = _resized(converted, size)
+            if converted.size != (width, height):
+                converted = _resized(converted, height, width)
     except InputError as error:
         raise InputError(f"cannot read image {path}: {error}") from error
     except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
         raise InputError(f"cannot read image {path}: {one_line(error)}") from error
-    pixels = np.clip(np.asarray(converted, dtype=np.float32), 0, 255).reshape(size, size, -1)
-    return np.broadcast_to(pixels, (size, size, channels)).transpose(2, 0, 1) / 127.5 - 1.0
+    pixels = np.clip(np.asarray(converted, dtype=np.float32), 0, 255).reshape(height, width, -1)
+    return np.broadcast_to(pixels, (height, width, channels)).transpose(2, 0, 1) / 127.5 - 1.0
 
 
 def _scaled(image: Any) -> Any:
@@ -97,14 +100,19 @@ def _scaled(image: Any) -> Any:
     return Image.fromarray(scaled.astype(np.float32))
 
 
-def _resized(image: Any, size: int) -> Any:
+def _sides(size: Size) -> tuple[int, int]:
+    """Height and width."""
+    return (size, size) if isinstance(size, int) else size
+
+
+def _resized(image: Any, height: int, width: int) -> Any:
     from PIL import Image
 
     if image.mode != "F":
-        return image.resize((size, size), Image.Resampling.LANCZOS)
+        return image.resize((width, height), Image.Resampling.LANCZOS)
     # As Pillow does it with 8 bits, which holds the values in their range between the two ways.
-    across = np.clip(np.asarray(image.resize((size, image.height), Image.Resampling.LANCZOS)), 0, 255)
-    return Image.fromarray(across).resize((size, size), Image.Resampling.LANCZOS)
+    across = np.clip(np.asarray(image.resize((width, image.height), Image.Resampling.LANCZOS)), 0, 255)
+    return Image.fromarray(across).resize((width, height), Image.Resampling.LANCZOS)
 
 
 def load_folder_labels(folder: str | Path) -> Labels:

@@ -71,9 +71,7 @@ def read_toml(path: str | os.PathLike[str], hint: str) -> dict[str, Any]:
         raise InputError(f"{path} is not TOML: {_one_line(str(error))}") from error
 
 
-def read_json(
-    path: str | os.PathLike[str], hint: str, largest: int = LARGEST, *, infinite: bool = False
-) -> Any:
+def read_json(path: str | os.PathLike[str], hint: str, largest: int = LARGEST, *, infinite: bool = False) -> Any:
     """The value of a JSON file that a program wrote: UTF-8, and no NaN or infinity, which are no JSON.
 
     Args:

@@ -40,10 +40,7 @@ class Network(ABC):
     num_classes: int | None = None
     takes_guidance: bool = False
     guidance: float | None = None
-
-    @property
-    def module(self) -> torch.nn.Module | None:
-        return None
+    module: torch.nn.Module | None = None
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -115,7 +112,7 @@ class MemberTable(BaseModel):
         return {"kind": self.kind, **given, "prediction_type": self.prediction_type}
 
     @abstractmethod
-    def load(self, folder: Path, shape: tuple[int, int, int], device: str) -> Network:
+    def load(self, folder: Path, shape: tuple[int, ...], device: str) -> Network:
         """The network, on a device and in evaluation mode.
 
         Args:

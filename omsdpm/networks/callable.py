@@ -76,7 +76,7 @@ class CallableTable(MemberTable):
     def name(self) -> str:
         return self.label or self.function
 
-    def load(self, folder: Path, shape: tuple[int, int, int], device: str) -> CallableNetwork:
+    def load(self, folder: Path, shape: tuple[int, ...], device: str) -> CallableNetwork:
         import torch
 
         network = import_object(self.function, "network")

@@ -19,7 +19,7 @@ class DiT(GuidedNetwork):
 
     def __init__(self, model: Any, guidance: float | None = None, batched: bool = True) -> None:
         super().__init__(model, guidance, batched)
-        self.num_classes = int(model.config.num_embeds_ada_norm)
+        self.num_classes = self.no_class = int(model.config.num_embeds_ada_norm)
 
     def given(self, conditions: dict[str, Any]) -> Given:
         return {"class_labels": conditions["labels"]}
@@ -27,10 +27,10 @@ class DiT(GuidedNetwork):
     def without(self, conditions: dict[str, Any]) -> Given:
         import torch
 
-        return {"class_labels": torch.full_like(conditions["labels"], self.num_classes)}
+        return {"class_labels": torch.full_like(conditions["labels"], self.no_class)}
 
     def evaluate(self, x: torch.Tensor, timesteps: torch.Tensor, given: Given) -> torch.Tensor:
-        output: torch.Tensor = self.model(x, timestep=timesteps, **given, return_dict=False)[0]
+        output: torch.Tensor = self.module(x, timestep=timesteps, **given, return_dict=False)[0]
         return output
 
 

@@ -33,16 +33,12 @@ class GuidedNetwork(Network):
     """
 
     takes_guidance = True
+    module: Any
 
     def __init__(self, model: Any, guidance: float | None = None, batched: bool = True) -> None:
-        self.model = model
+        self.module = model
         self.guidance = guidance
         self.batched = batched
-
-    @property
-    def module(self) -> torch.nn.Module:
-        module: torch.nn.Module = self.model
-        return module
 
     @property
     def twice(self) -> bool:
@@ -79,7 +75,7 @@ class GuidedNetwork(Network):
         else:
             away = self.evaluate(x, timesteps, without)[:, :channels]
             toward = self.evaluate(x, timesteps, given)[:, :channels]
-        guided: torch.Tensor = away + self.guidance * (toward - away)
+        guided: torch.Tensor = away + (self.guidance or 0.0) * (toward - away)
         return guided
 
 

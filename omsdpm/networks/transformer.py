@@ -27,7 +27,7 @@ class PromptedTransformer(GuidedNetwork):
     Example:
         >>> class Mine(PromptedTransformer):
         ...     def evaluate(self, x, timesteps, given):
-        ...         return self.model(x, timestep=timesteps, **given, return_dict=False)[0]
+        ...         return self.module(x, timestep=timesteps, **given, return_dict=False)[0]
     """
 
     @property
@@ -69,4 +69,3 @@ class TransformerTable(GuidedTable):
     def channels(config: Any) -> int:
         channels: int = TRANSFORMERS.load(config["_class_name"]).channels(config)
         return channels
-

@@ -28,18 +28,15 @@ class UNet2D(Network):
     ``num_class_embeds`` takes labels.
     """
 
-    def __init__(self, unet: Any) -> None:
-        self.unet = unet
-        self.num_classes = getattr(getattr(unet, "config", None), "num_class_embeds", None)
+    module: Any
 
-    @property
-    def module(self) -> torch.nn.Module:
-        module: torch.nn.Module = self.unet
-        return module
+    def __init__(self, unet: Any) -> None:
+        self.module = unet
+        self.num_classes = getattr(getattr(unet, "config", None), "num_class_embeds", None)
 
     def __call__(self, x: torch.Tensor, timesteps: torch.Tensor, **conditions: Any) -> torch.Tensor:
         given = {"class_labels": conditions["labels"]} if "labels" in conditions else {}
-        output: torch.Tensor = self.unet(x, timesteps, **given).sample
+        output: torch.Tensor = self.module(x, timesteps, **given).sample
         return output[:, : x.shape[1]]
 
 

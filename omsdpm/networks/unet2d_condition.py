@@ -35,7 +35,7 @@ class UNet2DCondition(GuidedNetwork):
     def evaluate(self, x: torch.Tensor, timesteps: torch.Tensor, given: Given) -> torch.Tensor:
         hidden = given["encoder_hidden_states"]
         added = {name: given[name].to(x.dtype) for name in ADDED if name in given}
-        outputs = self.model(
+        outputs = self.module(
             x, timesteps, encoder_hidden_states=hidden.to(x.dtype), added_cond_kwargs=added or None, return_dict=False
         )
         output: torch.Tensor = outputs[0]

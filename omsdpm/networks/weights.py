@@ -52,9 +52,7 @@ def weight_files(folder: Path, variant: str | None = None, name: str = "UNet2DMo
             return _shards(index)
     others = sorted(path.name for path in folder.glob(f"{BASE}*"))
     hint = f"; it has {', '.join(others[:4])}: a variant is named by the member's key `variant`" if others else ""
-    raise InputError(
-        f"zoo member {folder} lacks {BASE}{infix}.safetensors: expected a diffusers {name} folder{hint}"
-    )
+    raise InputError(f"zoo member {folder} lacks {BASE}{infix}.safetensors: expected a diffusers {name} folder{hint}")
 
 
 def stored_shapes(files: Iterable[Path]) -> dict[str, tuple[int, ...]]:

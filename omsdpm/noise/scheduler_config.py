@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict
+from typing import Any
 
 from omsdpm.errors import InputError, unknown_name
 from omsdpm.noise.base import Noise
@@ -52,7 +50,10 @@ def noise_from_scheduler_config(config: Mapping[str, Any], *, tokens: int | None
     given = {key: value for key, value in config.items() if key in model.model_fields and value is not None}
     values = dict(read_table(model, given, WHERE))
     if values.get("use_dynamic_shifting") and tokens is not None:
-        values |= {"use_dynamic_shifting": False, _SHIFTS[READERS[name]]: _dynamic_shift(config, tokens)}
+        shifting = model_of(_dynamic_shift)
+        said = {key: config[key] for key in shifting.model_fields if config.get(key) is not None}
+        shift = _dynamic_shift(**dict(read_table(shifting, {**said, "tokens": tokens}, WHERE)))
+        values |= {"use_dynamic_shifting": False, _SHIFTS[READERS[name]]: shift}
     try:
         return READERS[name](**values)
     except InputError as error:
@@ -103,29 +104,24 @@ def _trained(betas: list[float], steps: int, rescale: bool) -> Noise:
     return noise.rescaled() if rescale else noise
 
 
-class _Shifting(BaseModel):
-    """What a scheduler says of a shift that depends on the size of the image; defaults are the schedulers'."""
-
-    model_config = ConfigDict(strict=True, allow_inf_nan=False)
-
-    base_shift: float = 0.5
-    max_shift: float = 1.15
-    base_image_seq_len: int = 256
-    max_image_seq_len: int = 4096
-    time_shift_type: Literal["exponential", "linear"] = "exponential"
-
-
-def _dynamic_shift(config: Mapping[str, Any], tokens: int) -> float:
+def _dynamic_shift(
+    tokens: int,
+    base_shift: float = 0.5,
+    max_shift: float = 1.15,
+    base_image_seq_len: int = 256,
+    max_image_seq_len: int = 4096,
+    time_shift_type: str = "exponential",
+) -> float:
     """The fixed shift that images of so many tokens have: ``mu`` is linear in them, and the shift is ``e^mu`` or it.
 
-    As diffusers' ``calculate_shift`` and ``time_shift`` (Esser et al., arXiv:2403.03206, Sec. 5.3.2).
+    As diffusers' ``calculate_shift`` and ``time_shift`` (Esser et al., arXiv:2403.03206, Sec. 5.3.2), whose
+    defaults these are.
     """
-    from omsdpm.tables import read_table
-
-    said = read_table(_Shifting, {key: config[key] for key in _Shifting.model_fields if config.get(key) is not None}, WHERE)
-    slope = (said.max_shift - said.base_shift) / (said.max_image_seq_len - said.base_image_seq_len)
-    mu = said.base_shift + slope * (tokens - said.base_image_seq_len)
-    return math.exp(mu) if said.time_shift_type == "exponential" else mu
+    slope = (max_shift - base_shift) / (max_image_seq_len - base_image_seq_len)
+    mu = base_shift + slope * (tokens - base_image_seq_len)
+    if time_shift_type not in ("exponential", "linear"):
+        raise unknown_name("time_shift_type", time_shift_type, ["exponential", "linear"])
+    return math.exp(mu) if time_shift_type == "exponential" else mu
 
 
 _SHIFTS: dict[Callable[..., Noise], str] = {_flow: "shift", _betas: "flow_shift"}

@@ -77,7 +77,7 @@ def import_zoo(path: str | Path, output: str | Path, latency: str | Path | Seque
     output = Path(output)
     check_creatable(output)
     zoo = load_zoo(path, latency)
-    unets = {member.name: cast(UNet2D, member.network).unet for member in zoo.members}
+    unets = {member.name: cast(UNet2D, member.network).module for member in zoo.members}
     channels, size, _ = zoo.shape
     images = ImagesTable(name=zoo.name, image_size=size, channels=channels)
     tables = tuple(UNet2DTable(folder=name, heads=heads_of(unet)) for name, unet in unets.items())

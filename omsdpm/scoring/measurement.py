@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from omsdpm.errors import InputError
 from omsdpm.guidance import RANDOM
+from omsdpm.networks.guided import UNGUIDED, GuidedTable
 from omsdpm.noise import Noise
 from omsdpm.plugins import Named
 from omsdpm.prompts import read_prompts
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     import torch
 
     from omsdpm.zoo import ModelZoo
+
+NO_GUIDANCE = (None, UNGUIDED)
 
 
 @dataclass(frozen=True)
@@ -156,7 +159,21 @@ class Measurement:
                 f"{self.zoo}/latency.toml has {len(ms)} latencies for {members} members: "
                 "measure anew with `omsdpm-bench zoo profile`"
             )
+        self._check_guidance()
         return [float(ms[number - 1]) for number in self.numbers]
+
+    def _check_guidance(self) -> None:
+        """Raises :class:`InputError` where evaluations were timed alone that are made twice here, or the reverse."""
+        timed = self.latency_card.get("guidance")
+        left_open = any(
+            isinstance(member, GuidedTable) and member.guidance is None for member in self._zoo_file.members
+        )
+        if left_open and (timed in NO_GUIDANCE) != (self.guidance in NO_GUIDANCE):
+            raise InputError(
+                f"{self.zoo}/latency.toml was measured with guidance {timed}, and schedules are sampled with "
+                f"{self.guidance}, which takes another number of evaluations: measure anew with `omsdpm-bench zoo "
+                f"profile{'' if self.guidance is None else f' --guidance {self.guidance:g}'}`"
+            )
 
     def with_noise(self, *, images: int, seed: int) -> Measurement:
         """The same measurement with other starting noise."""

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from omsdpm.errors import InputError
 from omsdpm.fid.statistics import Moments, Statistics
 from omsdpm.files import replacing
-from omsdpm.images import image_paths, load_digits_images, read_images
+from omsdpm.images import Size, image_paths, load_digits_images, read_images
 from omsdpm.scoring.cache import cache_folder, one_at_a_time
 from omsdpm.scoring.features.base import FeatureNetwork
 from omsdpm.scoring.features.opening import DIGEST_SIZE, content_digest, file_digest
@@ -52,7 +52,7 @@ class Reference:
     """
 
     source: str
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
 
     def __post_init__(self) -> None:
         if self.source == DIGITS and tuple(self.shape) != DIGITS_SHAPE:
@@ -145,7 +145,7 @@ class Reference:
         if self.source == DIGITS:
             yield from _parts(load_digits_images())
         else:
-            yield from _folder(self.source, self.shape[1], self.shape[0])
+            yield from _folder(self.source, (self.shape[-2], self.shape[-1]), self.shape[0])
 
 
 def reference_digest(source: str) -> str:
@@ -223,7 +223,7 @@ def _parts(images: Any) -> Iterator[tuple[Any, int]]:
         yield images[start : start + BATCH], len(images)
 
 
-def _folder(folder: str | Path, size: int, channels: int) -> Iterator[tuple[Any, int]]:
+def _folder(folder: str | Path, size: Size, channels: int) -> Iterator[tuple[Any, int]]:
     paths = image_paths(Path(folder))
     for start in range(0, len(paths), BATCH):
         yield read_images(paths[start : start + BATCH], size, channels), len(paths)

@@ -163,7 +163,8 @@ class ZooFile(ZooTable):
     def write(self, folder: str | Path) -> None:
         """Writes ``zoo.toml`` into the folder."""
         members = [member.table() for member in self.members]
-        table = {"zoo": self.zoo.model_dump(mode="json", exclude_none=True), "noise": self.noise.table(), "member": members}
+        images = self.zoo.model_dump(mode="json", exclude_none=True)
+        table = {"zoo": images, "noise": self.noise.table(), "member": members}
         _write_toml(Path(folder) / ZOO_FILE, table)
 
 
@@ -176,6 +177,7 @@ class LatencyCard(ZooTable):
         repeats, statistic: how often each was timed, and what of that ``ms`` is.
         device, threads, date, versions: where, when, and with which packages.
         source: who says so, where it was not measured here.
+        guidance: scale that members were guided with which do not say their own; left out where they were not.
     """
 
     ms: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
@@ -186,6 +188,7 @@ class LatencyCard(ZooTable):
     threads: Positive | None = None
     date: Annotated[str | None, BeforeValidator(_day)] = None
     source: str | None = None
+    guidance: Annotated[float, Field(ge=0)] | None = None
     versions: dict[str, str] = Field(default_factory=dict)
 
 

@@ -16,6 +16,9 @@ from omsdpm.files import check_writable
 from omsdpm.zoo.files import LATENCY_FILE, write_latency_card
 from omsdpm.zoo.zoo import ModelZoo
 
+PROMPT = "a photograph"
+"""What is sampled while members that take prompts are timed."""
+
 
 def measure_latency(
     zoo: ModelZoo,
@@ -38,16 +41,17 @@ def measure_latency(
         raise InputError(f"batch_size={batch_size}, repeats={repeats}, warmup={warmup}: expected positive numbers")
     device = zoo.device
     x = zoo.starting_noise(batch_size, seed=0)
-    label = torch.zeros(batch_size, dtype=torch.long, device=x.device)
-    labels = [None if member.num_classes is None else label for member in zoo.members]
+    prompts = zoo.encode([PROMPT]).repeated(batch_size) if zoo.takes_prompts else None
+    every: dict[str, Any] = {"labels": torch.zeros(batch_size, dtype=torch.long, device=x.device), "prompts": prompts}
+    conditions = [{name: every[name] for name in member.conditions} for member in zoo.members]
     middle = float(zoo.noise.timestep(0.5))
     times: list[list[float]] = [[] for _ in zoo.members]
     with torch.inference_mode():
         for turn in range(warmup + repeats):
-            for member, given, measured in zip(zoo.members, labels, times, strict=True):
+            for member, given, measured in zip(zoo.members, conditions, times, strict=True):
                 synchronize(device)
                 start = time.perf_counter()
-                member(x, middle, labels=given)
+                member(x, middle, **given)
                 synchronize(device)
                 if turn >= warmup:
                     measured.append(1000 * (time.perf_counter() - start))
@@ -62,13 +66,21 @@ def profile_zoo(
     batch_size: int = 500,
     repeats: int = 20,
     device: str = "cpu",
+    guidance: float | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """Measures the members of a folder and writes its ``latency.toml``, whatever was there; returns what it says."""
+    """Measures the members of a folder and writes its ``latency.toml``, whatever was there; returns what it says.
+
+    Args:
+        folder: the zoo's.
+        batch_size, repeats, progress: see :func:`measure_latency`.
+        device: where to measure.
+        guidance: scale for members that do not say their own; a guided evaluation is two, and costs as much.
+    """
     import diffusers
     import torch
 
-    zoo = ModelZoo.load(folder, device, profiled=False)
+    zoo = ModelZoo.load(folder, device, profiled=False).guided(guidance)
     check_writable(Path(folder) / LATENCY_FILE)
     ms = measure_latency(zoo, batch_size=batch_size, repeats=repeats, progress=progress)
     card = {
@@ -79,6 +91,7 @@ def profile_zoo(
         "device": device_name(zoo.device),
         "threads": torch.get_num_threads(),
         "date": datetime.date.today().isoformat(),
+        **({} if guidance is None else {"guidance": guidance}),
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__,

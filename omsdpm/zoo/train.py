@@ -147,9 +147,11 @@ def check_training(
         raise InputError(f"images of shape {images.shape}: the recipe of {recipe.zoo.name!r} is for (n, *{shape})")
     levels = len(member.unet.get("block_out_channels", DIFFUSERS_LEVELS))
     least = 2 ** max(0, levels - 1)
-    if shape[1] % least:
+    if recipe.zoo.frames is not None or recipe.zoo.pipeline is not None:
+        raise InputError(f"the recipe of {recipe.zoo.name!r} is for videos or latents: U-Nets are trained on images")
+    if any(side % least for side in shape[1:]):
         raise InputError(
-            f"member {member.name!r} has {levels} levels, which halve images {levels - 1} times: {shape[1]}x{shape[1]} "
+            f"member {member.name!r} has {levels} levels, which halve images {levels - 1} times: {shape[1]}x{shape[2]} "
             f"is no multiple of {least}; give fewer block_out_channels, or another image_size"
         )
     if member.unet.get("class_embed_type") is not None:

@@ -105,8 +105,12 @@ def train(
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--batch-size", type=click.IntRange(min=1), default=500, show_default=True, help="Images an evaluation.")
 @click.option("--repeats", type=click.IntRange(min=1), default=20, show_default=True, help="Timed turns a member.")
+@click.option(
+    "--guidance", type=click.FloatRange(min=0), metavar="SCALE",
+    help="For members that do not say their own, as they will be sampled with.  [default: none]",
+)  # fmt: skip
 @_options.device
-def profile(folder: Path, batch_size: int, repeats: int, device: str) -> None:
+def profile(folder: Path, batch_size: int, repeats: int, guidance: float | None, device: str) -> None:
     """Measure the latency of each member of the zoo FOLDER into its latency.toml."""
     from rich.table import Table
 
@@ -116,7 +120,9 @@ def profile(folder: Path, batch_size: int, repeats: int, device: str) -> None:
 
     where = resolve_device(device)
     with Reporter().part("Profiling") as step:
-        card = profile_zoo(folder, batch_size=batch_size, repeats=repeats, device=where, progress=step)
+        card = profile_zoo(
+            folder, batch_size=batch_size, repeats=repeats, device=where, guidance=guidance, progress=step
+        )
     caption = f"{card['statistic']} of {repeats}, {batch_size} images, {card['device']}, {card['date']}"
     table = Table("member", "latency (ms)", caption=caption, caption_justify="left")
     for number, ms in enumerate(card["ms"], start=1):

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from omsdpm.devices import DEVICES
 from omsdpm.errors import InputError
 from omsdpm.plugins import Named
-from studies.jobs.settings import Settings, option
+from studies.jobs.conditions import ConditionSettings
+from studies.jobs.settings import option
 
 if TYPE_CHECKING:
     from omsdpm.scoring.metrics import OpenMetric
-    from omsdpm.scoring.sampler import Labels, Sampler
+    from omsdpm.scoring.sampler import Sampler
     from omsdpm.solvers import ScheduleSpace, SolverOptions
     from omsdpm.zoo import ModelZoo
     from studies.records.progress import Reporter
@@ -21,7 +22,7 @@ SAMPLING, SCORE = "Sampling", "Score"
 """Topics of the options."""
 
 
-class SamplingSettings(Settings):
+class SamplingSettings(ConditionSettings):
     """How images are drawn, and what they are scored with."""
 
     spacing: str = option(
@@ -30,12 +31,6 @@ class SamplingSettings(Settings):
     batch_size: int = option(500, ge=1, topic=SAMPLING, help="Images sampled at once.")
     noise: Path | None = option(
         None, topic=SAMPLING, shown="drawn from the seed", help="Fixed starting noise (N, C, H, W), .pth or .npy."
-    )
-    label: str | None = option(
-        None,
-        metavar="CLASS",
-        topic=SAMPLING,
-        help="For members that take labels: a class from 0, several in turn as 0,1,2, or 'random'.",
     )
     device: str = option(
         "auto", choices=lambda: DEVICES, topic=SAMPLING, help="Where networks run; auto takes CUDA if there is one."
@@ -70,18 +65,17 @@ def check_reference(metric: str | None, stats: str | None) -> None:
         )
 
 
-def open_sampler(
-    settings: SamplingSettings, zoo: ModelZoo, space: ScheduleSpace, options: SolverOptions, labels: Labels | None
-) -> Sampler:
+def open_sampler(settings: SamplingSettings, zoo: ModelZoo, space: ScheduleSpace, options: SolverOptions) -> Sampler:
     """What draws the images.
 
     Raises:
-        InputError: starting noise or labels that the zoo does not take.
+        InputError: starting noise, labels, prompts or guidance that the zoo does not take.
     """
     from omsdpm.scoring.sampler import Sampler, read_noise
 
     start = None if settings.noise is None else read_noise(settings.noise)
-    return Sampler(zoo, space, options, settings.batch_size, start, labels)
+    guided, conditions = settings.for_sampler(zoo)
+    return Sampler(guided, space, options, settings.batch_size, start, **conditions)
 
 
 def open_metric(metric: str, stats: str | None, sampler: Sampler, reporter: Reporter) -> OpenMetric:
@@ -95,5 +89,5 @@ def open_metric(metric: str, stats: str | None, sampler: Sampler, reporter: Repo
 
     zoo = sampler.zoo
     with reporter.part(f"Opening {Named.parse(metric).name}") as step:
-        context = Context(zoo.shape, zoo.device, stats or usual_reference(metric), sampler.space, step)
+        context = Context(zoo.image_shape, zoo.device, stats or usual_reference(metric), sampler.space, step)
         return OpenMetric(metric, context)

@@ -184,7 +184,7 @@ def test_labels_reach_the_members_that_take_them(zoo):
     x, labels = torch.randn(4, 1, 8, 8), np.array([0, 2, 1, 0])
     plain, labeled = conditioned(zoo.denoisers, labels)
     with torch.no_grad():
-        direct = zoo.members[1].network.unet(x, 300.0, class_labels=torch.from_numpy(labels)).sample
+        direct = zoo.members[1].network.module(x, 300.0, class_labels=torch.from_numpy(labels)).sample
         assert torch.equal(labeled(x, 300.0), direct)
         assert torch.equal(plain(x, 300.0), zoo.members[0](x, 300.0))
         assert not torch.allclose(conditioned(zoo.denoisers, [1] * 4)[1](x, 300.0), direct)

@@ -60,7 +60,7 @@ def test_an_imported_zoo_gives_golden_outputs(zoo, tmp_path):
 
 
 def test_heads_are_set_by_block(zoo):
-    unet = load_zoo(ZOO).members[1].network.unet
+    unet = load_zoo(ZOO).members[1].network.module
     assert heads_of(unet) == {"down_blocks.0": 2, "down_blocks.1": 4, "up_blocks.0": 4, "up_blocks.1": 2}
     set_heads(unet, {"down_blocks.0": 1, "mid_block": 8})
     assert heads_of(unet) == {"down_blocks.1": 4, "mid_block": 8, "up_blocks.0": 4, "up_blocks.1": 2}

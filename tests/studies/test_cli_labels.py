@@ -126,7 +126,7 @@ def test_it_is_searched_and_validated(built, tmp_path):
     scored = json.loads((tmp_path / "v.json").read_text())["schedules"]
     assert [one["score"] for one in scored] == pytest.approx([by_hand(built, x, 9, 1001) for x in X], rel=1e-4)
     outcome = run(*validate, "--label", 3)
-    assert outcome.exit_code == 2 and "benchmark labeled says its labels itself; leave --label out" in outcome.stderr
+    assert outcome.exit_code == 2 and "--label 3: benchmark labeled says that itself; leave it out" in outcome.stderr
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ class Flux(PromptedTransformer):
         places[..., 1] = torch.arange(rows)[:, None]
         places[..., 2] = torch.arange(columns)[None, :]
         scale = USUAL_GUIDANCE if self.guidance is None else self.guidance
-        output: torch.Tensor = self.model(
+        output: torch.Tensor = self.module(
             hidden_states=packed,
             timestep=timesteps / STEPS,
             guidance=torch.full((n,), scale, dtype=x.dtype, device=x.device) if self.takes_guidance else None,

@@ -19,7 +19,7 @@ class PixArt(PromptedTransformer):
     """Takes hidden states and a mask of the tokens that are there."""
 
     def evaluate(self, x: torch.Tensor, timesteps: torch.Tensor, given: Given) -> torch.Tensor:
-        output: torch.Tensor = self.model(
+        output: torch.Tensor = self.module(
             x,
             encoder_hidden_states=given["encoder_hidden_states"].to(x.dtype),
             encoder_attention_mask=given["encoder_attention_mask"],
@@ -33,7 +33,7 @@ class PixArt(PromptedTransformer):
         """Resolution and aspect ratio, for the models that were trained with them."""
         import torch
 
-        if not self.model.use_additional_conditions:
+        if not self.module.use_additional_conditions:
             return {"resolution": None, "aspect_ratio": None}
         height, width = LATENT * x.shape[2], LATENT * x.shape[3]
         size = torch.tensor([[height, width]] * len(x), dtype=x.dtype, device=x.device)

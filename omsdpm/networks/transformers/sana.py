@@ -16,11 +16,11 @@ class Sana(PromptedTransformer):
     """Takes hidden states and a mask of the tokens that are there, and timesteps in a scale of its own."""
 
     def evaluate(self, x: torch.Tensor, timesteps: torch.Tensor, given: Given) -> torch.Tensor:
-        output: torch.Tensor = self.model(
+        output: torch.Tensor = self.module(
             x,
             encoder_hidden_states=given["encoder_hidden_states"].to(x.dtype),
             encoder_attention_mask=given["encoder_attention_mask"],
-            timestep=timesteps * self.model.config.timestep_scale,
+            timestep=timesteps * self.module.config.timestep_scale,
             return_dict=False,
         )[0]
         return output

@@ -17,5 +17,5 @@ class SD3(PromptedTransformer):
 
     def evaluate(self, x: torch.Tensor, timesteps: torch.Tensor, given: Given) -> torch.Tensor:
         conditions = {name: part.to(x.dtype) for name, part in given.items()}
-        output: torch.Tensor = self.model(hidden_states=x, timestep=timesteps, **conditions, return_dict=False)[0]
+        output: torch.Tensor = self.module(hidden_states=x, timestep=timesteps, **conditions, return_dict=False)[0]
         return output

@@ -17,7 +17,7 @@ class Wan(PromptedTransformer):
 
     def evaluate(self, x: torch.Tensor, timesteps: torch.Tensor, given: Given) -> torch.Tensor:
         hidden = given["encoder_hidden_states"].to(x.dtype)
-        output: torch.Tensor = self.model(
+        output: torch.Tensor = self.module(
             hidden_states=x, timestep=timesteps, encoder_hidden_states=hidden, return_dict=False
         )[0]
         return output

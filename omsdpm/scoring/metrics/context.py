@@ -45,7 +45,7 @@ class Context:
 
     def __init__(
         self,
-        shape: tuple[int, int, int],
+        shape: tuple[int, ...],
         device: str = "cpu",
         reference: str | None = None,
         space: ScheduleSpace | None = None,

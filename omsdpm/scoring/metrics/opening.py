@@ -44,7 +44,7 @@ def check_metric(text: str) -> None:
         check_features(features)
 
 
-def check_images(text: str, shape: tuple[int, int, int]) -> None:
+def check_images(text: str, shape: tuple[int, ...]) -> None:
     """Raises :class:`InputError` for a metric that does not take images of a shape ``(C, H, W)``."""
     named = Named.parse(text)
     wanted = getattr(_class(named), "image_shape", None)
@@ -119,7 +119,7 @@ def metric_identity(text: str) -> dict[str, str]:
 def make_metric(
     text: str,
     *,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     reference: str | None = None,
     device: str = "cpu",
     progress: Progress | None = None,

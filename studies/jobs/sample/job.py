@@ -49,7 +49,7 @@ def sample(settings: SampleSettings, reporter: Reporter = SILENT) -> SampleResul
         space.check(x)
     except InputError as error:
         raise InputError(f"{settings.schedule}: {error}") from error
-    sampler = open_sampler(settings, zoo, space, SolverOptions(settings.spacing, settings.eta), settings.label)
+    sampler = open_sampler(settings, zoo, space, SolverOptions(settings.spacing, settings.eta))
     sampler.check(x[None], settings.num_images)
     folder, asked = settings.images, settings.scored_with
     metric = None if asked is None else open_metric(asked, settings.stats, sampler, reporter)
@@ -112,6 +112,8 @@ def write_images(folder: Path, first: int, x_0: Any) -> None:
     """Writes ``x_0 (b, C, H, W)`` as ``000000.png``, numbered from ``first``."""
     from PIL import Image
 
+    if x_0.ndim == 5:  # frames of a video side by side: (b, C, F, H, W) -> (b, C, H, F W)
+        x_0 = x_0.permute(0, 1, 3, 2, 4).flatten(3)
     for number, pixels in enumerate(to_uint8(x_0.float().cpu().numpy()), start=first):
         Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(folder / _name(number))
 

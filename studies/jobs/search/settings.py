@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from pydantic import model_validator
 
 from omsdpm.errors import InputError
+from studies.jobs.conditions import ConditionSettings
 from studies.jobs.run.settings import ACTIVE_PREDICTOR, LABELS, RESULTS, SEARCH, ReportedSettings
 from studies.jobs.settings import option
 from studies.jobs.solvers import solver_names
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 PROBLEM = "Problem"
 
 
-class SearchSettings(ReportedSettings):
+class SearchSettings(ConditionSettings, ReportedSettings):
     """Find the best schedules of your own zoo under latency budgets, without a dataset built before.
 
     Some schedules are measured (--labels), each where it tells the most about all budgets at
@@ -39,16 +40,14 @@ class SearchSettings(ReportedSettings):
         (), flags=("--budget",), metavar="MS", topic=PROBLEM, help="Latency budget in ms, repeatable; one at least."
     )
     labels: int = option(LABELS, ge=2, topic=PROBLEM, help="Schedules that are measured.")
-    label_images: int = option(500, ge=2, topic=PROBLEM, help="Images of a label.")
+    label_images: int = option(
+        500, ge=2, topic=PROBLEM, shown="500, or one a prompt for psnr and the like", help="Images of a label."
+    )
     solver: str = option("ddim", choices=solver_names, topic=PROBLEM, help="The solver.")
     length: int = option(20, ge=1, topic=PROBLEM, help="Slots of a schedule.")
     spacing: str = option(
         "logSNR", choices=lambda: ("logSNR", "time_uniform"), topic=PROBLEM, help="Of the single-step DPM-Solvers."
     )
-    label: str | None = option(
-        None, metavar="CLASS", topic=PROBLEM,
-        help="For members that take labels: a class from 0, several in turn as 0,1,2, or 'random'.",
-    )  # fmt: skip
     metric: str | None = option(
         None, metavar="NAME", topic=PROBLEM, shown="fd-digits for gray images of 8x8, else fid",
         help="What images are scored with, as 'fid[weights=PATH]' or 'psnr[member=3]'; see list.",
@@ -65,6 +64,21 @@ class SearchSettings(ReportedSettings):
     """What was measured on one's own zoo compares with nobody's."""
 
     validated: ClassVar[bool] = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _an_image_a_prompt(cls, given: Any) -> Any:
+        """A metric that compares with a member's image of the same prompt needs no more images than prompts."""
+        prompts, metric = given.get("prompts"), given.get("metric")
+        if prompts is None or metric is None:
+            return given
+        from omsdpm.prompts import read_prompts
+        from omsdpm.scoring.metrics.opening import takes_reference
+
+        if takes_reference(metric):
+            return given
+        count = max(len(read_prompts(prompts)), 2)
+        return {"label_images": count, "race_images": count, "validate_images": count, **given}
 
     @property
     def only_search(self) -> bool:
@@ -84,13 +98,12 @@ class SearchSettings(ReportedSettings):
             InputError: no zoo, one that is not profiled, or a metric or reference that cannot be used.
         """
         from benchmarks import Benchmark
-        from omsdpm.guidance import parse_labels
         from omsdpm.scoring.measurement import Measurement, usual_metric
         from omsdpm.scoring.metrics.opening import takes_reference, usual_reference
         from omsdpm.scoring.reference import DIGITS
         from omsdpm.zoo.files import ZooFile
 
-        shape = ZooFile.read(self.zoo).shape
+        shape = ZooFile.read(self.zoo).image_shape(self.zoo)
         metric = self.metric or usual_metric(shape, self.reference)
         reference = self.reference or usual_reference(metric)
         if reference is None and takes_reference(metric):
@@ -106,7 +119,7 @@ class SearchSettings(ReportedSettings):
             metric=metric,
             images=self.label_images,
             seed=self.seed,
-            labels=None if self.label is None else parse_labels(self.label),
+            **self.for_measurement(),
             reference=DIGITS if reference is None else reference,  # a metric that compares with none leaves it alone
         )
         measurement.check()

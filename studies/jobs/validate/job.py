@@ -13,6 +13,7 @@ from omsdpm.released import infer_solver
 from omsdpm.sampling import Count
 from omsdpm.scoring.measurement import usual_metric
 from omsdpm.scoring.metrics.opening import takes_reference
+from omsdpm.scoring.sampler import read_noise
 from omsdpm.seeds import after
 from omsdpm.solvers import Schedules, ScheduleSpace, SolverOptions, space_on
 from omsdpm.zoo.opening import open_zoo
@@ -110,7 +111,7 @@ def _of_zoo(
 ) -> tuple[Schedules, _Ground]:
     assert settings.zoo is not None  # ValidateSettings has seen to it
     zoo = open_zoo(settings.zoo, device, settings.latency)
-    metric = settings.metric or usual_metric(zoo.shape, settings.stats)
+    metric = settings.metric or usual_metric(zoo.image_shape, settings.stats)
     X = source.renumbered(len(zoo.members))
     solver = settings.solver or source.solver
     if solver is None:
@@ -120,14 +121,15 @@ def _of_zoo(
     timesteps = source.timesteps if solver == source.solver else None
     space = space_on(zoo.noise, solver, len(zoo.members), X.shape[1], timesteps)
     _check_schedules(settings, X, space)
-    sampler = open_sampler(settings, zoo, space, SolverOptions(settings.spacing), settings.label)
+    sampler = open_sampler(settings, zoo, space, SolverOptions(settings.spacing))
     return X, _Ground(sampler, metric, settings.stats)
 
 
 def _of_benchmark(benchmark: Benchmark, settings: ValidateSettings, X: Schedules, device: str) -> _Ground:
     m = benchmark.measurement
     _check_schedules(settings, X, m.space)
-    sampler = open_sampler(settings, benchmark.zoo(device), m.space, m.options, m.labels)
+    start = None if settings.noise is None else read_noise(settings.noise)
+    sampler = replace(m.open(device).sampler, batch_size=settings.batch_size, start=start)
     stats = settings.stats or (m.reference if takes_reference(m.metric) else None)
     return _Ground(sampler, settings.metric or m.metric, stats)
 
@@ -148,8 +150,8 @@ def _checked(benchmark: Benchmark, settings: ValidateSettings) -> Benchmark:
     m, name = benchmark.measurement, benchmark.name
     if settings.solver not in (None, m.solver):
         raise InputError(f"--solver {settings.solver}: benchmark {name} has {m.solver}; leave --solver out")
-    if settings.label is not None:
-        raise InputError(f"--label {settings.label}: benchmark {name} says its labels itself; leave --label out")
+    for given in settings.given_conditions:
+        raise InputError(f"{given}: benchmark {name} says that itself; leave it out")
     if settings.metric is not None:
         if Named.parse(settings.metric).name != Named.parse(m.metric).name:
             raise InputError(f"--metric {settings.metric}: benchmark {name} has {m.metric}; leave --metric out")
