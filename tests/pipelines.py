@@ -1,7 +1,7 @@
 """Pipelines of diffusers small enough for a test: random weights, saved to a folder as a user's are.
 
-Each ``tiny_*`` function writes a pipeline with ``save_pretrained`` and returns its folder. ``seed`` draws the weights of
-the denoiser alone, so that two pipelines of different seeds share text encoders and autoencoder, as the members
+Each ``tiny_*`` function writes a pipeline with ``save_pretrained`` and returns its folder. ``seed`` draws the weights
+of the denoiser alone, so that two pipelines of different seeds share text encoders and autoencoder, as the members
 of a zoo do; keywords go into the denoiser's configuration, and ``scheduler`` replaces the usual one. All work
 without a network: tokenizers are made of the letters ``a`` to ``z``. Latents are 8x8 with 4 channels, images
 16x16, and twice that for Sana; Wan has 16 channels on one frame of 4x4, and videos of 32x32.
@@ -297,7 +297,7 @@ def tiny_sana(folder: str | Path, *, seed: int = 0, scheduler: Any = None, **tra
 def tiny_wan(
     folder: str | Path, *, seed: int = 0, scheduler: Any = None, boundary_ratio: float = 0.5, **transformer: Any
 ) -> Path:
-    """``WanPipeline`` of Wan 2.2: ``transformer`` above ``boundary_ratio`` of the timesteps, ``transformer_2`` below."""
+    """``WanPipeline`` of Wan 2.2: ``transformer`` down to ``boundary_ratio`` of the timesteps, then ``transformer_2``."""
     from diffusers import AutoencoderKLWan, FlowMatchEulerDiscreteScheduler, WanPipeline, WanTransformer3DModel
 
     usual = {

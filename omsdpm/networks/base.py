@@ -32,9 +32,12 @@ class Network(ABC):
     Attributes:
         conditions: names of what it takes beside image and timestep, all of it or nothing.
         num_classes: classes that ``labels`` are of, if it takes them.
+        guidance: scale of classifier-free guidance that it is called with; 1 is unguided, ``None`` leaves it
+            to whoever samples.
     """
 
     num_classes: int | None = None
+    guidance: float | None = None
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -54,6 +57,11 @@ class Network(ABC):
     def parameters(self) -> Iterable[torch.Tensor]:
         """Its weights, where it has any."""
         return ()
+
+    @property
+    def module(self) -> torch.nn.Module | None:
+        """The model of diffusers that it wraps, which stands in a pipeline; ``None`` for another network."""
+        return None
 
     @property
     def dtype(self) -> torch.dtype | None:

@@ -46,6 +46,11 @@ class UNet2D(Network):
         parameters: Iterable[torch.Tensor] = self.unet.parameters()
         return parameters
 
+    @property
+    def module(self) -> torch.nn.Module | None:
+        module: torch.nn.Module = self.unet
+        return module
+
 
 class UNet2DTable(MemberTable):
     """A folder of a diffusers ``UNet2DModel``; keys of its member.
