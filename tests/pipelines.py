@@ -297,7 +297,7 @@ def tiny_sana(folder: str | Path, *, seed: int = 0, scheduler: Any = None, **tra
 def tiny_wan(
     folder: str | Path, *, seed: int = 0, scheduler: Any = None, boundary_ratio: float = 0.5, **transformer: Any
 ) -> Path:
-    """``WanPipeline`` of Wan 2.2: ``transformer`` down to ``boundary_ratio`` of the timesteps, then ``transformer_2``."""
+    """``WanPipeline`` of Wan 2.2: ``transformer`` down to ``boundary_ratio`` of the times, then ``transformer_2``."""
     from diffusers import AutoencoderKLWan, FlowMatchEulerDiscreteScheduler, WanPipeline, WanTransformer3DModel
 
     usual = {

@@ -115,7 +115,7 @@ def apply(
     if space.num_models > len(members.members):
         raise InputError(f"the schedule is for {space.num_models} members, the zoo has {len(members.members)}")
     noise = noise or members.noise
-    X = space.check(np.asarray(schedule)[None] if np.ndim(schedule) == 1 else schedule)  # type: ignore[arg-type]
+    X = space.check(np.asarray(schedule)[None] if np.ndim(schedule) == 1 else schedule)
     if len(X) != 1:
         raise InputError(f"{len(X)} schedules: a pipeline samples with one")
     (plan,) = compile_plans(X, space, space.solver_noise(noise), options or USUAL)
@@ -129,7 +129,7 @@ def apply(
     from omsdpm.pipelines.model import ScheduledModel
     from omsdpm.pipelines.scheduler import PlanScheduler
 
-    scheduler = PlanScheduler(plan, called, noise, seed, num_train_timesteps=noise.steps)
+    scheduler = PlanScheduler(plan=plan, members=called, noise=noise, seed=seed, num_train_timesteps=noise.steps)
     model = ScheduledModel(modules, scheduler, scales, protocol, pipe)
     applied = Applied(pipe, plan, scheduler, model, {name: getattr(pipe, name) for name in (*places, "scheduler")})
     for name in places:

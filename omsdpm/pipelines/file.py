@@ -13,15 +13,21 @@ from omsdpm.solvers import Plan, ScheduleSpace, SolverOptions, compile_plans, sp
 from omsdpm.solvers.table import SpaceTable
 from omsdpm.tables import read_json, read_table
 
-FORMAT = "omsdpm-schedule-1"
+FORMAT: Literal["omsdpm-schedule-1"] = "omsdpm-schedule-1"
 
 EXPORT = "write one with `omsdpm-bench export RUN --budget MS --to json --output FILE`"
+
+
+def _noise(given: Any) -> Any:
+    return given if isinstance(given, Noise) else make_noise(given)
 
 
 class Table(BaseModel):
     """A table of the file: no other keys, types as declared, finite numbers."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, arbitrary_types_allowed=True
+    )
 
 
 class OptionsTable(Table):
@@ -99,7 +105,7 @@ class ScheduleFile(Table):
     schedule: tuple[int, ...]
     space: SpaceTable
     options: OptionsTable = OptionsTable()
-    noise: Annotated[SkipValidation[Noise], BeforeValidator(lambda given: make_noise(given))]
+    noise: Annotated[SkipValidation[Noise], BeforeValidator(_noise)]
     zoo: ZooEntry = ZooEntry()
     timesteps: tuple[float, ...] = ()
     sigmas: tuple[float, ...] = ()

@@ -47,8 +47,8 @@ def _equal_halves(pipe: Any, x: torch.Tensor, keywords: Mapping[str, Any]) -> bo
 
 def _null_class(pipe: Any, x: torch.Tensor, keywords: Mapping[str, Any]) -> bool:
     """DiT's second half is of the class that stands for none."""
-    labels = keywords["class_labels"]
-    return len(labels) % 2 == 0 and bool((labels[len(labels) // 2 :] == pipe.transformer.config.num_embeds_ada_norm).all())
+    labels, null = keywords["class_labels"], pipe.transformer.config.num_embeds_ada_norm
+    return len(labels) % 2 == 0 and bool((labels[len(labels) // 2 :] == null).all())
 
 
 PROTOCOLS: dict[str, Protocol] = {

@@ -50,7 +50,8 @@ class ScheduledModel(torch.nn.Module):
         try:
             return super().__getattr__(name)
         except AttributeError:
-            return getattr(next(iter(super().__getattr__("members").values())), name)
+            members: Any = super().__getattr__("members")
+            return getattr(next(iter(members.values())), name)
 
     def cache_context(self, *args: Any, **kwargs: Any) -> Any:
         """Of the member whose stage it is; pipelines name by it which of two calls follows."""
@@ -68,7 +69,8 @@ class ScheduledModel(torch.nn.Module):
         return self._one_of_two(scale, args, kwargs)
 
     @property
-    def _member(self) -> torch.nn.Module:
+    def _member(self) -> Any:
+        """The model of the stage's member."""
         return self.members[str(self.scheduler.stage.model)]
 
     def _evaluate(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -108,14 +110,13 @@ class ScheduledModel(torch.nn.Module):
         return _replaced(output, torch.cat([guided, guided]))
 
     def _one_of_two(self, scale: float, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        first = self._evaluated != self.scheduler.step_index or self._conditional is None
-        if first:
+        conditional, self._conditional = self._conditional, None
+        if conditional is None or self._evaluated != self.scheduler.step_index:
             output = self._evaluate(args, kwargs)
             self._evaluated, self._conditional = self.scheduler.step_index, output[0]
             if scale != 1:
                 self.scheduler.awaiting = self._unguided(scale)
             return output
-        conditional, self._conditional = self._conditional, None
         if scale == 1:
             return _replaced_like(kwargs, conditional)
         output = self._evaluate(args, kwargs)
@@ -127,8 +128,10 @@ class ScheduledModel(torch.nn.Module):
 
     def _unguided(self, scale: float) -> str:
         model = self.scheduler.stage.model
-        return f"member {model} is guided with scale {scale:g}: call the pipeline with guidance, and a negative prompt "\
-            "where it takes one"
+        return (
+            f"member {model} is guided with scale {scale:g}: call the pipeline with guidance, and with a negative "
+            "prompt where it takes one"
+        )
 
 
 def _input(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> torch.Tensor:

@@ -55,6 +55,7 @@ class PlanScheduler(SchedulerMixin, ConfigMixin):
     @register_to_config
     def __init__(
         self,
+        *,  # register_to_config would take one argument by place for another
         plan: Plan,
         members: Mapping[int, Member],
         noise: Noise,
@@ -82,7 +83,7 @@ class PlanScheduler(SchedulerMixin, ConfigMixin):
         self.timesteps = torch.tensor(inputs, dtype=torch.float32, device=device)
         self.sigmas = torch.tensor(np.append(self.noise.sigma(self.noise.time(inputs)), 0.0), dtype=torch.float32)
         self.num_inference_steps = len(self.timesteps)
-        self.begin_index = None
+        self.begin_index: int | None = None
         self.awaiting = ""
         """What the denoiser was not called for yet, as an error says it."""
         self._done = 0
@@ -176,7 +177,7 @@ class PlanScheduler(SchedulerMixin, ConfigMixin):
         return alpha * original_samples + sigma * noise
 
     def __len__(self) -> int:
-        return int(self.config.num_train_timesteps)
+        return self.noise.steps
 
     def _fresh(self, timestep: float, like: torch.Tensor, generator: Any) -> torch.Tensor:
         if self.seed is not None:
