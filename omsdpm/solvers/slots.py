@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from omsdpm.errors import InputError, InputWarning
 from omsdpm.noise import Noise
 from omsdpm.solvers.batch import BatchPlan
+from omsdpm.solvers.grids import Timesteps, grid_timesteps
 from omsdpm.solvers.options import USUAL, SolverOptions
 from omsdpm.solvers.slot_batch import SlotBatch
 from omsdpm.solvers.space import Schedule, Schedules, ScheduleSpace, check_counts
@@ -80,8 +81,10 @@ class SlotSpace(ScheduleSpace):
 
     @classmethod
     def make(
-        cls, num_models: int, length: int, *, timesteps: Sequence[float] | None = None, train_steps: int = TRAIN_STEPS
+        cls, num_models: int, length: int, *, timesteps: Timesteps | None = None, train_steps: int = TRAIN_STEPS
     ) -> Self:
+        if isinstance(timesteps, str):
+            timesteps = grid_timesteps(timesteps, length, train_steps)
         grid = None if timesteps is None else tuple(timesteps)
         return cls(num_models, length, grid, train_steps)
 

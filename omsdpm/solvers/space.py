@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from omsdpm.errors import InputError
 from omsdpm.noise import Noise
 from omsdpm.solvers.batch import BatchPlan
+from omsdpm.solvers.grids import Timesteps
 from omsdpm.solvers.options import USUAL, SolverOptions
 from omsdpm.solvers.plan import Plan
 
@@ -69,16 +70,14 @@ class ScheduleSpace(ABC):
 
     @classmethod
     @abstractmethod
-    def make(
-        cls, num_models: int, length: int, *, timesteps: Sequence[float] | None = None, train_steps: int = 1000
-    ) -> Self:
+    def make(cls, num_models: int, length: int, *, timesteps: Timesteps | None = None, train_steps: int = 1000) -> Self:
         """The space of ``length`` slots.
 
         Args:
             num_models: members of the zoo.
             length: slots.
-            timesteps: model-input timestep of each slot in the order of sampling, falling, for a
-                solver whose slots have one; ``None`` is the usual grid.
+            timesteps: model-input timestep of each slot in the order of sampling, falling, or the name of a
+                grid, for a solver whose slots have one; ``None`` is the usual grid.
             train_steps: timesteps that the networks were trained on.
 
         Raises:
