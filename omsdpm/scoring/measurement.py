@@ -301,7 +301,7 @@ class MeasurementTable(BaseModel):
         images: that are sampled for one score.
         seed: of the starting noise, which all schedules share.
         eta: fresh noise that is added a step, from 0 (deterministic) to 1 (ancestral); DDIM only.
-        t_end: the last time, where the solver chooses it.
+        t_end: the last time, for DDIM and DPM-Solver.
         timesteps: of the slots in the order of sampling, falling, or a grid such as `trailing` or
             `leading[offset=1]`; the usual grid without it.
         labels: for members that take them: a class, classes that images have in turn, or `random`.

@@ -152,7 +152,7 @@ class ScheduleSpace(ABC):
         if options.eta and not (cls.takes_eta and 0 <= options.eta <= 1):
             raise InputError(f"eta={options.eta}: only DDIM takes it, from 0 to 1")
         if options.t_end is not None and not (cls.takes_t_end and 0 < options.t_end < 1):
-            raise InputError(f"t_end={options.t_end}: only DPM-Solver takes it, between 0 and 1")
+            raise InputError(f"t_end={options.t_end}: only DDIM and DPM-Solver take it, between 0 and 1")
 
     def table(self) -> dict[str, Any]:
         """What :func:`omsdpm.solvers.space_from_table` needs to make the space again, as JSON takes it."""
