@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -196,7 +196,7 @@ class _Walk:
         count: Count,
     ) -> None:
         self.plans = plans
-        self.last_uses = [_last_uses(plan) for plan in plans]
+        self.last_uses = [last_uses(plan) for plan in plans]
         self.denoisers = denoisers
         self.noise = noise
         self.x_T = x_T
@@ -288,33 +288,51 @@ class _Walk:
         return ((x.double() - sigma.to(x.device) * denoiser(x, t).double()) / alpha.to(x.device)).to(x.dtype)
 
     def _combine(self, combination: Combination, node: _Node) -> torch.Tensor:
-        terms = [(node.states[j], weight) for j, weight in combination.states]
-        terms += [(node.outputs[j], weight) for j, weight in combination.outputs]
-        if combination.noise is not None:
-            timestep, spread = combination.noise
-            terms.append((self._fresh_noise(timestep), spread))
-        first, weight = terms[0]
-        if len(terms) == 1 and weight == 1.0:
-            return first
-        total = first * weight
-        for tensor, weight in terms[1:]:
-            total.add_(tensor, alpha=weight)
-        return total
-
-    def _fresh_noise(self, timestep: float) -> torch.Tensor:
-        """Noise of a timestep: drawn on the CPU, so that every device adds the same."""
-        import torch
-
-        from omsdpm.seeds import torch_generator
-
-        # Between whole timesteps the number's own bits tell them apart.
-        key = int(timestep) if timestep.is_integer() else int.from_bytes(struct.pack("<d", timestep), "little")
-        generator = torch_generator(self.seed, key)
-        drawn = torch.randn(self.x_T.shape, generator=generator, dtype=self.x_T.dtype)
-        return drawn.to(self.x_T.device)
+        return combine(
+            combination, node.states, node.outputs, lambda timestep: fresh_noise(timestep, self.seed, self.x_T)
+        )
 
 
-def _last_uses(plan: Plan) -> dict[int, int]:
+def combine(
+    combination: Combination,
+    states: Mapping[int, torch.Tensor],
+    outputs: Mapping[int, torch.Tensor],
+    noise: Callable[[float], torch.Tensor],
+) -> torch.Tensor:
+    """The tensor that a combination says, shaped as a state.
+
+    Args:
+        combination: of a plan.
+        states, outputs: inputs and outputs of stages by their number, ``x_T`` as state 0.
+        noise: of a timestep, fresh; asked where the combination has some.
+    """
+    terms = [(states[j], weight) for j, weight in combination.states]
+    terms += [(outputs[j], weight) for j, weight in combination.outputs]
+    if combination.noise is not None:
+        timestep, spread = combination.noise
+        terms.append((noise(timestep), spread))
+    first, weight = terms[0]
+    if len(terms) == 1 and weight == 1.0:
+        return first
+    total = first * weight
+    for tensor, weight in terms[1:]:
+        total.add_(tensor, alpha=weight)
+    return total
+
+
+def fresh_noise(timestep: float, seed: int, like: torch.Tensor) -> torch.Tensor:
+    """Noise that a seed gives a timestep, like a tensor: drawn on the CPU, so that every device adds the same."""
+    import torch
+
+    from omsdpm.seeds import torch_generator
+
+    # Between whole timesteps the number's own bits tell them apart.
+    key = int(timestep) if timestep.is_integer() else int.from_bytes(struct.pack("<d", timestep), "little")
+    drawn = torch.randn(like.shape, generator=torch_generator(seed, key), dtype=like.dtype)
+    return drawn.to(like.device)
+
+
+def last_uses(plan: Plan) -> dict[int, int]:
     """The last stage whose input refers to state ``j`` (key ``j``) or to output ``j`` (key ``-j``).
 
     The closing combination counts as one stage more. State 0, the starting noise, is

@@ -33,8 +33,9 @@ class Network(ABC):
         conditions: names of what it takes beside image and timestep, all of it or nothing.
         num_classes: classes that ``labels`` are of, if it takes them.
         takes_guidance: whether ``guidance`` means something to it.
-        guidance: the scale of its guidance; ``None`` where nobody said one yet, which is none.
-        module: the torch module that is evaluated, where there is one.
+        guidance: scale of classifier-free guidance that it is called with; 1 is unguided, ``None`` leaves it
+            to whoever samples.
+        module: the torch module that is evaluated, which may stand in a pipeline; ``None`` where there is none.
     """
 
     num_classes: int | None = None

@@ -27,6 +27,7 @@ from omsdpm.scoring.reference import DIGITS, DIGITS_SHAPE, Progress, Reference
 from omsdpm.scoring.sampler import BATCH_SIZE, Sampler
 from omsdpm.seeds import Seed
 from omsdpm.solvers import ScheduleSpace, SolverOptions, solver_class, space_on
+from omsdpm.solvers.grids import parse_grid
 from omsdpm.solvers.table import MEMBERS, SLOTS
 from omsdpm.tables import read_table
 from omsdpm.zoo.files import Shape, ZooFile, read_latency_card
@@ -49,7 +50,8 @@ class Measurement:
         length: slots of a schedule.
         members: numbers of the zoo's members that take part, from 1; ``None`` means all.
         spacing, eta, t_end: see :class:`omsdpm.solvers.SolverOptions`.
-        timesteps: of the slots in the order of sampling, falling, whole or not; ``None`` is the usual grid.
+        timesteps: of the slots in the order of sampling, falling, whole or not, or the name of a grid
+            (:mod:`omsdpm.solvers.grids`); ``None`` is the usual grid.
         metric: ``name[param=value,...]``, see :data:`omsdpm.scoring.metrics.METRICS`.
         reference: ``"digits"``, a folder of images, or pytorch-fid's ``.npz``; metrics that compare with
             no real images leave it alone.
@@ -72,7 +74,7 @@ class Measurement:
     seed: int = 0
     eta: float = 0.0
     t_end: float | None = None
-    timesteps: tuple[float, ...] | None = None
+    timesteps: tuple[float, ...] | str | None = None
     labels: int | str | tuple[int, ...] | None = None
     prompts: str | None = None
     negative_prompt: str | None = None
@@ -92,7 +94,9 @@ class Measurement:
         check_metric(self.metric)
         solver = solver_class(self.solver)
         solver.check_options(self.options)
-        if self.timesteps is not None:
+        if isinstance(self.timesteps, str) and solver.takes_timesteps:
+            parse_grid(self.timesteps)
+        elif self.timesteps is not None:
             solver.make(1, self.length, timesteps=self.timesteps)  # refuses those that are none, before a zoo is read
 
     @property
@@ -340,8 +344,9 @@ class MeasurementTable(BaseModel):
         images: that are sampled for one score.
         seed: of the starting noise, which all schedules share.
         eta: fresh noise that is added a step, from 0 (deterministic) to 1 (ancestral); DDIM only.
-        t_end: the last time, where the solver chooses it.
-        timesteps: of the slots in the order of sampling, falling; the usual grid without it.
+        t_end: the last time, for DDIM and DPM-Solver.
+        timesteps: of the slots in the order of sampling, falling, or a grid such as `trailing` or
+            `leading[offset=1]`; the usual grid without it.
         labels: for members that take them: a class, classes that images have in turn, or `random`.
         prompts: for members that take them: a text file with one a line, which images have in turn.
         negative_prompt: what guidance leads away from; the pipeline's own choice without it.
@@ -361,7 +366,7 @@ class MeasurementTable(BaseModel):
     seed: Seed = 0
     eta: Annotated[float, Field(ge=0)] = 0.0
     t_end: Annotated[float, Field(gt=0)] | None = None
-    timesteps: Annotated[tuple[float, ...], Field(min_length=1)] | None = None
+    timesteps: Annotated[tuple[float, ...], Field(min_length=1)] | str | None = None
     labels: Class | Literal["random"] | Annotated[tuple[Class, ...], Field(min_length=1)] | None = None
     prompts: Annotated[str, Field(min_length=1)] | None = None
     negative_prompt: str | None = None

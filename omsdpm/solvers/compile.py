@@ -29,7 +29,8 @@ def compile_plan(
         noise: the noise schedule that the solver runs on (:meth:`ScheduleSpace.solver_noise`).
         spacing: DPM-Solver only, ``"logSNR"`` or ``"time_uniform"``.
         eta: DDIM only, 0 is deterministic and 1 ancestral.
-        t_end: DPM-Solver only, the last time; ``None`` is 1e-4 from 15 evaluations on, else 1e-3.
+        t_end: the last time; ``None`` is the image for DDIM, for DPM-Solver 1e-4 from 15 evaluations on, else
+            1e-3. Other solvers take none.
 
     Raises:
         InputError: the schedule is not valid in its space, or an option is not the solver's.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from omsdpm.errors import InputError
 from omsdpm.noise import Noise
 from omsdpm.plugins import Registry
+from omsdpm.solvers.grids import Timesteps, grid_timesteps
 from omsdpm.solvers.space import ScheduleSpace
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def make_space(
     num_models: int,
     length: int,
     *,
-    timesteps: Sequence[float] | None = None,
+    timesteps: Timesteps | None = None,
     train_steps: int = 1000,
 ) -> ScheduleSpace:
     """The space of ``length`` slots for a registered solver.
@@ -50,8 +51,8 @@ def make_space(
         solver: one of :func:`solver_names`.
         num_models: members of the zoo.
         length: slots.
-        timesteps: model-input timestep of each slot in the order of sampling, falling, whole or not;
-            ``None`` is the solver's usual grid.
+        timesteps: model-input timestep of each slot in the order of sampling, falling, whole or not, or the
+            name of a grid (:mod:`omsdpm.solvers.grids`); ``None`` is the solver's usual grid.
         train_steps: timesteps that the networks were trained on.
 
     Raises:
@@ -61,7 +62,7 @@ def make_space(
 
 
 def space_on(
-    noise: Noise, solver: str, num_models: int, length: int, timesteps: Sequence[float] | None = None
+    noise: Noise, solver: str, num_models: int, length: int, timesteps: Timesteps | None = None
 ) -> ScheduleSpace:
     """The space of ``length`` slots for networks that were trained with ``noise``.
 
@@ -70,6 +71,8 @@ def space_on(
     """
     if timesteps is None and solver_class(solver).takes_timesteps:
         timesteps = noise.slots(length)
+    if isinstance(timesteps, str) and solver_class(solver).takes_timesteps:
+        timesteps = grid_timesteps(timesteps, length, noise.steps, noise)
     space = make_space(solver, num_models, length, timesteps=timesteps, train_steps=noise.steps)
     space.solver_noise(noise)
     return space

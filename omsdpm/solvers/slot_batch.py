@@ -9,6 +9,7 @@ import numpy as np
 
 from omsdpm.noise import Array, Noise
 from omsdpm.solvers.batch import BatchPlan, Flow, Ints, Places
+from omsdpm.solvers.options import end_level
 from omsdpm.solvers.plan import NO_SIGNAL
 
 if TYPE_CHECKING:
@@ -86,11 +87,14 @@ class DataBatch(SlotBatch):
         time = self.noise.time(np.where(active, timestep, self.space.timesteps[0]))
         alpha, sigma = self.noise.alpha(time), self.noise.sigma(time)
         last = np.arange(active.shape[1]) == count[:, None] - 1
-        next_alpha, next_sigma = (np.roll(of, -1, axis=1) for of in (alpha, sigma))
         lam = np.log(alpha / sigma)
-        h = np.roll(lam, -1, axis=1) - lam  # meaningful before the last step, as all that follows
-        a = np.where(active & ~last, next_sigma / sigma, 0.0)
-        b = np.where(last, 1.0, np.where(active, -next_alpha * np.expm1(-h), 0.0))  # at the end, D is the image
+        ends = end_level(self.noise, self.options.t_end)  # where it is the image, D is it too: a is 0 and b is 1
+        next_alpha, next_sigma, next_lam = (
+            np.where(last, end, np.roll(of, -1, axis=1)) for end, of in zip(ends, (alpha, sigma, lam), strict=True)
+        )
+        h = next_lam - lam  # meaningful up to the last step, as all that follows
+        a = np.where(active, next_sigma / sigma, 0.0)
+        b = np.where(active, -next_alpha * np.expm1(-h), 0.0)
         c = np.zeros_like(b)
         if self.second_order:
             middle = active & ~last
@@ -118,7 +122,7 @@ class DDIMBatch(DataBatch):
     def scale(self, variances: Array) -> Array:
         if not self._closed_form:
             return super().scale(variances)
-        gains = _gains(self.space, self.noise, tuple(variances))
+        gains = _gains(self.space, self.noise, self.options.t_end, tuple(variances))
         return gains[self.jumps].prod(axis=1, where=self.active[:, :, None])
 
 
@@ -129,11 +133,12 @@ class MultistepBatch(DataBatch):
 
 
 @lru_cache(maxsize=8)
-def _gains(space: SlotSpace, noise: Noise, variances: tuple[float, ...]) -> Array:
+def _gains(space: SlotSpace, noise: Noise, t_end: float | None, variances: tuple[float, ...]) -> Array:
     """``(L + 1, L + 1, V)``: what a DDIM step from one place to another multiplies by with perfect networks."""
     time = noise.time(space.timesteps)
-    alpha = np.concatenate([[1.0], noise.alpha(time)])[:, None, None]
-    sigma = np.concatenate([[0.0], noise.sigma(time)])[:, None, None]
+    end_alpha, end_sigma, _ = end_level(noise, t_end)
+    alpha = np.concatenate([[end_alpha], noise.alpha(time)])[:, None, None]
+    sigma = np.concatenate([[end_sigma], noise.sigma(time)])[:, None, None]
     next_alpha, next_sigma = alpha.swapaxes(0, 1), sigma.swapaxes(0, 1)
     scale = next_alpha / alpha
     direction = next_sigma - scale * sigma

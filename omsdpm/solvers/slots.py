@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from omsdpm.errors import InputError, InputWarning
 from omsdpm.noise import Noise
 from omsdpm.solvers.batch import BatchPlan
-from omsdpm.solvers.options import USUAL, SolverOptions
+from omsdpm.solvers.grids import Timesteps, grid_timesteps
+from omsdpm.solvers.options import USUAL, SolverOptions, end_level
 from omsdpm.solvers.slot_batch import SlotBatch
 from omsdpm.solvers.space import Schedule, Schedules, ScheduleSpace, check_counts
 
@@ -80,8 +81,10 @@ class SlotSpace(ScheduleSpace):
 
     @classmethod
     def make(
-        cls, num_models: int, length: int, *, timesteps: Sequence[float] | None = None, train_steps: int = TRAIN_STEPS
+        cls, num_models: int, length: int, *, timesteps: Timesteps | None = None, train_steps: int = TRAIN_STEPS
     ) -> Self:
+        if isinstance(timesteps, str):
+            timesteps = grid_timesteps(timesteps, length, train_steps)
         grid = None if timesteps is None else tuple(timesteps)
         return cls(num_models, length, grid, train_steps)
 
@@ -115,9 +118,13 @@ class SlotSpace(ScheduleSpace):
         noise.time(self.timesteps)  # refuses slots outside the schedule
         return noise
 
-    def levels(self, noise: Noise) -> Levels:
-        """What the noise schedule says at the slots."""
-        return _levels(self, noise)
+    def levels(self, noise: Noise, t_end: float | None = None) -> Levels:
+        """What the noise schedule says at the slots, and at ``t_end`` where sampling does not end in the image.
+
+        Raises:
+            InputError: the end is noisier than a slot.
+        """
+        return _levels(self, noise, t_end)
 
     # -- the space -------------------------------------------------------------------
 
@@ -158,7 +165,7 @@ class SlotSpace(ScheduleSpace):
 
 
 class Levels(NamedTuple):
-    """The noise schedule at the slots and, last of each, at the image; lists of ``L + 1`` floats."""
+    """The noise schedule at the slots and, last of each, where sampling ends; lists of ``L + 1`` floats."""
 
     alpha: list[float]
     sigma: list[float]
@@ -166,10 +173,14 @@ class Levels(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def _levels(space: SlotSpace, noise: Noise) -> Levels:
+def _levels(space: SlotSpace, noise: Noise, t_end: float | None) -> Levels:
     # Taken for all slots at once, so that plans with equal beginnings have equal weights to the last bit.
     t = noise.time(space.timesteps)
-    return Levels([*noise.alpha(t).tolist(), 1.0], [*noise.sigma(t).tolist(), 0.0], [*noise.lam(t).tolist(), math.inf])
+    alpha, sigma, lam = end_level(noise, t_end)
+    if t_end is not None and t[0] < t_end and not math.isclose(t[0], t_end):
+        raise InputError(f"t_end={t_end:g} is noisier than the slot at timestep {_number(float(space.timesteps[0]))}: "
+                         f"give {t[0]:g} or less")  # fmt: skip
+    return Levels([*noise.alpha(t).tolist(), alpha], [*noise.sigma(t).tolist(), sigma], [*noise.lam(t).tolist(), lam])
 
 
 def active_slots(schedule: Schedule) -> list[int]:

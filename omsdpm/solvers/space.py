@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from omsdpm.errors import InputError
 from omsdpm.noise import Noise
 from omsdpm.solvers.batch import BatchPlan
+from omsdpm.solvers.grids import Timesteps
 from omsdpm.solvers.options import USUAL, SolverOptions
 from omsdpm.solvers.plan import Plan
 
@@ -69,16 +70,14 @@ class ScheduleSpace(ABC):
 
     @classmethod
     @abstractmethod
-    def make(
-        cls, num_models: int, length: int, *, timesteps: Sequence[float] | None = None, train_steps: int = 1000
-    ) -> Self:
+    def make(cls, num_models: int, length: int, *, timesteps: Timesteps | None = None, train_steps: int = 1000) -> Self:
         """The space of ``length`` slots.
 
         Args:
             num_models: members of the zoo.
             length: slots.
-            timesteps: model-input timestep of each slot in the order of sampling, falling, for a
-                solver whose slots have one; ``None`` is the usual grid.
+            timesteps: model-input timestep of each slot in the order of sampling, falling, or the name of a
+                grid, for a solver whose slots have one; ``None`` is the usual grid.
             train_steps: timesteps that the networks were trained on.
 
         Raises:
@@ -153,7 +152,7 @@ class ScheduleSpace(ABC):
         if options.eta and not (cls.takes_eta and 0 <= options.eta <= 1):
             raise InputError(f"eta={options.eta}: only DDIM takes it, from 0 to 1")
         if options.t_end is not None and not (cls.takes_t_end and 0 < options.t_end < 1):
-            raise InputError(f"t_end={options.t_end}: only DPM-Solver takes it, between 0 and 1")
+            raise InputError(f"t_end={options.t_end}: only DDIM and DPM-Solver take it, between 0 and 1")
 
     def table(self) -> dict[str, Any]:
         """What :func:`omsdpm.solvers.space_from_table` needs to make the space again, as JSON takes it."""

@@ -90,7 +90,22 @@ class Member:
         # In the network's own precision; and in the images' again what comes back.
         dtype = self.network.dtype or x.dtype
         timesteps = torch.as_tensor(t, dtype=dtype, device=x.device).expand(len(x))
-        output = self.network(x.to(dtype), timesteps, **given).to(x.dtype)
+        return self.reading(self.network(x.to(dtype), timesteps, **given).to(x.dtype), x, t, target)
+
+    def reading(
+        self, output: torch.Tensor, x: torch.Tensor, t: float | torch.Tensor, target: str = "epsilon"
+    ) -> torch.Tensor:
+        """What an output of the network says of the noise or of the image, for who evaluated the network himself.
+
+        Args:
+            output: of the network, like ``x``.
+            x, t, target: as of :meth:`predict`.
+
+        Raises:
+            InputError: as :meth:`predict`.
+        """
+        import torch
+
         if target == self.prediction_type:
             return output
         exact = np.broadcast_to(torch.as_tensor(t, dtype=torch.float64, device="cpu").numpy(), (len(x),))

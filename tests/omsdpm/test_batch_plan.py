@@ -23,6 +23,16 @@ VARIANCES = np.array([1e-3, 0.1, 4.0])
 CASES = {
     "ddim": (DDIMSpace(3, 9), DiscreteVP.linear(), USUAL),
     "ddim, eta": (DDIMSpace(3, 9), DiscreteVP.linear(), SolverOptions(eta=0.7)),
+    "ddim to the first timestep": (
+        DDIMSpace(3, 5, (801.0, 601.0, 401.0, 201.0, 1.0)),
+        DiscreteVP.scaled_linear(),
+        SolverOptions(t_end=1e-3),
+    ),
+    "ddim, eta, to the first timestep": (
+        DDIMSpace(3, 5, (801.0, 601.0, 401.0, 201.0, 1.0)),
+        DiscreteVP.scaled_linear(),
+        SolverOptions(eta=0.5, t_end=1e-3),
+    ),
     "ddim on a grid": (DDIMSpace(3, 5, (999.0, 700.5, 430.0, 200.25, 3.0)), DiscreteVP.cosine(), USUAL),
     "euler": (DDIMSpace(2, 5, (1000.0, 800.0, 600.0, 400.0, 200.0)), Flow(), USUAL),
     "multistep": (MultistepSpace(3, 9), DiscreteVP.linear(), USUAL),

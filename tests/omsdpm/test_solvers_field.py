@@ -253,7 +253,8 @@ def test_dpm_solver_places_its_solvers_itself():
         (DDIMSpace(1, 2), {"spacing": "time_uniform"}, "ddim has none"),
         (DPMSolverSpace(1, 2), {"spacing": "log"}, "choose one of logSNR, time_uniform"),
         (UniPCSpace(1, 2), {"eta": 0.5}, "only DDIM takes it"),
-        (DDIMSpace(1, 2), {"t_end": 0.1}, "only DPM-Solver takes it"),
+        (MultistepSpace(1, 2), {"t_end": 0.1}, "only DDIM and DPM-Solver take it"),
+        (DDIMSpace(1, 2), {"t_end": 0.1}, "t_end=0.1 is noisier than the slot at timestep 0: give 0.001 or less"),
     ],
 )
 def test_options_of_other_solvers_are_refused(space, options, message):

@@ -6,7 +6,6 @@ confused with multistep DPM-Solver++, which reuses the step before.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
@@ -18,6 +17,7 @@ from omsdpm.noise import Noise
 from omsdpm.solvers.batch import BatchPlan
 from omsdpm.solvers.dpm_solver.batch import SolverBatch, UniformTimeBatch
 from omsdpm.solvers.dpm_solver.steps import GROUP, Step, stage_times, time_end
+from omsdpm.solvers.grids import Timesteps
 from omsdpm.solvers.options import USUAL, SolverOptions
 from omsdpm.solvers.plan import START, Plan, Stage
 from omsdpm.solvers.space import Schedule, Schedules, ScheduleSpace, check_counts
@@ -54,9 +54,7 @@ class DPMSolverSpace(ScheduleSpace):
         object.__setattr__(self, "length", GROUP * self.num_solvers)
 
     @classmethod
-    def make(
-        cls, num_models: int, length: int, *, timesteps: Sequence[float] | None = None, train_steps: int = 1000
-    ) -> Self:
+    def make(cls, num_models: int, length: int, *, timesteps: Timesteps | None = None, train_steps: int = 1000) -> Self:
         if timesteps is not None:
             raise InputError(
                 "timesteps for dpm-solver, which places its solvers itself: leave them out, or give a spacing"

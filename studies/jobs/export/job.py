@@ -43,7 +43,7 @@ def opened(settings: ExportSettings) -> Exported:
     source = read_source(settings.schedule).one(settings.budget, settings.row)
     if source.problem.get("eta"):
         raise InputError(f"{source.source} was searched with eta={source.problem['eta']:g}: only eta=0 can be exported")
-    noise, members = _zoo(settings, source)
+    noise, members, folder = _zoo(settings, source)
     (x,) = source.renumbered(max(members, default=0))
     solver = settings.solver or source.solver or infer_solver(x[None])
     timesteps = source.timesteps if solver == source.solver else None
@@ -51,7 +51,8 @@ def opened(settings: ExportSettings) -> Exported:
     space.check(x)
     spacing = source.problem.get("spacing") or settings.spacing
     steps = space.solver_noise(noise)
-    (plan,) = compile_plans(x[None], space, steps, SolverOptions(spacing))
+    options = SolverOptions(spacing)
+    (plan,) = compile_plans(x[None], space, steps, options)
     times = steps.time(np.array([stage.timestep for stage in plan.stages]))
     slots = np.flatnonzero(x)[::-1].tolist()
     rows = zip(slots, plan.stages, steps.alpha(times).tolist(), steps.sigma(times).tolist(), strict=True)
@@ -60,17 +61,20 @@ def opened(settings: ExportSettings) -> Exported:
         Evaluation(slot, stage.model, stage.timestep, alpha, sigma, order)
         for (slot, stage, alpha, sigma), order in zip(rows, orders, strict=True)
     )
-    return Exported(tuple(x.tolist()), solver, evaluations, noise, members)
+    return Exported(tuple(x.tolist()), space, options, evaluations, noise, members, folder)
 
 
-def _zoo(settings: ExportSettings, source: ScheduleSource) -> tuple[Noise, dict[int, tuple[str, str]]]:
+def _zoo(settings: ExportSettings, source: ScheduleSource) -> tuple[Noise, dict[int, tuple[str, str]], str | None]:
+    """The noise schedule, name and prediction type of each member by number, and where the zoo is."""
     said: Any = source.problem
     if settings.zoo is not None:
         file = ZooFile.read(settings.zoo)
-        return file.noise, {k: (member.name, member.prediction_type) for k, member in enumerate(file.members, 1)}
+        members = {k: (member.name, member.prediction_type) for k, member in enumerate(file.members, 1)}
+        return file.noise, members, str(settings.zoo.resolve())
     if "noise" in said:
-        entries = said.get("zoo", {}).get("members", ())
-        return make_noise(said["noise"]), {e["number"]: (e["name"], e["prediction_type"]) for e in entries}
+        zoo = said.get("zoo", {})
+        entries = {e["number"]: (e["name"], e["prediction_type"]) for e in zoo.get("members", ())}
+        return make_noise(said["noise"]), entries, zoo.get("folder")
     raise InputError(f"{source.source} does not say its noise schedule: give --zoo FOLDER")
 
 

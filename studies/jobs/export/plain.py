@@ -1,24 +1,34 @@
-"""``--to json``: all numbers of a schedule."""
+"""``--to json``: all numbers of a schedule, and all that :func:`omsdpm.pipelines.apply` needs to sample with it."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
+from omsdpm.pipelines import ScheduleFile
+from omsdpm.pipelines.file import EvaluationEntry, MemberEntry, OptionsTable, ZooEntry
+from omsdpm.solvers.table import SpaceTable
 from studies.jobs.export.schedule import Exported
 
 
 def export(exported: Exported) -> str:
     """Timesteps, sigmas and members, one an evaluation, in JSON."""
-    table = {
-        "schedule": exported.schedule,
-        "solver": exported.solver,
-        "timesteps": exported.timesteps,
-        "sigmas": exported.sigmas,
-        "sigma_is": "flow" if exported.is_flow else "sigma/alpha",
-        "evaluations": [
-            {"slot": e.slot, "member": e.member, "name": exported.name(e.member), "order": e.order}
+    members = [
+        MemberEntry(number=number, name=name, prediction_type=predicts)
+        for number, (name, predicts) in sorted(exported.members.items())
+    ]
+    file = ScheduleFile(
+        schedule=exported.schedule,
+        space=SpaceTable.model_validate(exported.space.table(), strict=False),
+        options=OptionsTable(**asdict(exported.options)),
+        noise=exported.noise,
+        zoo=ZooEntry(folder=exported.folder, members=tuple(members)),
+        timesteps=tuple(exported.timesteps),
+        sigmas=tuple(exported.sigmas),
+        sigma_is="flow" if exported.is_flow else "sigma/alpha",
+        evaluations=tuple(
+            EvaluationEntry(slot=e.slot, member=e.member, name=exported.name(e.member), order=e.order)
             for e in exported.evaluations
-        ],
-        "noise": exported.noise.table(),
-    }
-    return json.dumps(table, indent=2) + "\n"
+        ),
+    )
+    return json.dumps(file.table(), indent=2) + "\n"

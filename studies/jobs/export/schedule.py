@@ -8,6 +8,7 @@ from typing import Any
 
 from omsdpm.errors import InputError
 from omsdpm.noise import Noise
+from omsdpm.solvers import ScheduleSpace, SolverOptions
 
 
 @dataclass(frozen=True)
@@ -36,17 +37,26 @@ class Exported:
 
     Attributes:
         schedule: ``(L,)``.
-        solver: its name.
+        space: that it is of.
+        options: how the solver runs.
         evaluations: in the order of sampling.
         noise: that the members were trained with.
         members: name and prediction type of each, by number.
+        folder: of their zoo, where one is known.
     """
 
     schedule: tuple[int, ...]
-    solver: str
+    space: ScheduleSpace
+    options: SolverOptions
     evaluations: tuple[Evaluation, ...]
     noise: Noise
     members: Mapping[int, tuple[str, str]]
+    folder: str | None = None
+
+    @property
+    def solver(self) -> str:
+        """The solver's name."""
+        return self.space.solver
 
     @property
     def is_flow(self) -> bool:
