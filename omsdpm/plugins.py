@@ -181,6 +181,8 @@ class Registry:
 
     def check(self, named: Named, thing: Callable[..., Any], reserved: Iterable[str] = ()) -> None:
         """Raises :class:`InputError` for a parameter that ``thing`` does not take, or that the caller settles."""
+        if any(parameter.kind is parameter.VAR_KEYWORD for _, parameter in _signature(thing)):
+            return  # it takes any, and says itself which mean something
         known = [name for name in parameters_of(thing) if name not in set(reserved)]
         for parameter in named.parameters:
             if parameter not in known and not known:

@@ -11,7 +11,7 @@ import struct
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -173,13 +173,15 @@ def count_evaluations(
 class _Node(NamedTuple):
     """A point in the trie: rows whose plans agree on ``depth`` stages.
 
-    Holds the inputs and outputs, by stage, that some plan below still refers to.
+    Holds the inputs and outputs, by stage, that some plan below still refers to, and what members remember of
+    the way here, by their number.
     """
 
     rows: list[int]
     depth: int
     states: dict[int, torch.Tensor]
     outputs: dict[int, torch.Tensor]
+    memory: dict[int, Any]
 
 
 class _Walk:
@@ -198,6 +200,7 @@ class _Walk:
         self.plans = plans
         self.last_uses = [last_uses(plan) for plan in plans]
         self.denoisers = denoisers
+        self.keepers = {number: kept for number, one in enumerate(denoisers, start=1) if (kept := _keeper(one))}
         self.noise = noise
         self.x_T = x_T
         self.seed = seed
@@ -208,7 +211,7 @@ class _Walk:
     def run(self) -> Iterator[tuple[int, torch.Tensor]]:
         # A stack of our own, since a plan may be deeper than Python's. A branch waits on it
         # with its inputs and outputs; siblings share those of their parent.
-        waiting = [_Node(list(range(len(self.plans))), 0, {0: self.x_T}, {})]
+        waiting = [_Node(list(range(len(self.plans))), 0, {0: self.x_T}, {}, {})]
         while waiting:
             node = waiting.pop()
             branches: dict[Stage, list[int]] = defaultdict(list)
@@ -222,7 +225,7 @@ class _Walk:
             if len(groups) > 1:
                 # One branch now; the rest of them when everything below it is done.
                 rest = [row for group in groups[1:] for stage in group for row in branches[stage]]
-                waiting.append(_Node(rest, node.depth, node.states, node.outputs))
+                waiting.append(_Node(rest, node.depth, node.states, node.outputs, node.memory))
             if groups:
                 waiting.extend(self._children(node, groups[0], branches))
 
@@ -230,7 +233,14 @@ class _Walk:
         """The nodes below ``node`` along ``stages``, which call the same member."""
         number = node.depth + 1
         inputs = [self._combine(stage.input, node) for stage in stages]
-        for stage, x, e in zip(stages, inputs, self._evaluate(stages, inputs), strict=True):
+        model, memory = stages[0].model, node.memory
+        keeper = self.keepers.get(model)  # which is never asked about several branches at once
+        if keeper is not None:
+            keeper.restore(memory.get(model))
+        evaluated = self._evaluate(stages, inputs)
+        if keeper is not None:
+            memory = {**memory, model: keeper.snapshot()}
+        for stage, x, e in zip(stages, inputs, evaluated, strict=True):
             rows = branches[stage]
             needed = [self.last_uses[row] for row in rows]
             states, outputs = {**node.states, number: x}, {**node.outputs, number: e}
@@ -239,15 +249,17 @@ class _Walk:
                 number,
                 {j: state for j, state in states.items() if any(uses.get(j, 0) > number for uses in needed)},
                 {j: output for j, output in outputs.items() if any(uses.get(-j, 0) > number for uses in needed)},
+                memory,
             )
 
     def _groups(self, stages: list[Stage]) -> list[list[Stage]]:
         """The branches of a node, in the order they are taken, together where they may be."""
         if not self.group_siblings:
             return [[stage] for stage in stages]
-        together: dict[tuple[int, str], list[Stage]] = defaultdict(list)
+        together: dict[tuple[object, ...], list[Stage]] = defaultdict(list)
         for stage in stages:
-            together[stage.model, stage.predicts].append(stage)
+            alone = (stage.timestep,) if stage.model in self.keepers else ()
+            together[stage.model, stage.predicts, *alone].append(stage)
         return list(together.values())
 
     def _evaluate(self, stages: list[Stage], inputs: list[torch.Tensor]) -> Sequence[torch.Tensor]:
@@ -330,6 +342,16 @@ def fresh_noise(timestep: float, seed: int, like: torch.Tensor) -> torch.Tensor:
     key = int(timestep) if timestep.is_integer() else int.from_bytes(struct.pack("<d", timestep), "little")
     drawn = torch.randn(like.shape, generator=torch_generator(seed, key), dtype=like.dtype)
     return drawn.to(like.device)
+
+
+def _keeper(denoiser: Any) -> Any:
+    """What of a denoiser remembers its trajectory (``stateful``, ``snapshot``, ``restore``); ``None`` if nothing does.
+
+    Labels, prompts and guidance are around a member.
+    """
+    while hasattr(denoiser, "member"):
+        denoiser = denoiser.member
+    return denoiser if getattr(denoiser, "stateful", False) else None
 
 
 def last_uses(plan: Plan) -> dict[int, int]:

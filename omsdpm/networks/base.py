@@ -36,12 +36,16 @@ class Network(ABC):
         guidance: scale of classifier-free guidance that it is called with; 1 is unguided, ``None`` leaves it
             to whoever samples.
         module: the torch module that is evaluated, which may stand in a pipeline; ``None`` where there is none.
+        exact_timesteps: it wants timesteps in the precision of the solver's states, though its own is less.
+        stateful: an evaluation depends on earlier ones of the same trajectory, by what :meth:`snapshot` gives.
     """
 
     num_classes: int | None = None
     takes_guidance: bool = False
     guidance: float | None = None
     module: torch.nn.Module | None = None
+    exact_timesteps: bool = False
+    stateful: bool = False
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -58,6 +62,13 @@ class Network(ABC):
             conditions: those of :attr:`conditions`, by name; ``labels`` is ``(n,)`` classes from 0, ``prompts``
                 are ``n`` :class:`~omsdpm.prompts.Prompts`.
         """
+
+    def snapshot(self) -> Any:
+        """What it remembers of the trajectory that was evaluated last, for :meth:`restore`."""
+        return None
+
+    def restore(self, kept: Any) -> None:
+        """Goes on with a trajectory from its :meth:`snapshot`; ``None`` begins one."""
 
     def parameters(self) -> Iterable[torch.Tensor]:
         """Its weights, where it has any."""

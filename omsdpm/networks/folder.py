@@ -6,12 +6,24 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from omsdpm.errors import InputError
 from omsdpm.names import PlainName
 from omsdpm.networks.base import MemberTable, Network
 from omsdpm.networks.diffusers_model import model_content, shared_model
+from omsdpm.plugins import Named
+from omsdpm.variants import VARIANTS, varied
+from omsdpm.variants.base import variant_files
+
+
+def _known(text: str) -> str:
+    VARIANTS.point(Named.parse(text).name)
+    return text
+
+
+VariantName = Annotated[str, AfterValidator(_known)]
+"""``name[param=value,...]`` of a variant that is installed."""
 
 
 class FolderTable(MemberTable):
@@ -20,20 +32,22 @@ class FolderTable(MemberTable):
     Attributes:
         folder: where ``config.json`` and the weights are.
         variant: of the weights' files, such as ``"fp16"``; they are computed with in single precision.
+        variants: what is changed of the model, as ``["dtype[to=bfloat16]"]``, see :mod:`omsdpm.variants`.
     """
 
     folder: Annotated[str, Field(min_length=1)]
     variant: PlainName | None = None
+    variants: Annotated[tuple[VariantName, ...], Field(strict=False)] = ()
 
     @property
     def name(self) -> str:
-        return self.folder
+        return " ".join([self.folder, *self.variants])
 
     def load(self, folder: Path, shape: tuple[int, ...], device: str) -> Network:
         path = folder / self.folder
         model = self.model(path, device)
         self.check_shape(model.config, shape, path)
-        return self.network(model)
+        return self.network(varied(model, [_with_paths(text, folder) for text in self.variants]))
 
     def model(self, path: Path, device: str) -> Any:
         """The model in a folder, which nobody may change."""
@@ -58,4 +72,12 @@ class FolderTable(MemberTable):
 
     def content(self, folder: Path) -> dict[str, Any]:
         said = {key: value for key, value in self.table().items() if key not in ("folder", "variant")}
-        return {**said, **model_content(folder / self.folder, self.variant, self.model_classes[0])}
+        files = {f"{text} {key}": folder / path for text in self.variants for key, path in variant_files(text).items()}
+        return {**said, **files, **model_content(folder / self.folder, self.variant, self.model_classes[0])}
+
+
+def _with_paths(text: str, folder: Path) -> str:
+    """A variant with paths of files as the zoo in a folder means them."""
+    named = Named.parse(text)
+    files = {key: str(folder / path) for key, path in variant_files(text).items()}
+    return str(Named(named.name, {**named.parameters, **files}))

@@ -33,12 +33,14 @@ class GuidedNetwork(Network):
     """
 
     takes_guidance = True
+    exact_timesteps = True
     module: Any
 
     def __init__(self, model: Any, guidance: float | None = None, batched: bool = True) -> None:
         self.module = model
         self.guidance = guidance
         self.batched = batched
+        self.stateful = getattr(model, "keeps_state", False)
 
     @property
     def twice(self) -> bool:
@@ -66,17 +68,35 @@ class GuidedNetwork(Network):
 
         channels, given = x.shape[1], self.given(conditions)
         if not self.twice:
-            return self.evaluate(x, timesteps, given)[:, :channels]
+            return self._evaluated("cond", x, timesteps, given)[:, :channels]
         without = self.without(conditions)
         if self.batched:
             both = {name: torch.cat([without[name], part]) for name, part in given.items()}
-            outputs = self.evaluate(torch.cat([x, x]), torch.cat([timesteps, timesteps]), both)[:, :channels]
+            outputs = self._evaluated("cond", torch.cat([x, x]), torch.cat([timesteps] * 2), both)[:, :channels]
             away, toward = outputs.chunk(2)
         else:
-            away = self.evaluate(x, timesteps, without)[:, :channels]
-            toward = self.evaluate(x, timesteps, given)[:, :channels]
+            toward = self._evaluated("cond", x, timesteps, given)[:, :channels]
+            away = self._evaluated("uncond", x, timesteps, without)[:, :channels]
         guided: torch.Tensor = away + (self.guidance or 0.0) * (toward - away)
         return guided
+
+    def _evaluated(self, context: str, x: torch.Tensor, timesteps: torch.Tensor, given: Given) -> torch.Tensor:
+        """The model's output; a cache is told which of an evaluation's two calls it is, and when."""
+        if not self.stateful:
+            return self.evaluate(x, timesteps, given)
+        self.module.current_timestep = float(timesteps[0])
+        with self.module.cache_context(context):
+            return self.evaluate(x, timesteps, given)
+
+    def snapshot(self) -> Any:
+        from omsdpm.variants.cache import snapshot
+
+        return snapshot(self.module)
+
+    def restore(self, kept: Any) -> None:
+        from omsdpm.variants.cache import restore
+
+        restore(self.module, kept)
 
 
 class GuidedTable(FolderTable):

@@ -28,6 +28,7 @@ class UNet2D(Network):
     ``num_class_embeds`` takes labels.
     """
 
+    exact_timesteps = True
     module: Any
 
     def __init__(self, unet: Any) -> None:

@@ -13,6 +13,8 @@ from omsdpm.files import writable_folder
 from omsdpm.networks.base import NETWORKS, MemberTable
 from omsdpm.noise import Noise, make_noise
 from omsdpm.noise.scheduler_config import noise_from_scheduler_config
+from omsdpm.variants import VARIANTS
+from omsdpm.variants.base import split_keys
 from omsdpm.zoo.files import ZOO_FILE, ImagesTable, Shape, ZooFile
 from omsdpm.zoo.pipeline import ENCODERS, VAE, PipelineParts
 from omsdpm.zoo.source import CONFIG, SCHEDULER, Source, full_config, kind_of, read_object
@@ -56,7 +58,7 @@ def add_member(
     guidance: float | None = None,
     size: Sequence[int] | None = None,
     frames: int | None = None,
-    keys: Mapping[str, Any] | None = None,
+    variants: Sequence[str] = (),
 ) -> Added:
     """Makes a model a member of a zoo, which is made if there is none; the model stays where it is.
 
@@ -71,7 +73,7 @@ def add_member(
         guidance: scale of the member's guidance; ``None`` leaves it to the measurement.
         size: ``(height, width)`` of what a new zoo denoises, latents where there is a VAE; ``None`` is the model's own.
         frames: of videos, in latents.
-        keys: more keys of the ``[[member]]``.
+        variants: what makes another member of it, as ``["guidance[scale=1]", "dtype[to=bfloat16]"]``.
 
     Raises:
         InputError: a folder that is no model, a class that no kind of network takes, a model that cannot be
@@ -94,6 +96,9 @@ def add_member(
     noise = None if origin.scheduler is None else _noise(origin, configs[0], images.shape)
     members = list(before.members) if before is not None else []
     usual = members[0].prediction_type if members else "epsilon"
+    keys, changing = split_keys(variants)
+    if guidance is not None and "guidance" in keys:
+        raise InputError(f"guidance {guidance:g} and a variant of guidance: give one of them")
     added = []
     for folder, config, kind in zip(origin.denoisers, configs, kinds, strict=True):
         said = {
@@ -102,7 +107,8 @@ def add_member(
             "variant": variant,
             "guidance": guidance,
             "prediction_type": origin.prediction_type or usual,
-            **(keys or {}),
+            "variants": changing or None,
+            **keys,
         }
         member = _member(said, kind, folder)
         if before is not None:
@@ -127,6 +133,9 @@ def add_member(
 
 def _member(said: Mapping[str, Any], kind: str, folder: Path) -> MemberTable:
     given = {key: value for key, value in said.items() if value is not None}
+    for key in ("variant", "variants"):
+        if key in given and key not in NETWORKS.load(kind).model_fields:
+            raise InputError(f"{key} {given[key]!r} for {folder}: a member of kind {kind} takes none")
     if "guidance" in given and "guidance" not in NETWORKS.load(kind).model_fields:
         raise InputError(f"guidance {given['guidance']:g} for {folder}: a member of kind {kind} takes no guidance")
     member: MemberTable = NETWORKS.load(kind).model_validate(given)
@@ -237,3 +246,71 @@ def _from(zoo: Path, folder: Path) -> str:
     """A folder as ``zoo.toml`` says it: relative where it lies in the zoo, absolute elsewhere."""
     inside, model = zoo.resolve(), folder.resolve()
     return os.path.relpath(model, inside) if model.is_relative_to(inside) else str(model)
+
+
+def derive_members(
+    source: str | Path,
+    zoo: str | Path,
+    variants: Sequence[str],
+    *,
+    variant: str | None = None,
+    size: Sequence[int] | None = None,
+    frames: int | None = None,
+) -> Added:
+    """Makes members of one model that need no training, each by some variants, in their order.
+
+    Args:
+        source, zoo, variant, size, frames: see :func:`add_member`.
+        variants: a member each; several joined by ``+`` are one member, and ``"as-is"`` is the model itself.
+
+    Raises:
+        InputError: as :func:`add_member`; no variants; nothing is written then.
+
+    Example:
+        >>> derive_members("sd15", "zoo", ["guidance[scale=7.5]", "guidance[scale=1]+tokens[merge=0.5]"])
+    """
+    if not variants:
+        raise InputError(f"no variant: a member is made by each; choose of {', '.join(VARIANTS.names())}")
+    path = Path(zoo) / ZOO_FILE
+    before = path.read_bytes() if path.exists() else None
+    numbers: list[int] = []
+    members: list[MemberTable] = []
+    first: Added | None = None
+    try:
+        for text in variants:
+            asked = [] if text == AS_IS else split_plus(text)
+            sized = {"size": size, "frames": frames} if before is None and first is None else {}
+            added = add_member(source, zoo, variant=variant, variants=asked, **sized)  # type: ignore[arg-type]
+            numbers += added.numbers
+            members += added.members
+            first = first or added
+    except InputError:
+        if before is None:
+            path.unlink(missing_ok=True)
+        else:
+            path.write_bytes(before)
+        raise
+    assert first is not None
+    return Added(tuple(numbers), tuple(members), ZooFile.read(zoo), first.created, first.noise_known)
+
+
+AS_IS = "as-is"
+"""In place of variants: the model itself."""
+
+
+def split_plus(text: str) -> list[str]:
+    """The parts of ``"a[x=1]+b"`` between signs that stand in no brackets.
+
+    Raises:
+        InputError: an empty part, or brackets that do not close.
+    """
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter == "[") - (letter == "]")
+        if letter == "+" and not depth:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    if depth or not all(part.strip() for part in parts):
+        raise InputError(f"variant {text!r}: expected names with + between two, and brackets that close")
+    return [part.strip() for part in parts]

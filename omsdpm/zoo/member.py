@@ -49,6 +49,19 @@ class Member:
         """What the network takes beside image and timestep, by name."""
         return self.network.conditions
 
+    @property
+    def stateful(self) -> bool:
+        """Whether an evaluation depends on earlier ones of the same trajectory."""
+        return self.network.stateful
+
+    def snapshot(self) -> Any:
+        """What the network remembers of a trajectory, see :meth:`omsdpm.networks.Network.snapshot`."""
+        return self.network.snapshot()
+
+    def restore(self, kept: Any) -> None:
+        """Goes on with a trajectory; ``None`` begins one."""
+        self.network.restore(kept)
+
     def guided(self, scale: float) -> Member:
         """The member with guidance of a scale, if it takes any and does not say its own; else itself."""
         if not self.network.takes_guidance or self.network.guidance is not None:
@@ -89,7 +102,8 @@ class Member:
         given = self._conditions({"labels": labels, **conditions})
         # In the network's own precision; and in the images' again what comes back.
         dtype = self.network.dtype or x.dtype
-        timesteps = torch.as_tensor(t, dtype=dtype, device=x.device).expand(len(x))
+        in_time = x.dtype if self.network.exact_timesteps else dtype
+        timesteps = torch.as_tensor(t, dtype=in_time, device=x.device).expand(len(x))
         return self.reading(self.network(x.to(dtype), timesteps, **given).to(x.dtype), x, t, target)
 
     def reading(

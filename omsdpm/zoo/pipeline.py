@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,6 +128,8 @@ class PipelineParts:
 
         if not self.has_encoders:
             raise InputError(f"pipeline {self.folder} has no text encoders: prompts mean nothing to it")
+        if find_spec("transformers") is None:
+            raise InputError("prompts need the package transformers: `pip install omsdpm[prompts]`")
         name = str(self._index.get("_class_name"))
         pipeline = getattr(diffusers, name, None)
         if not (inspect.isclass(pipeline) and issubclass(pipeline, diffusers.DiffusionPipeline)):

@@ -1,19 +1,24 @@
-"""``omsdpm-bench zoo``: adding, training, profiling and importing of members."""
+"""``omsdpm-bench zoo``: adding, deriving, training, profiling and importing of members."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from studies.cli import _options
 from studies.cli._lazy import LazyGroup
 
+if TYPE_CHECKING:
+    from omsdpm.zoo.adding import Added
+
 Step = Callable[[int, int], None]
 
 COMMANDS = {
     "add": "studies.cli.zoo:add",
+    "derive": "studies.cli.zoo:derive",
     "train": "studies.cli.zoo:train",
     "profile": "studies.cli.zoo:profile",
     "import": "studies.cli.zoo:import_",
@@ -23,7 +28,7 @@ COMMANDS = {
 
 @click.group(cls=LazyGroup, lazy=COMMANDS)
 def zoo() -> None:
-    """Add, train, profile and import the networks that schedules choose from."""
+    """Add, derive, train, profile and import the networks that schedules choose from."""
 
 
 @click.command()
@@ -155,10 +160,47 @@ def add(
     pipeline of two experts gives two members.
     """
     from omsdpm.zoo.adding import add_member
-    from studies.cli._console import Reporter, stdout
+    from studies.cli._console import Reporter
 
     with Reporter().part("Loading"):
         added = add_member(source, folder, variant=variant, guidance=guidance, size=size, frames=frames)
+    _print_added(added, folder)
+
+
+@click.command()
+@click.option("--from", "source", required=True, metavar="SOURCE", help="A diffusers pipeline or model, as for add.")
+@click.option(
+    "--variant", "variants", multiple=True, required=True, metavar="NAME[PARAM=VALUE,...]",
+    help="A member each, repeatable; several joined by + are one, as-is is the model itself. See list.",
+)  # fmt: skip
+@click.option("--zoo", "folder", type=click.Path(path_type=Path), required=True, help="The zoo's folder, made if new.")
+@click.option("--weights", metavar="NAME", help="Variant of the weights' files, such as fp16.")
+@click.option(
+    "--size", type=(click.IntRange(min=1), click.IntRange(min=1)), metavar="HEIGHT WIDTH",
+    help="Of what a new zoo denoises, in latents where there is a VAE.  [default: the model's own]",
+)  # fmt: skip
+@click.option("--frames", type=click.IntRange(min=1), help="Of the videos of a new zoo, in latents.")
+def derive(
+    source: str, variants: tuple[str, ...], folder: Path, weights: str | None, size: tuple[int, int] | None,
+    frames: int | None,
+) -> None:  # fmt: skip
+    """Make members of one model that need no training.
+
+    Guidance on or off (guidance[scale=7.5]), adapters (lora[weights=FILE]), lower precision
+    (dtype[to=bfloat16], int8), skipped blocks (skip[blocks=[3]]), merged tokens (tokens[merge=0.5]), feature
+    caches (cache[method=FirstBlockCache,threshold=0.1]). What each costs is measured by 'zoo profile'.
+    """
+    from omsdpm.zoo.adding import derive_members
+    from studies.cli._console import Reporter
+
+    with Reporter().part("Loading"):
+        added = derive_members(source, folder, variants, variant=weights, size=size, frames=frames)
+    _print_added(added, folder)
+
+
+def _print_added(added: Added, folder: Path) -> None:
+    from studies.cli._console import stdout
+
     noise = "" if added.noise_known or not added.created else ", the usual one, as no scheduler says another"
     shapes = ["x".join(map(str, shape)) for shape in (added.zoo.shape, added.zoo.image_shape(folder))]
     images = f"images of {shapes[0]}" if shapes[0] == shapes[1] else f"latents of {shapes[0]}, images of {shapes[1]}"
