@@ -71,13 +71,14 @@ def read_toml(path: str | os.PathLike[str], hint: str) -> dict[str, Any]:
         raise InputError(f"{path} is not TOML: {_one_line(str(error))}") from error
 
 
-def read_json(path: str | os.PathLike[str], hint: str, largest: int = LARGEST) -> Any:
+def read_json(path: str | os.PathLike[str], hint: str, largest: int = LARGEST, *, infinite: bool = False) -> Any:
     """The value of a JSON file that a program wrote: UTF-8, and no NaN or infinity, which are no JSON.
 
     Args:
         path: the file.
         hint: what to do where it cannot be read, for the error.
         largest: bytes that it may have.
+        infinite: whether it may say them all the same, as configurations of diffusers do.
 
     Raises:
         InputError: it cannot be read, is larger, or is not JSON.
@@ -86,7 +87,7 @@ def read_json(path: str | os.PathLike[str], hint: str, largest: int = LARGEST) -
     try:
         if (size := path.stat().st_size) > largest:
             raise InputError(f"{path} has {size} bytes: expected {largest} at most; {hint}")
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=float if infinite else _no_number)
     except InputError:
         raise
     except OSError as error:

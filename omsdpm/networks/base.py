@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from omsdpm.errors import unknown_name
 from omsdpm.networks.predictions import check_prediction
@@ -78,6 +78,7 @@ class MemberTable(BaseModel):
     Attributes:
         kind: name of the kind of network.
         prediction_type: what the network predicts, a name of :data:`omsdpm.networks.predictions.PREDICTIONS`.
+        clip: largest absolute value of a pixel in the image that it predicts; none without it.
 
     Example:
         >>> class Null(MemberTable):
@@ -93,6 +94,7 @@ class MemberTable(BaseModel):
 
     kind: str
     prediction_type: PredictionType = "epsilon"
+    clip: Annotated[float, Field(gt=0)] | None = None
 
     @model_validator(mode="before")
     @classmethod

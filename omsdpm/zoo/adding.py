@@ -21,6 +21,9 @@ CONFIG = "config.json"
 DENOISERS = ("unet", "transformer")
 """Folders of a pipeline that hold the network that is sampled with."""
 
+CLIPPING = ("DDIMScheduler", "DDPMScheduler")
+"""Schedulers of diffusers that clip predicted images to [-1, 1] by default."""
+
 SCHEDULER = Path("scheduler") / "scheduler_config.json"
 EXPECTED = f"expected the folder of a diffusers pipeline, with {INDEX}, or of a model, with {CONFIG}"
 
@@ -66,7 +69,13 @@ def add_member(source: str | Path, zoo: str | Path, *, variant: str | None = Non
     folder, scheduler = _model(Path(source))
     config = _object(folder / CONFIG)
     kind = _kind_of(config, folder)
-    said = {"kind": kind, "folder": _from(Path(zoo), folder), "variant": variant, **_prediction(scheduler)}
+    said = {
+        "kind": kind,
+        "folder": _from(Path(zoo), folder),
+        "variant": variant,
+        **_prediction(scheduler),
+        **_clip(scheduler),
+    }
     noise = None if scheduler is None else _noise(scheduler, Path(source))
     path = Path(zoo) / ZOO_FILE
     created = not path.exists()
@@ -110,7 +119,7 @@ def _model(source: Path) -> tuple[Path, dict[str, Any] | None]:
 
 
 def _object(path: Path) -> dict[str, Any]:
-    content = read_json(path, "copy the model again")
+    content = read_json(path, "copy the model again", infinite=True)  # DPM-Solver's lambda_min_clipped
     if not isinstance(content, dict):
         raise InputError(f"{path} is no JSON object; copy the model again")
     return content
@@ -141,6 +150,13 @@ def _prediction(scheduler: Mapping[str, Any] | None) -> dict[str, Any]:
         return {}
     flow = "FlowMatch" in str(scheduler.get("_class_name")) or bool(scheduler.get("use_flow_sigmas"))
     return {"prediction_type": "flow_prediction" if flow else scheduler.get("prediction_type", "epsilon")}
+
+
+def _clip(scheduler: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Where predicted images are clipped; DDPM's and DDIM's schedulers do so unless they say otherwise."""
+    if scheduler is None or not scheduler.get("clip_sample", scheduler.get("_class_name") in CLIPPING):
+        return {}
+    return {"clip": scheduler.get("clip_sample_range", 1.0)}
 
 
 def _noise(scheduler: Mapping[str, Any], source: Path) -> Noise:
