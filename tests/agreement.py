@@ -154,8 +154,9 @@ ROWS
 `t_end = 0.001` is DDIM's `set_alpha_to_one=False`, which ends at the first of 1,000 timesteps. `clip` of a member is
 `clip_sample` with `use_clipped_model_output=True`; without that, diffusers' DDIM steps from a clipped image and the
 noise of the unclipped one, which has no counterpart here. Nor has its `timestep_spacing="linspace"`, nor a number of
-steps that does not divide the timesteps: DDIMScheduler then steps to other timesteps than it evaluates at. Multistep schedulers that sample flow matching
-(`use_flow_sigmas`) tell their networks whole timesteps, rounded from the sigmas, and are not compared.
+steps that does not divide the timesteps: DDIMScheduler then steps to other timesteps than it evaluates at. Multistep
+schedulers that sample flow matching (`use_flow_sigmas`) tell their networks whole timesteps, rounded from the sigmas,
+and are not compared.
 """
 
 

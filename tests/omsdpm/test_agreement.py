@@ -8,7 +8,8 @@ import pytest
 
 from tests.agreement import CASES, LIMIT, PAGE, difference, page
 
-pytest.importorskip("transformers")
+pytest.importorskip("transformers", minversion="5")  # whose tokenizers are made from a vocabulary
+pytest.importorskip("diffusers", minversion="0.34")
 
 
 @pytest.mark.parametrize("case", CASES, ids=[f"{case.kind}-{case.scheduler}-{case.grid}" for case in CASES])
