@@ -34,10 +34,12 @@ class Network(ABC):
         num_classes: classes that ``labels`` are of, if it takes them.
         guidance: scale of classifier-free guidance that it is called with; 1 is unguided, ``None`` leaves it
             to whoever samples.
+        module: the model of diffusers that it wraps, which may stand in a pipeline; ``None`` for another network.
     """
 
     num_classes: int | None = None
     guidance: float | None = None
+    module: torch.nn.Module | None = None
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -57,11 +59,6 @@ class Network(ABC):
     def parameters(self) -> Iterable[torch.Tensor]:
         """Its weights, where it has any."""
         return ()
-
-    @property
-    def module(self) -> torch.nn.Module | None:
-        """The model of diffusers that it wraps, which stands in a pipeline; ``None`` for another network."""
-        return None
 
     @property
     def dtype(self) -> torch.dtype | None:

@@ -34,7 +34,7 @@ class UNet2D(Network):
     """
 
     def __init__(self, unet: Any) -> None:
-        self.unet = unet
+        self.unet = self.module = unet
         self.num_classes = getattr(getattr(unet, "config", None), "num_class_embeds", None)
 
     def __call__(self, x: torch.Tensor, timesteps: torch.Tensor, **conditions: Any) -> torch.Tensor:
@@ -45,11 +45,6 @@ class UNet2D(Network):
     def parameters(self) -> Iterable[torch.Tensor]:
         parameters: Iterable[torch.Tensor] = self.unet.parameters()
         return parameters
-
-    @property
-    def module(self) -> torch.nn.Module | None:
-        module: torch.nn.Module = self.unet
-        return module
 
 
 class UNet2DTable(MemberTable):
