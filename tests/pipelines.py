@@ -10,6 +10,7 @@ without a network: tokenizers are made of the letters ``a`` to ``z``. Latents ar
 
 from __future__ import annotations
 
+import functools
 import string
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,24 @@ def loaded(folder: str | Path) -> Any:
     pipeline = getattr(diffusers, index["_class_name"]).from_pretrained(folder, **parts)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def latents(pipe: Any, **call: Any) -> Any:
+    """What the scheduler of a pipeline's call ends in, ``(n, ...)``: the latents, or the image before it is clamped."""
+    step, last = pipe.scheduler.step, []
+
+    @functools.wraps(step)  # pipelines look at its parameters
+    def recorded(*args: Any, **kwargs: Any) -> Any:
+        stepped = step(*args, **kwargs)
+        last[:] = [stepped[0]]
+        return stepped
+
+    pipe.scheduler.step = recorded
+    try:
+        pipe(**call)
+    finally:
+        del pipe.scheduler.step
+    return last[0]
 
 
 def tiny_ddpm(folder: str | Path, *, seed: int = 0, scheduler: Any = None, **unet: Any) -> Path:

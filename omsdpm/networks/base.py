@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from omsdpm.errors import unknown_name
 from omsdpm.networks.predictions import check_prediction
@@ -67,7 +67,7 @@ class Network(ABC):
         """What it remembers of the trajectory that was evaluated last, for :meth:`restore`."""
         return None
 
-    def restore(self, kept: Any) -> None:
+    def restore(self, kept: Any) -> None:  # noqa: B027  # most remember nothing
         """Goes on with a trajectory from its :meth:`snapshot`; ``None`` begins one."""
 
     def parameters(self) -> Iterable[torch.Tensor]:
@@ -89,6 +89,7 @@ class MemberTable(BaseModel):
     Attributes:
         kind: name of the kind of network.
         prediction_type: what the network predicts, a name of :data:`omsdpm.networks.predictions.PREDICTIONS`.
+        clip: largest absolute value of a pixel in the image that it predicts; none without it.
 
     Example:
         >>> class Null(MemberTable):
@@ -104,6 +105,7 @@ class MemberTable(BaseModel):
 
     kind: str
     prediction_type: PredictionType = "epsilon"
+    clip: Annotated[float, Field(gt=0)] | None = None
 
     @model_validator(mode="before")
     @classmethod

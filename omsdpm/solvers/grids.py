@@ -33,7 +33,7 @@ def trailing(length: int, steps: int) -> Array:
 
 
 def linspace(length: int, steps: int) -> Array:
-    """DDIM and DDPM: even, from the last timestep to the first."""
+    """DDPM: even, from the last timestep to the first. DDIM evaluates there too, but steps to others."""
     return np.rint(np.linspace(0, steps - 1, length))[::-1]
 
 

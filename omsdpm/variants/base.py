@@ -7,7 +7,6 @@ A variant is registered in the entry-point group ``omsdpm.variants``, and named 
 from __future__ import annotations
 
 import copy
-from abc import ABC
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -17,7 +16,7 @@ from omsdpm.plugins import Named, Registry
 VARIANTS = Registry("variant", "omsdpm.variants", needs=("apply",))
 
 
-class Variant(ABC):
+class Variant:
     """Another member of a model.
 
     Attributes:

@@ -8,6 +8,9 @@ from typing import Any
 
 from omsdpm.errors import InputError, unknown_name
 from omsdpm.variants.base import Variant
+from omsdpm.variants.blocks import transformer_blocks
+
+LEAST_BLOCKS = 2
 
 METHODS = ("FirstBlockCache", "MagCache", "PyramidAttentionBroadcast", "TaylorSeerCache")
 """Caches of diffusers that need nothing of the pipeline but the order of the evaluations."""
@@ -34,6 +37,7 @@ class CacheVariant(Variant):
         self.parameters = parameters
 
     def apply(self, model: Any) -> Any:
+        """The model with the cache switched on."""
         import diffusers
         import torch
 
@@ -49,6 +53,8 @@ class CacheVariant(Variant):
                  for name, value in self.parameters.items()}  # fmt: skip
         if "current_timestep_callback" in known:
             given["current_timestep_callback"] = lambda: getattr(model, "current_timestep", 0)
+        if len(transformer_blocks(model)) < LEAST_BLOCKS:
+            raise InputError(f"it has fewer than {LEAST_BLOCKS} blocks, and a cache leaves out all but the first")
         model.enable_cache(configuration(**given))
         model.keeps_state = True
         return model

@@ -26,6 +26,7 @@ class DtypeVariant(Variant):
         self.to = to
 
     def apply(self, model: Any) -> Any:
+        """The model with weights of its own in the other precision."""
         import torch
 
         # Module by module: assigned, not converted in place, for the weights are others' too.

@@ -24,4 +24,5 @@ class GuidanceVariant(Variant):
         self.scale = float(scale)
 
     def keys(self) -> dict[str, Any]:
+        """``guidance`` of the member."""
         return {"guidance": self.scale}

@@ -17,6 +17,7 @@ class Int8Variant(Variant):
     """
 
     def apply(self, model: Any) -> Any:
+        """The model with quantized linear layers."""
         import torch
 
         linears = sum(isinstance(module, torch.nn.Linear) for module in model.modules())

@@ -14,7 +14,8 @@ class LoRAVariant(Variant):
     """The weights with an adapter's added, so that it costs nothing.
 
     Args:
-        weights: the adapter's ``.safetensors``, as ``save_lora_adapter`` or a pipeline's ``save_lora_weights`` wrote it.
+        weights: the adapter's ``.safetensors``, as ``save_lora_adapter`` or a pipeline's ``save_lora_weights`` wrote
+            it.
         scale: that it is added with.
 
     Raises:
@@ -33,6 +34,7 @@ class LoRAVariant(Variant):
         self.scale = float(scale)
 
     def apply(self, model: Any) -> Any:
+        """The model with the adapter in its weights."""
         if find_spec("peft") is None:
             raise InputError("adapters need the package peft: `pip install omsdpm[adapters]`")
         from safetensors.torch import load_file

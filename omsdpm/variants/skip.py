@@ -7,6 +7,7 @@ from typing import Any
 
 from omsdpm.errors import InputError
 from omsdpm.variants.base import Variant
+from omsdpm.variants.blocks import transformer_blocks, unet_transformers
 
 MIDDLE = "middle"
 """Names the middle block of a U-Net."""
@@ -25,47 +26,24 @@ class SkipVariant(Variant):
 
     def __init__(self, blocks: int | str | Sequence[int | str]) -> None:
         given = [blocks] if isinstance(blocks, (int, str)) else list(blocks)
-        wrong = [
-            one for one in given if one != MIDDLE and (isinstance(one, bool) or not isinstance(one, int) or one < 0)
-        ]
-        if not given or wrong:
+        self.middle = MIDDLE in given
+        self.numbers = [one for one in given if isinstance(one, int) and not isinstance(one, bool) and one >= 0]
+        if not given or len(self.numbers) + given.count(MIDDLE) < len(given):
             raise InputError(f"blocks = {blocks!r}: expected their numbers from 0, as [3,4], or {MIDDLE!r} of a U-Net")
-        self.blocks = given
 
     def apply(self, model: Any) -> Any:
-        places = _transformers_of_unet(model) if hasattr(model, "down_blocks") else _blocks(model)
-        for block in self.blocks:
-            if block == MIDDLE:
-                if getattr(model, "mid_block", None) is None:
-                    raise InputError("it has no middle block")
-                model.mid_block = _passing(first_of=True)
-                continue
-            if block >= len(places):
-                raise InputError(f"block {block}: it has the blocks 0..{len(places) - 1}")
-            owner, key = places[block]
-            owner[key] = _passing_block(owner[key])
+        """The model without the blocks."""
+        places = unet_transformers(model) if hasattr(model, "down_blocks") else transformer_blocks(model)
+        if self.middle:
+            if getattr(model, "mid_block", None) is None:
+                raise InputError("it has no middle block")
+            model.mid_block = _passing(first_of=True)
+        for number in self.numbers:
+            if number >= len(places):
+                raise InputError(f"block {number}: it has the blocks 0..{len(places) - 1}")
+            blocks, at = places[number]
+            blocks[at] = _passing_block(blocks[at])
         return model
-
-
-def _blocks(model: Any) -> list[tuple[Any, int]]:
-    """The blocks of a transformer as places in their lists, in the order of evaluation."""
-    import torch
-    from diffusers.hooks._common import _ALL_TRANSFORMER_BLOCK_IDENTIFIERS
-
-    lists = [
-        child for name, child in model.named_children()
-        if name in _ALL_TRANSFORMER_BLOCK_IDENTIFIERS and isinstance(child, torch.nn.ModuleList)
-    ]  # fmt: skip
-    if not lists:
-        raise InputError("it has no list of transformer blocks")
-    return [(blocks, number) for blocks in lists for number in range(len(blocks))]
-
-
-def _transformers_of_unet(model: Any) -> list[tuple[Any, int]]:
-    """The transformers of a U-Net as places in their lists, in the order of evaluation."""
-    parts = [*model.down_blocks, *([model.mid_block] if model.mid_block is not None else []), *model.up_blocks]
-    lists = [part.attentions for part in parts if getattr(part, "attentions", None) is not None]
-    return [(attentions, number) for attentions in lists for number in range(len(attentions))]
 
 
 def _passing_block(block: Any) -> Any:

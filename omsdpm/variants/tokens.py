@@ -38,6 +38,7 @@ class TokensVariant(Variant):
         self.at_least = at_least
 
     def apply(self, model: Any) -> Any:
+        """The model whose self-attentions merge tokens."""
         from diffusers.models.attention import BasicTransformerBlock
 
         blocks = [module for module in model.modules() if isinstance(module, BasicTransformerBlock)]

@@ -107,6 +107,7 @@ def add_member(
             "variant": variant,
             "guidance": guidance,
             "prediction_type": origin.prediction_type or usual,
+            "clip": origin.clip,
             "variants": changing or None,
             **keys,
         }

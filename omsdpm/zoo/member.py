@@ -26,12 +26,15 @@ class Member:
         network: what is evaluated.
         noise: the schedule it was trained on, which says ``alpha`` and ``sigma`` of a timestep.
         prediction_type: what it predicts, a name of :data:`omsdpm.networks.predictions.PREDICTIONS`.
+        clip: largest absolute value of a pixel in the image that it predicts. The noise is then that of the
+            clipped image, as with ``use_clipped_model_output=True`` of diffusers' DDIM.
     """
 
     name: str
     network: Network
     noise: Noise
     prediction_type: str = "epsilon"
+    clip: float | None = None
 
     def __post_init__(self) -> None:
         check_prediction(self.prediction_type)
@@ -120,12 +123,16 @@ class Member:
         """
         import torch
 
-        if target == self.prediction_type:
+        if target == self.prediction_type and self.clip is None:
             return output
         exact = np.broadcast_to(torch.as_tensor(t, dtype=torch.float64, device="cpu").numpy(), (len(x),))
         time = self.noise.time(exact)
         alpha, sigma = (torch.as_tensor(weight) for weight in (self.noise.alpha(time), self.noise.sigma(time)))
-        return convert(output, x, alpha, sigma, prediction=self.prediction_type, target=target)
+        if self.clip is None:
+            return convert(output, x, alpha, sigma, prediction=self.prediction_type, target=target)
+        image = convert(output, x, alpha, sigma, prediction=self.prediction_type, target="sample")
+        image = image.clamp(-self.clip, self.clip)
+        return convert(image, x, alpha, sigma, prediction="sample", target=target)
 
     def _conditions(self, given: dict[str, Any]) -> dict[str, Any]:
         """Those that are not ``None``, known to be what the network takes."""

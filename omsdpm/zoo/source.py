@@ -18,6 +18,9 @@ CONFIG = "config.json"
 DENOISERS = ("unet", "transformer", "transformer_2")
 """Folders of a pipeline that hold the networks that are sampled with."""
 
+CLIPPING = ("DDIMScheduler", "DDPMScheduler")
+"""Schedulers of diffusers that clip predicted images to [-1, 1] by default."""
+
 SCHEDULER = Path("scheduler") / "scheduler_config.json"
 EXPECTED = f"expected the folder of a diffusers pipeline, with {INDEX}, or of a model, with {CONFIG}"
 
@@ -70,6 +73,15 @@ class Source:
             return None
         flow = "FlowMatch" in str(self.scheduler.get("_class_name")) or bool(self.scheduler.get("use_flow_sigmas"))
         return "flow_prediction" if flow else str(self.scheduler.get("prediction_type", "epsilon"))
+
+    @property
+    def clip(self) -> float | None:
+        """Where predicted images are clipped; DDPM's and DDIM's schedulers do so unless they say otherwise."""
+        if self.scheduler is None:
+            return None
+        if not self.scheduler.get("clip_sample", self.scheduler.get("_class_name") in CLIPPING):
+            return None
+        return float(self.scheduler.get("clip_sample_range", 1.0))
 
 
 def kind_of(config: Mapping[str, Any], folder: Path) -> str:

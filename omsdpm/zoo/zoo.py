@@ -65,7 +65,7 @@ class ModelZoo:
         card = read_latency_card(folder, len(file.members)) if profiled else None
         device = resolve_device(device)
         members = [
-            Member(entry.name, entry.load(folder, file.shape, device), file.noise, entry.prediction_type)
+            Member(entry.name, entry.load(folder, file.shape, device), file.noise, entry.prediction_type, entry.clip)
             for entry in file.members
         ]
         return cls(members, file.noise, file.shape, file.name, card, device, file.parts(folder))

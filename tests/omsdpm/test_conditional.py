@@ -230,7 +230,7 @@ def test_latencies_are_of_as_many_evaluations_as_are_made(made, tmp_path):
     said = dict(zoo=str(tmp_path / "zoo"), solver="ddim", length=4, metric="psnr[member=1]",
                 prompts=str(tmp_path / "prompts.txt"))  # fmt: skip
     assert len(Measurement(**said).latency) == 1
-    with pytest.raises(InputError, match="measured with guidance None, .* sampled with 3.0.* --guidance 3`"):
+    with pytest.raises(InputError, match=r"measured with guidance None, .* sampled with 3.0.* --guidance 3`"):
         _ = Measurement(**said, guidance=3.0).latency
     assert profile_zoo(tmp_path / "zoo", batch_size=1, repeats=1, guidance=5.0)["guidance"] == 5.0
     assert len(Measurement(**said, guidance=3.0).latency) == 1  # another scale takes as long

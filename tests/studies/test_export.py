@@ -120,3 +120,12 @@ def test_nothing_is_overwritten(tiny_zoo, tmp_path):
     outcome = export(tiny_zoo, "2 2", "json", "--output", path)
     assert outcome.exit_code == 2 and "exists: name another --output" in outcome.stderr
     assert path.read_bytes() == before
+
+
+def test_slots_lie_on_a_named_grid(tiny_zoo):
+    table = json.loads(
+        export(tiny_zoo, "1 0 2 1", "json", "--solver", "ddim", "--timesteps", "leading[offset=1]").stdout
+    )
+    assert table["timesteps"] == [751, 501, 1] and table["space"]["timesteps"] == [751, 501, 251, 1]
+    outcome = export(tiny_zoo, "1 0 2 1", "json", "--solver", "ddim", "--timesteps", "sideways")
+    assert outcome.exit_code == 2 and "unknown grid of timesteps 'sideways'" in outcome.stderr

@@ -46,7 +46,7 @@ def opened(settings: ExportSettings) -> Exported:
     noise, members, folder = _zoo(settings, source)
     (x,) = source.renumbered(max(members, default=0))
     solver = settings.solver or source.solver or infer_solver(x[None])
-    timesteps = source.timesteps if solver == source.solver else None
+    timesteps = settings.timesteps or (source.timesteps if solver == source.solver else None)
     space = space_on(noise, solver, max([*members, int(x.max())]), len(x), timesteps)
     space.check(x)
     spacing = source.problem.get("spacing") or settings.spacing

@@ -31,5 +31,9 @@ class ExportSettings(Settings):
     row: int | None = option(None, ge=0, help="Which schedule of several, from 0.")
     zoo: Path | None = option(None, shown="the run's", help="Folder of the zoo.")
     solver: str | None = option(None, choices=solver_names, shown="the run's, or told by the slots", help="The solver.")
+    timesteps: str | None = option(
+        None, metavar="GRID", shown="the run's, or the usual grid",
+        help="Where slots lie, as 'trailing' or 'leading[offset=1]'; see docs/slots.md.",
+    )  # fmt: skip
     spacing: str = option("logSNR", choices=lambda: ("logSNR", "time_uniform"), help="Of the single-step DPM-Solvers.")
     output: Path | None = option(None, file=True, shown="printed", help="The file.")

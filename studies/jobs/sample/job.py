@@ -44,7 +44,8 @@ def sample(settings: SampleSettings, reporter: Reporter = SILENT) -> SampleResul
         reporter.note(f"solver: {solver}, by the schedule's slots; --solver says otherwise")
     zoo = open_zoo(settings.zoo, device)
     (x,) = source.renumbered(len(zoo.members))
-    space = space_on(zoo.noise, solver, len(zoo.members), len(x), source.timesteps if solver == source.solver else None)
+    timesteps = settings.timesteps or (source.timesteps if solver == source.solver else None)
+    space = space_on(zoo.noise, solver, len(zoo.members), len(x), timesteps)
     try:
         space.check(x)
     except InputError as error:

@@ -39,6 +39,10 @@ class SampleSettings(SamplingSettings):
         None, choices=solver_names, topic=SCHEDULE, shown="the run's, or told by the schedule's slots",
         help="What steps from one time to the next.",
     )  # fmt: skip
+    timesteps: str | None = option(
+        None, metavar="GRID", topic=SCHEDULE, shown="the run's, or the usual grid",
+        help="Where slots lie, as 'trailing' or 'leading[offset=1]'; see docs/slots.md.",
+    )  # fmt: skip
     num_images: int = option(50_000, ge=1, flags=("-n", "--num-images"), topic=SAMPLING, help="Images to sample.")
     eta: float = option(0.0, ge=0, le=1, topic=SAMPLING, help="DDIM: 0 deterministic, 1 ancestral.")
     seed: int = option(0, ge=0, le=LARGEST, topic=SAMPLING, help="Of all noise that is drawn.")

@@ -45,6 +45,10 @@ class SearchSettings(ConditionSettings, ReportedSettings):
     )
     solver: str = option("ddim", choices=solver_names, topic=PROBLEM, help="The solver.")
     length: int = option(20, ge=1, topic=PROBLEM, help="Slots of a schedule.")
+    timesteps: str | None = option(
+        None, metavar="GRID", topic=PROBLEM, shown="the usual grid",
+        help="Where slots lie, as 'trailing' or 'leading[offset=1]'; see docs/slots.md.",
+    )  # fmt: skip
     spacing: str = option(
         "logSNR", choices=lambda: ("logSNR", "time_uniform"), topic=PROBLEM, help="Of the single-step DPM-Solvers."
     )
@@ -116,6 +120,7 @@ class SearchSettings(ConditionSettings, ReportedSettings):
             solver=self.solver,
             length=self.length,
             spacing=self.spacing,
+            timesteps=self.timesteps,
             metric=metric,
             images=self.label_images,
             seed=self.seed,

@@ -48,7 +48,12 @@ MEMBER = by_tag(
     {
         "unet2d": table(
             {"folder": lambda value: text(value) and value != ""},
-            {"kind": text, "prediction_type": text, "heads": mapping(text, whole(1))},
+            {
+                "kind": text,
+                "prediction_type": text,
+                "clip": number(0, open_low=True),
+                "heads": mapping(text, whole(1)),
+            },
         ),
         "callable": anything,
     },
@@ -106,7 +111,7 @@ MEASUREMENT = table(
         "seed": SEED,
         "eta": number(0),
         "t_end": number(0),
-        "timesteps": rows(number(0)),
+        "timesteps": either(text, rows(number(0))),
         "labels": either(LABEL, one_of("random"), rows(LABEL, 1)),
     },
 )

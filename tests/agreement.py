@@ -1,0 +1,184 @@
+"""How closely schedules of one member agree with the sampling of diffusers' own schedulers.
+
+``python -m tests.agreement`` runs all of :data:`CASES` on tiny pipelines of random weights and writes
+``docs/agreement.md``. Each case samples twice from the same noise and prompt in float32: with the pipeline's own
+scheduler, and with our plan in the same pipeline (:func:`omsdpm.pipelines.apply`), which gives what our executor does.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omsdpm.networks.base import Network
+from tests import pipelines
+
+PAGE = Path(__file__).parents[1] / "docs" / "agreement.md"
+
+STEPS = 10
+
+LIMIT = 1e-4
+"""Largest difference that counts as agreement."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A pipeline with a scheduler, and what equals it here.
+
+    Attributes:
+        kind: the name of a ``tiny_*`` function.
+        scheduler: class in diffusers.
+        solver: ours.
+        grid: named timesteps; ``None`` is the usual grid of the noise schedule.
+        config: what the scheduler is made with beside the pipeline's own configuration; ``None`` leaves that scheduler.
+        options: of our solver.
+        clip: where our member clips.
+        call: more arguments of the pipeline's call with its own scheduler.
+        schedule: member of each evaluation, noise end first; member 1 alone without it.
+    """
+
+    kind: str
+    scheduler: str
+    solver: str
+    grid: str | None
+    config: Mapping[str, Any] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    clip: float | None = None
+    call: Mapping[str, Any] = field(default_factory=dict)
+    schedule: tuple[int, ...] = (1,) * STEPS
+
+    @property
+    def ours(self) -> str:
+        """Solver and options in words."""
+        options = {key: f"{value:g}" for key, value in self.options.items()}
+        options |= {"clip": f"{self.clip:g}"} if self.clip is not None else {}
+        said = ", ".join(f"`{key} = {value}`" for key, value in options.items())
+        return f"`{self.solver}`" + (f", {said}" if said else "")
+
+    @property
+    def theirs(self) -> str:
+        """The scheduler with what it is told."""
+        told = {**(self.config or {}), **self.call}
+        return f"`{self.scheduler}`" + "".join(f", `{key}={value!r}`" for key, value in told.items())
+
+
+CLIPPED = {"use_clipped_model_output": True}
+FREE = {"clip_sample": False}
+CASES = (
+    Case("ddpm", "DDPMScheduler", "ddim", "leading", options={"eta": 1.0}, clip=1.0),
+    Case("ddim", "DDIMScheduler", "ddim", "leading", clip=1.0, call=CLIPPED),
+    Case("ddim", "DDIMScheduler", "ddim", "leading", FREE),
+    Case("ddim", "DDIMScheduler", "ddim", "trailing", {**FREE, "timestep_spacing": "trailing"}),
+    Case("ddpm", "DDPMScheduler", "ddim", "linspace", {**FREE, "timestep_spacing": "linspace"}, {"eta": 1.0}),
+    Case("sd", "DDIMScheduler", "ddim", "leading[offset=1]", options={"t_end": 1e-3}),
+    Case("sd", "EulerDiscreteScheduler", "ddim", "leading[offset=1]", {"timestep_spacing": "leading"}),
+    Case("sd", "DPMSolverMultistepScheduler", "dpm-solver++", "dpm-linspace", {"timestep_spacing": "linspace"}),
+    Case("sd", "DPMSolverMultistepScheduler", "dpm-solver++", "dpm-leading[offset=1]", {"timestep_spacing": "leading"}),
+    Case("sd", "UniPCMultistepScheduler", "unipc", "dpm-linspace", {"timestep_spacing": "linspace"}),
+    Case("sdxl", "EulerDiscreteScheduler", "ddim", "leading[offset=1]"),
+    Case("dit", "DDIMScheduler", "ddim", "leading"),
+    Case("pixart", "DPMSolverMultistepScheduler", "dpm-solver++", "dpm-linspace"),
+    Case("sd3", "FlowMatchEulerDiscreteScheduler", "ddim", "flow-euler"),
+    Case("sana", "FlowMatchEulerDiscreteScheduler", "ddim", "flow-euler"),
+    Case("flux", "FlowMatchEulerDiscreteScheduler", "ddim", None),
+    Case("wan", "FlowMatchEulerDiscreteScheduler", "ddim", "flow-euler", schedule=(1,) * 7 + (2,) * 3),
+)
+
+
+class Itself(Network):
+    """A pipeline's own model as a member."""
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+
+    @property
+    def module(self) -> Any:
+        return self._module
+
+    def __call__(self, x: Any, timesteps: Any, **conditions: Any) -> Any:
+        return self._module(x, timesteps, **conditions).sample
+
+
+def difference(case: Case, folder: str | Path) -> float:
+    """The largest absolute difference of a value in the final state, of its largest value where that is above 1.
+
+    Untrained networks that predict the noise leave latents of a hundred and more, which float32 rounds accordingly.
+    """
+    import diffusers
+
+    from omsdpm.noise.scheduler_config import noise_from_scheduler_config
+    from omsdpm.pipelines import apply
+    from omsdpm.solvers import SolverOptions, space_on
+    from omsdpm.zoo import Member, ModelZoo
+
+    pipe = pipelines.loaded(getattr(pipelines, f"tiny_{case.kind}")(folder))
+    said = json.loads((Path(folder) / "scheduler/scheduler_config.json").read_text())
+    if case.config is not None:
+        pipe.scheduler = getattr(diffusers, case.scheduler).from_config(pipe.scheduler.config, **case.config)
+    assert type(pipe.scheduler).__name__ == case.scheduler
+    noise = noise_from_scheduler_config(said)
+    places = [name for name in ("unet", "transformer", "transformer_2") if getattr(pipe, name, None) is not None]
+    predicts = "flow_prediction" if noise.kind == "flow" else "epsilon"
+    members = [Member(name, Itself(getattr(pipe, name)), noise, predicts, case.clip) for name in places]
+    space = space_on(noise, case.solver, len(members), len(case.schedule), case.grid)
+    own = _sampled(pipe, case, **case.call)
+    zoo = ModelZoo(members, noise, (1, 8, 8))
+    with apply(pipe, case.schedule[::-1], zoo=zoo, space=space, options=SolverOptions(**case.options)):
+        ours = _sampled(pipe, case)
+    return float((own - ours).abs().max() / own.abs().max().clamp(min=1.0))
+
+
+def _sampled(pipe: Any, case: Case, **more: Any) -> Any:
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    given = {**pipelines.CALLS[case.kind], "num_inference_steps": STEPS, "generator": generator, **more}
+    return pipelines.latents(pipe, **given, output_type="np").double()
+
+
+PAGE_TEXT = f"""# Agreement with diffusers
+
+What samples here as a scheduler of diffusers does: {STEPS} steps of one member (of Wan's two experts in turn), float32,
+from the same noise and prompt, on tiny pipelines of random weights: the largest absolute difference of a value in
+the final latents, in units of their largest value where that is above 1. Up to {LIMIT:g} counts as agreement.
+Made by `python -m tests.agreement`.
+
+| pipeline | scheduler | solver here | `timesteps` | largest difference |
+|---|---|---|---|---|
+ROWS
+
+`t_end = 0.001` is DDIM's `set_alpha_to_one=False`, which ends at the first of 1,000 timesteps. `clip` of a member is
+`clip_sample` with `use_clipped_model_output=True`; without that, diffusers' DDIM steps from a clipped image and the
+noise of the unclipped one, which has no counterpart here. Nor has its `timestep_spacing="linspace"`, nor a number of
+steps that does not divide the timesteps: DDIMScheduler then steps to other timesteps than it evaluates at. Multistep
+schedulers that sample flow matching (`use_flow_sigmas`) tell their networks whole timesteps, rounded from the sigmas,
+and are not compared.
+"""
+
+
+def page(measured: Sequence[tuple[Case, float]]) -> str:
+    """The page as Markdown."""
+    rows = []
+    for case, found in measured:
+        grid = f"`{case.grid}`" if case.grid else "the usual"
+        rows.append(f"| {case.kind} | {case.theirs} | {case.ours} | {grid} | {found:.0e} |")
+    return PAGE_TEXT.replace("ROWS", "\n".join(rows))
+
+
+def main(show: Callable[[str], object] = print) -> None:
+    """Measures all cases, and writes the page."""
+    measured = []
+    for case in CASES:
+        with tempfile.TemporaryDirectory() as folder:
+            found = difference(case, folder)
+        measured.append((case, found))
+        show(f"{case.kind:7} {case.scheduler:32} {case.solver:13} {case.grid or '-':22} {found:.1e}")
+    PAGE.write_text(page(measured), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
