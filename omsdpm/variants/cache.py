@@ -56,6 +56,8 @@ class CacheVariant(Variant):
         if len(transformer_blocks(model)) < LEAST_BLOCKS:
             raise InputError(f"it has fewer than {LEAST_BLOCKS} blocks, and a cache leaves out all but the first")
         model.enable_cache(configuration(**given))
+        if not any(_states(model)):
+            raise InputError(f"{self.method} found nothing in it to keep; its parameters say where to look")
         model.keeps_state = True
         return model
 

@@ -37,12 +37,17 @@ class LoRAVariant(Variant):
         """The model with the adapter in its weights."""
         if find_spec("peft") is None:
             raise InputError("adapters need the package peft: `pip install omsdpm[adapters]`")
-        from safetensors.torch import load_file
+        from safetensors import safe_open
 
         prefix = "transformer" if "Transformer" in type(model).__name__ else "unet"
-        state = load_file(self.weights)
-        named = any(key.startswith(f"{prefix}.") for key in state)
-        model.load_lora_adapter(state, prefix=prefix if named else None)
+        with safe_open(self.weights, framework="pt") as file:
+            names = file.keys()  # it is no dict that could be walked itself
+            named = any(name.startswith(f"{prefix}.") for name in names)
+        # From the file itself, which says ranks and scales beside the weights.
+        model.load_lora_adapter(
+            self.weights.resolve().parent, weight_name=self.weights.name, prefix=prefix if named else None,
+            local_files_only=True, use_safetensors=True,
+        )  # fmt: skip
         if not getattr(model, "peft_config", None):
             raise InputError(f"{self.weights} has no weights of an adapter for it")
         model.fuse_lora(lora_scale=self.scale)
