@@ -7,6 +7,7 @@ scheduler, and with our plan in the same pipeline (:func:`omsdpm.pipelines.apply
 
 from __future__ import annotations
 
+import inspect
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -132,11 +133,64 @@ def difference(case: Case, folder: str | Path) -> float:
     return float((own - ours).abs().max() / own.abs().max().clamp(min=1.0))
 
 
-def _sampled(pipe: Any, case: Case, **more: Any) -> Any:
+def difference_of_zoo(case: Case, folder: str | Path) -> float | None:
+    """The same for the pipeline as ``zoo add`` makes a zoo of it: its networks, prompts, guidance, grid and solver.
+
+    ``None`` where the scheduler draws fresh noise from the generator of the call, which a zoo does not.
+    """
+    import diffusers
+    import torch
+
+    from omsdpm.guidance import conditioned
+    from omsdpm.sampling import sample
+    from omsdpm.solvers import SolverOptions, space_on
+    from omsdpm.zoo import ModelZoo
+    from omsdpm.zoo.adding import add_member
+
+    if case.options.get("eta"):
+        return None
+    source, target = Path(folder) / "pipeline", Path(folder) / "zoo"
+    pipe = pipelines.loaded(getattr(pipelines, f"tiny_{case.kind}")(source))
+    if case.config is not None:
+        pipe.scheduler = getattr(diffusers, case.scheduler).from_config(pipe.scheduler.config, **case.config)
+        pipe.scheduler.save_pretrained(source / "scheduler")
+    add_member(source, target, **NEW.get(case.kind, {}))
+    zoo = ModelZoo.load(target)
+    assert zoo.members[0].clip == case.clip
+    scale = inspect.signature(type(pipe).__call__).parameters.get("guidance_scale")
+    if any(member.network.takes_guidance for member in zoo.members):
+        assert scale is not None
+        zoo = zoo.guided(scale.default)
+    given: dict[str, Any] = {}
+    if zoo.takes_prompts:
+        given["prompts"] = zoo.encode(["a cat"])
+    if case.kind == "dit":
+        given["labels"] = [3]
+    members = conditioned(zoo.denoisers, **given) if given else zoo.denoisers
+    space = space_on(zoo.noise, case.solver, len(members), len(case.schedule), case.grid)
+    start = torch.randn((1, *zoo.shape), generator=torch.Generator().manual_seed(0))
+    ours = sample(
+        members, case.schedule[::-1], start, space=space, noise=zoo.noise, options=SolverOptions(**case.options)
+    ).double()
+    own = _sampled(pipe, case, without=SHORTER, **case.call)
+    if case.kind == "flux":
+        own = pipe._unpack_latents(own, 16, 16, pipe.vae_scale_factor)
+    return float((own - ours).abs().max() / own.abs().max().clamp(min=1.0))
+
+
+NEW: Mapping[str, Mapping[str, Any]] = {"flux": {"size": (8, 8)}, "wan": {"size": (4, 4), "frames": 1}}
+"""What ``zoo add`` has to be told of a new zoo."""
+
+SHORTER = ("max_sequence_length", "complex_human_instruction")
+"""Arguments that make the tests' calls short; a zoo's prompts are the pipeline's usual ones."""
+
+
+def _sampled(pipe: Any, case: Case, without: Sequence[str] = (), **more: Any) -> Any:
     import torch
 
     generator = torch.Generator().manual_seed(0)
-    given = {**pipelines.CALLS[case.kind], "num_inference_steps": STEPS, "generator": generator, **more}
+    call = {key: value for key, value in pipelines.CALLS[case.kind].items() if key not in without}
+    given = {**call, "num_inference_steps": STEPS, "generator": generator, **more}
     return pipelines.latents(pipe, **given, output_type="np").double()
 
 
@@ -145,10 +199,12 @@ PAGE_TEXT = f"""# Agreement with diffusers
 What samples here as a scheduler of diffusers does: {STEPS} steps of one member (of Wan's two experts in turn), float32,
 from the same noise and prompt, on tiny pipelines of random weights: the largest absolute difference of a value in
 the final latents, in units of their largest value where that is above 1. Up to {LIMIT:g} counts as agreement.
-Made by `python -m tests.agreement`.
+"in the pipeline" has our plan in the pipeline itself (`omsdpm.pipelines.apply`); "as a zoo" is what `omsdpm-bench zoo add`
+makes of its folder: our networks, text encoders, guidance at the pipeline's usual scale, and solver (`-` where the
+scheduler draws fresh noise from the call's generator). Made by `python -m tests.agreement`.
 
-| pipeline | scheduler | solver here | `timesteps` | largest difference |
-|---|---|---|---|---|
+| pipeline | scheduler | solver here | `timesteps` | in the pipeline | as a zoo |
+|---|---|---|---|---|---|
 ROWS
 
 `t_end = 0.001` is DDIM's `set_alpha_to_one=False`, which ends at the first of 1,000 timesteps. `clip` of a member is
@@ -160,12 +216,13 @@ and are not compared.
 """
 
 
-def page(measured: Sequence[tuple[Case, float]]) -> str:
+def page(measured: Sequence[tuple[Case, float, float | None]]) -> str:
     """The page as Markdown."""
     rows = []
-    for case, found in measured:
+    for case, applied, zoo in measured:
         grid = f"`{case.grid}`" if case.grid else "the usual"
-        rows.append(f"| {case.kind} | {case.theirs} | {case.ours} | {grid} | {found:.0e} |")
+        last = "-" if zoo is None else f"{zoo:.0e}"
+        rows.append(f"| {case.kind} | {case.theirs} | {case.ours} | {grid} | {applied:.0e} | {last} |")
     return PAGE_TEXT.replace("ROWS", "\n".join(rows))
 
 
@@ -174,9 +231,10 @@ def main(show: Callable[[str], object] = print) -> None:
     measured = []
     for case in CASES:
         with tempfile.TemporaryDirectory() as folder:
-            found = difference(case, folder)
-        measured.append((case, found))
-        show(f"{case.kind:7} {case.scheduler:32} {case.solver:13} {case.grid or '-':22} {found:.1e}")
+            applied, zoo = difference(case, Path(folder) / "applied"), difference_of_zoo(case, folder)
+        measured.append((case, applied, zoo))
+        last = "-" if zoo is None else f"{zoo:.1e}"
+        show(f"{case.kind:7} {case.scheduler:32} {case.solver:13} {case.grid or '-':22} {applied:.1e} {last}")
     PAGE.write_text(page(measured), encoding="utf-8")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from omsdpm.prompts.base import Tensors
 
-OF_THE_CALL = ("complex_human_instruction", "max_sequence_length")
+OF_THE_CALL = ("clean_caption", "complex_human_instruction", "max_sequence_length")
 """Arguments of ``encode_prompt`` that a pipeline's own call has other defaults for."""
 
 
