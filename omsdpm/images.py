@@ -169,6 +169,13 @@ def _images_in(folder: Path, above: tuple[str, ...]) -> Iterator[Path]:
 
 
 def to_uint8(images: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """``(n, C, H, W)`` in ``[-1, 1]`` to ``(n, H, W, C)`` bytes, clipped and rounded."""
-    pixels = np.clip((np.asarray(images, dtype=np.float64) + 1.0) * 127.5, 0, 255)
+    """``(n, C, H, W)`` in ``[-1, 1]`` to ``(n, H, W, C)`` bytes, clipped and rounded.
+
+    The frames of videos ``(n, C, F, H, W)`` are side by side.
+    """
+    values = np.asarray(images, dtype=np.float64)
+    if values.ndim == 5:
+        n, channels, frames, height, width = values.shape
+        values = values.transpose(0, 1, 3, 2, 4).reshape(n, channels, height, frames * width)
+    pixels = np.clip((values + 1.0) * 127.5, 0, 255)
     return pixels.round().astype(np.uint8).transpose(0, 2, 3, 1)

@@ -199,9 +199,9 @@ PAGE_TEXT = f"""# Agreement with diffusers
 What samples here as a scheduler of diffusers does: {STEPS} steps of one member (of Wan's two experts in turn), float32,
 from the same noise and prompt, on tiny pipelines of random weights: the largest absolute difference of a value in
 the final latents, in units of their largest value where that is above 1. Up to {LIMIT:g} counts as agreement.
-"in the pipeline" has our plan in the pipeline itself (`omsdpm.pipelines.apply`); "as a zoo" is what `omsdpm-bench zoo add`
-makes of its folder: our networks, text encoders, guidance at the pipeline's usual scale, and solver (`-` where the
-scheduler draws fresh noise from the call's generator). Made by `python -m tests.agreement`.
+"in the pipeline" has our plan in the pipeline itself (`omsdpm.pipelines.apply`); "as a zoo" is what
+`omsdpm-bench zoo add` makes of its folder: our networks, text encoders, guidance at the pipeline's usual scale, and
+solver (`-` where the scheduler draws fresh noise from the call's generator). Made by `python -m tests.agreement`.
 
 | pipeline | scheduler | solver here | `timesteps` | in the pipeline | as a zoo |
 |---|---|---|---|---|---|

@@ -198,3 +198,22 @@ def test_a_picture_that_claims_too_many_pixels_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     with pytest.raises(InputError, match=r"cannot read image .*a\.png"):
         load_image_folder(tmp_path, size=2, channels=1)
+
+
+def test_frames_of_a_video_are_side_by_side():
+    video = np.zeros((1, 1, 3, 2, 4)) - 1
+    video[0, 0, 1] = 1
+    picture = to_uint8(video)
+    assert picture.shape == (1, 2, 12, 1)
+    assert picture[0, :, :, 0].tolist() == [[0] * 4 + [255] * 4 + [0] * 4] * 2
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "I;16"])
+def test_images_need_not_be_square(tmp_path, mode):
+    dtype, most = (np.uint16, 65535) if mode == "I;16" else (np.uint8, 255)
+    values = np.linspace(0, most, 6 * 8).reshape(6, 8).astype(dtype)
+    pixels = np.repeat(values[..., None], 3, axis=2) if mode == "RGB" else values
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    same = load_image_folder(tmp_path, (6, 8), 1)[0, 0]
+    np.testing.assert_allclose(same, values / most * 2 - 1, atol=0.01)
+    assert load_image_folder(tmp_path, (3, 8), 3).shape == (1, 3, 3, 8)

@@ -129,3 +129,45 @@ def test_slots_lie_on_a_named_grid(tiny_zoo):
     assert table["timesteps"] == [751, 501, 1] and table["space"]["timesteps"] == [751, 501, 251, 1]
     outcome = export(tiny_zoo, "1 0 2 1", "json", "--solver", "ddim", "--timesteps", "sideways")
     assert outcome.exit_code == 2 and "unknown grid of timesteps 'sideways'" in outcome.stderr
+
+
+@pytest.fixture
+def guided_zoo(tmp_path):
+    images = {"name": "pair", "image_size": 8, "channels": 4}
+    member = {"kind": "unet2d-condition", "folder": "unet"}
+    members = ({**member, "guidance": 7.5}, {**member, "guidance": 1.0}, {**member, "guidance": 3.0},
+               {**member, "folder": "other", "guidance": 1.0}, member)  # fmt: skip
+    ZooFile(zoo=images, noise={"kind": "scaled-linear"}, member=members).write(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("schedule", ["2 2 2 1 1 1 1 2 2 2", "1 1 1", "2 2 2", "2 1 1 1", "2 2 2 2 2 2 1", "1 2 2 0 2"])
+def test_a_guided_interval_is_what_the_guider_does(guided_zoo, schedule):
+    from diffusers.guiders import ClassifierFreeGuidance
+
+    result = export(guided_zoo, schedule, "guider", "--solver", "ddim")
+    assert result.exit_code == 0, result.output
+    table = json.loads(result.stdout)
+    calls = [int(slot) for slot in schedule.split()[::-1] if slot != "0"]
+    guider = ClassifierFreeGuidance(table["guidance_scale"], start=table["start"], stop=table["stop"])
+    assert table["num_inference_steps"] == len(calls) == len(table["timesteps"])
+    on = []
+    for step, timestep in enumerate(table["timesteps"]):
+        guider.set_state(step, len(calls), torch.tensor(timestep))
+        on.append(guider._is_cfg_enabled())
+    assert on == [call == 1 for call in calls]
+    assert table["guidance_scale"] == (7.5 if any(on) else 1.0)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    {
+        "1 2 1": "guider is on in one interval: slot 1 is unguided",
+        "1 3": "guider has one scale: slot 0 is guided by 7.5, others 3",
+        "1 4": "slot 1 calls member 4, which differs from member 1 in more than its guidance",
+        "1 5": "member 5 says no guidance of its own",
+    }.items(),
+)
+def test_what_a_guider_cannot_do_is_refused(guided_zoo, schedule, message):
+    result = export(guided_zoo, schedule, "guider", "--solver", "ddim")
+    assert result.exit_code == 2 and message in result.stderr

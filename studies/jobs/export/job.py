@@ -51,7 +51,7 @@ def opened(settings: ExportSettings) -> Exported:
     space.check(x)
     spacing = source.problem.get("spacing") or settings.spacing
     steps = space.solver_noise(noise)
-    options = SolverOptions(spacing)
+    options = SolverOptions(spacing, t_end=source.problem.get("t_end"))
     (plan,) = compile_plans(x[None], space, steps, options)
     times = steps.time(np.array([stage.timestep for stage in plan.stages]))
     slots = np.flatnonzero(x)[::-1].tolist()

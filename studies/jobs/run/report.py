@@ -205,7 +205,12 @@ def zoo_facts(measurement: Any) -> dict[str, Any]:
         "zoo": {"name": file.name, "folder": str(measurement.zoo), "members": members},
         "noise": file.noise.table(),
         "eta": measurement.eta,
+        **{key: getattr(measurement, key) for key in CONDITIONED if getattr(measurement, key, None) is not None},
     }
+
+
+CONDITIONED = ("t_end", "guidance", "prompts", "negative_prompt")
+"""What a measurement says of sampling, where it says it at all."""
 
 
 def benchmark_facts(benchmark: Benchmark) -> dict[str, Any]:

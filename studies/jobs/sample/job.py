@@ -113,8 +113,6 @@ def write_images(folder: Path, first: int, x_0: Any) -> None:
     """Writes ``x_0 (b, C, H, W)`` as ``000000.png``, numbered from ``first``."""
     from PIL import Image
 
-    if x_0.ndim == 5:  # frames of a video side by side: (b, C, F, H, W) -> (b, C, H, F W)
-        x_0 = x_0.permute(0, 1, 3, 2, 4).flatten(3)
     for number, pixels in enumerate(to_uint8(x_0.float().cpu().numpy()), start=first):
         Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(folder / _name(number))
 
