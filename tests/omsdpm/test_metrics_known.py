@@ -372,3 +372,66 @@ def test_lpips_weights_of_something_else(perceptual, tmp_path):
         with pytest.raises(InputError, match=message) as error:
             PerceptualDistance("cpu", first, second)
         assert "\n" not in str(error.value)
+
+
+# -- the limit of infinitely many images ----------------------------------------------------
+
+
+def gaussian(n, seed):
+    """Images whose features, the means of rows, are Gaussian with a known distance to the real ones."""
+    rng = np.random.default_rng(seed)
+    rows = 0.1 * rng.standard_normal((n, 8)) @ np.diag(np.linspace(0.8, 1.2, 8))
+    return torch.from_numpy(np.repeat(rows[:, None, :, None], 8, axis=3).astype(np.float32))
+
+
+@pytest.fixture
+def rows_of(tmp_path, monkeypatch):
+    """A metric in the means of rows, and what it is of infinitely many images."""
+    from omsdpm.fid import Statistics
+
+    (tmp_path / "rows_features.py").write_text("def rows(batch):\n    return batch.mean(dim=3)[:, 0]\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    Statistics(np.zeros(8), 0.01 * np.eye(8)).write(tmp_path / "real.npz")
+    truth = float(((0.1 * np.linspace(0.8, 1.2, 8) - 0.1) ** 2).sum())
+
+    def of(text, x, first=0):
+        metric = make_metric(text.format("rows_features:rows"), shape=SHAPE, reference=str(tmp_path / "real.npz"))
+        for at in range(first, len(x), 70):
+            metric.update(x[at : at + 70], at)
+        return metric
+
+    return of, truth
+
+
+def test_the_limit_is_without_the_bias_of_few_images(rows_of):
+    of, truth = rows_of
+    few = [of("fd[features={}]", gaussian(100, seed)).value() for seed in range(60)]
+    limits = [of("fd-inf[features={}]", gaussian(100, seed)) for seed in range(60)]
+    values, errors = [limit.value() for limit in limits], [limit.error() for limit in limits]
+    spread = np.std(values, ddof=1)
+    assert np.mean(few) - truth > 6 * np.std(few) / 60**0.5  # too high beyond doubt
+    assert abs(np.mean(values) - truth) < 3 * spread / 60**0.5
+    assert 0.6 < np.mean(errors) / spread < 1.6
+    assert np.mean(np.abs(np.array(values) - truth) < 2 * np.array(errors)) > 0.9
+
+
+def test_the_limit_in_parts_is_the_same(rows_of):
+    of, _ = rows_of
+    x = gaussian(210, 0)
+    whole, part = of("fd-inf[features={}]", x), of("fd-inf[features={}]", x, first=140)
+    other = of("fd-inf[features={}]", x[:140])
+    part.merge(pickle.loads(pickle.dumps(other)))
+    assert part.value() == pytest.approx(whole.value(), rel=1e-8)
+    assert part.error() == pytest.approx(whole.error(), rel=1e-8)
+    with pytest.raises(InputError, match="20 images, expected at least 32 to extrapolate"):
+        of("fd-inf[features={}]", x[:20]).value()
+
+
+def test_blocks_are_even_and_no_class_has_its_own():
+    from omsdpm.scoring.metrics.fd_inf import block_of
+
+    blocks = block_of(np.arange(5000))
+    assert (np.bincount(blocks) == 500).all() and (blocks[37:99] == block_of(np.arange(37, 99))).all()
+    labels = np.arange(5000) % 10
+    counts = np.array([np.bincount(blocks[labels == label], minlength=10) for label in range(10)])
+    assert counts.min() > 20 and counts.max() < 90

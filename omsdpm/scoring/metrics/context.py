@@ -82,7 +82,8 @@ class Context:
     Args:
         shape: ``(C, H, W)`` of the images.
         device: where feature networks run.
-        reference: the real images: ``"digits"``, a folder, or pytorch-fid's ``.npz``; ``None`` for none.
+        reference: the real images: ``"digits"``, a folder, or a file, see :mod:`omsdpm.scoring.real_files`;
+            ``None`` for none.
         space: the schedules' space.
         progress: told ``(images done, images)`` while the reference is computed.
     """
