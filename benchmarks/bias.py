@@ -121,12 +121,13 @@ def measure_bias(benchmark: Benchmark, *, ranks: Sequence[float] = RANKS, seed: 
 
 def read_bias(benchmark: Benchmark, path: Path = BIAS_FILE) -> list[Bias]:
     """What was measured of an embedded benchmark with its metric; nothing of others, whatever they are called."""
-    if not path.is_file() or not benchmark.folder.resolve().is_relative_to(DATA):
+    if not path.is_file():
         return []
     kinds = {field.name: {"int": int, "float": float}.get(str(field.type), str) for field in fields(Bias)}
     with path.open(newline="", encoding="utf-8") as file:
         rows = [Bias(**{key: kinds[key](value) for key, value in row.items()}) for row in csv.DictReader(file)]
-    return [row for row in rows if (row.benchmark, row.metric) == (benchmark.name, benchmark.metric)]
+    named = [row for row in rows if (row.benchmark, row.metric) == (benchmark.name, benchmark.metric)]
+    return named if named and benchmark.folder.resolve().is_relative_to(DATA) else []
 
 
 def bias_at(rows: Sequence[Bias], images: int) -> list[Bias]:

@@ -111,12 +111,9 @@ def _bias_facts(benchmark: Benchmark) -> Iterator[tuple[str, str]]:
     title = "bias of few images"
     for n, what in ((benchmark.measurement.images, "the dataset"), (images, "a validation")):
         at = bias_at(rows, n)
-        low, high = min(row.excess for row in at), max(row.excess for row in at)
-        best = at[0]
-        yield (
-            title,
-            f"{n:,} images ({what}) score {low:.2g} to {high:.2g} too high, the best {best.excess / best.score:.0%}",
-        )
+        best, low, high = at[0], min(row.excess for row in at), max(row.excess for row in at)
+        share = best.excess / best.score
+        yield title, f"{n:,} images ({what}): scores are {low:.2g} to {high:.2g} too high, {share:.0%} of the best's"
         title = ""
     limit = f"{best.limit:.3g} ± {best.limit_error:.1g}"
     yield "", f"of {len(at)} schedules against the limit by fd-inf, which is {limit} of the best"

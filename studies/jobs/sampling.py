@@ -49,7 +49,8 @@ class SamplingSettings(Settings):
     )
     stats: str | None = option(
         None, metavar="PATH", topic=SCORE, shown="for fd-digits the digits",
-        help="Real images, which are resized to the zoo's: a folder, .parquet or .npz; or statistics, .npz or .pth.",
+        help="Real images: a folder, which is resized to the zoo's images, .parquet or .npz; or statistics, "
+        ".npz or .pth.",
     )  # fmt: skip
 
     @property

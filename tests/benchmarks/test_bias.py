@@ -71,7 +71,7 @@ def test_it_is_measured_and_the_card_tells_it(monkeypatch, tmp_path, tiny_zoo):
     kept = read_bias(benchmark, tmp_path / "bias.csv")
     assert len(kept) == 10 and kept[0].score == pytest.approx(measured[0].score, rel=1e-4)
     monkeypatch.setattr("benchmarks.card.read_bias", lambda benchmark: kept)
-    assert "| bias of few images | 20 images (the dataset) score " in write_card(benchmark).read_text()
+    assert "| bias of few images | 20 images (the dataset): scores are " in write_card(benchmark).read_text()
     with pytest.raises(InputError, match="expected a Fréchet distance"):
         list(measure_bias(replace(benchmark, measurement=replace(benchmark.measurement, metric="psnr[member=1]"))))
 
