@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import io
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import cached_property
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 
 from omsdpm.arrays import npz_rows, npz_shapes
 from omsdpm.errors import InputError, one_line
+from omsdpm.fid.statistics import FEATURES as MOST_FEATURES
 from omsdpm.fid.statistics import Statistics
 from omsdpm.images import Images, decode_image, from_uint8
 
@@ -41,6 +43,9 @@ COLUMNS = ("image", "img")
 """What Hugging Face's datasets call the column of images."""
 
 PARQUET = ".parquet"
+
+PIXELS = 2**26
+"""Most of an image in an ``.npz``."""
 
 
 class RealFile(ABC):
@@ -105,8 +110,11 @@ class ArchiveFile(RealFile):
         """Its ``feats``."""
         if FEATURES not in self.shapes:
             return None
-        if len(self.shapes[FEATURES]) != 2:
-            raise InputError(f"features {self.path}: {FEATURES} has shape {self.shapes[FEATURES]}, expected (n, d)")
+        shape = self.shapes[FEATURES]
+        if len(shape) != 2 or not 0 < shape[1] <= MOST_FEATURES:
+            raise InputError(
+                f"features {self.path}: {FEATURES} has shape {shape}, expected (n, d) with d to {MOST_FEATURES}"
+            )
         return np.concatenate(list(npz_rows(self.path, FEATURES, 10_000, "features"))).astype(np.float64)
 
     @property
@@ -117,7 +125,8 @@ class ArchiveFile(RealFile):
     def images(self, batch: int, size: int, channels: int) -> Iterator[Images]:
         """Those of ``arr_0``."""
         shape = self.shapes[SAMPLES]
-        if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in (1, 3)):
+        sides = 0 < math.prod(shape[1:3]) <= PIXELS
+        if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in (1, 3)) or not sides:
             raise InputError(f"images {self.path}: {SAMPLES} has shape {shape}, expected (n, H, W, C) with C 1 or 3")
         for pixels in npz_rows(self.path, SAMPLES, batch, "images"):
             if pixels.dtype != np.uint8:

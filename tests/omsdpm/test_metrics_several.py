@@ -123,6 +123,16 @@ def test_the_error_of_a_mean_is_exact():
     assert RunningMean().error() is None and metrics.fresh().metrics[0].error() is None
 
 
+def test_a_metric_may_ask_a_network_for_more():
+    import copy
+
+    network = opened(["fd-digits"], 10).context.features("digits")
+    assert network.probabilities(images(3)).shape == (3, 10) and network.dim == 64
+    assert copy.copy(network).dim == 64
+    with pytest.raises(AttributeError):
+        _ = network.nothing
+
+
 class Brightness:
     """A metric of a stranger's, with three methods and no base."""
 

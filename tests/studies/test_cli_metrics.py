@@ -150,6 +150,11 @@ def test_several_metrics_of_one_sample_set(near, tiny_zoo, tmp_path):
     assert [one.further[0].score for one in result.schedules] == pytest.approx(distances.tolist(), rel=1e-4)
     assert all(score.error > 0 for one in (*result.schedules, result.best) for score in one.scores(result.metric))
     assert result.best.images == 50 and "±" in outcome.stdout and "fd-digits" in outcome.stdout
+    older = json.loads((tmp_path / "v.json").read_text())
+    for one in (*older["schedules"], older["best"]):
+        del one["error"], one["further"]  # as they were before there were errors
+    (tmp_path / "older.json").write_text(json.dumps(older))
+    assert ValidateResult.read(tmp_path / "older.json").metrics == ("-psnr[member=3]",)
     outcome = run(*arguments, "--output", tmp_path / "v.csv")
     assert outcome.exit_code == 0, outcome.output
     rows = list(csv.DictReader((tmp_path / "v.csv").open()))

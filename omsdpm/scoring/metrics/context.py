@@ -75,6 +75,12 @@ class SharedFeatures:
         """How many features an image has."""
         return self.network.dim
 
+    def __getattr__(self, name: str) -> Any:
+        """What else the network has, for a metric that knows it."""
+        if name == "network":  # of a copy that is not made yet
+            raise AttributeError(name)
+        return getattr(self.network, name)
+
 
 class Context:
     """What the metrics of one measurement share; whatever is costly is made once.
