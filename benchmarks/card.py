@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
+from benchmarks.bias import bias_at, read_bias
 from omsdpm.dataset import SPLITS
 from omsdpm.files import replacing
 from omsdpm.zoo.files import card_facts
@@ -101,6 +102,23 @@ def _noise_facts(benchmark: Benchmark) -> Iterator[tuple[str, str]]:
     )
 
 
+def _bias_facts(benchmark: Benchmark) -> Iterator[tuple[str, str]]:
+    """How much too large scores are, as their images are few; of the validation too, whose images are more."""
+    rows = read_bias(benchmark)
+    if not rows:
+        return
+    images, _ = benchmark.validation
+    title = "bias of few images"
+    for n, what in ((benchmark.measurement.images, "the dataset"), (images, "a validation")):
+        at = bias_at(rows, n)
+        best, low, high = at[0], min(row.excess for row in at), max(row.excess for row in at)
+        share = best.excess / best.score
+        yield title, f"{n:,} images ({what}): scores are {low:.2g} to {high:.2g} too high, {share:.0%} of the best's"
+        title = ""
+    limit = f"{best.limit:.3g} ± {best.limit_error:.1g}"
+    yield "", f"of {len(at)} schedules against the limit by fd-inf, which is {limit} of the best"
+
+
 def _facts(benchmark: Benchmark) -> Iterator[tuple[str, str]]:
     space, dataset, card = benchmark.space, benchmark.dataset, benchmark.latency_card
     yield "solver", space.solver
@@ -129,6 +147,7 @@ def _facts(benchmark: Benchmark) -> Iterator[tuple[str, str]]:
         yield "best of them", f"{dataset.y[best]:.4g} at {latency[best]:.4g} ms: {members}"
     yield "noise of the dataset", f"{benchmark.measurement.images} images, seed {benchmark.measurement.seed}"
     yield from _noise_facts(benchmark)
+    yield from _bias_facts(benchmark)
     images, seeds = benchmark.validation
     yield "validation", f"{images} images x {len(seeds)} seeds"
     for budget in benchmark.budgets:

@@ -6,7 +6,7 @@ import os
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -73,6 +73,68 @@ def read_npz(
     return arrays
 
 
+def npz_shapes(path: str | os.PathLike[str], what: str, expected: str) -> dict[str, tuple[int, ...]]:
+    """The shapes of the arrays of an ``.npz`` by key; nothing else of them is read.
+
+    Args:
+        path: the archive.
+        what: the file in a word, for errors.
+        expected: what it should be, for errors.
+
+    Raises:
+        InputError: no such file, or not an ``.npz``.
+    """
+    path = regular_file(path, expected, f"{what} {Path(path)}")
+    try:
+        with path.open("rb") as file:
+            if file.read(6) == b"\x93NUMPY":
+                raise InputError(f"{what} {path} are a single array: {expected}")
+        with zipfile.ZipFile(path) as archive:
+            shapes = {}
+            for name in archive.namelist():
+                with archive.open(name) as entry:
+                    shapes[name.removesuffix(".npy")] = _header(entry)[0]
+        return shapes
+    except InputError:
+        raise
+    except BROKEN as error:
+        raise InputError(f"{what} {path} is no readable .npz: {one_line(error) or type(error).__name__}") from error
+
+
+def npz_rows(path: str | os.PathLike[str], key: str, rows: int, what: str) -> Iterator[NDArray[Any]]:
+    """The numbers of one array of an ``.npz``, some rows at a time, so that it need not fit in memory.
+
+    Args:
+        path: the archive, known to have the key.
+        key: of the array, ``(n, ...)``.
+        rows: of each part, ``(rows, ...)``; the last may have fewer.
+        what: the file in a word, for errors.
+
+    Raises:
+        InputError: it is damaged, in Fortran's order, or holds something other than numbers.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            name = key if key in archive.namelist() else f"{key}.npy"
+            size = archive.getinfo(name).file_size
+            with archive.open(name) as entry:
+                check_header(entry, size, size, f"{path}: {key}")
+            with archive.open(name) as entry:
+                shape, fortran, dtype = _header(entry)
+                if fortran or not shape:
+                    raise InputError(f"{what} {path}: {key} is not in rows: save it with np.ascontiguousarray")
+                one = int(np.prod(shape[1:], dtype=object)) * dtype.itemsize
+                for at in range(0, shape[0], rows):
+                    count = min(rows, shape[0] - at)
+                    if len(data := entry.read(count * one)) < count * one:
+                        raise InputError(f"{what} {path}: {key} ends after {at} of {shape[0]} rows: copy it again")
+                    yield np.frombuffer(data, dtype).reshape(count, *shape[1:])
+    except InputError:
+        raise
+    except BROKEN as error:
+        raise InputError(f"{what} {path} is no readable .npz: {one_line(error) or type(error).__name__}") from error
+
+
 def read_npy(path: str | os.PathLike[str], what: str, largest: int) -> NDArray[Any]:
     """The numbers of an ``.npy``.
 
@@ -100,9 +162,7 @@ def read_npy(path: str | os.PathLike[str], what: str, largest: int) -> NDArray[A
 
 def check_header(file: IO[bytes], claimed: int, largest: int, where: str) -> None:
     """Raises :class:`InputError` for a ``.npy`` whose header claims more than ``claimed`` or ``largest`` bytes."""
-    version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(file)
+    shape, _, dtype = _header(file)
     if dtype.hasobject or dtype.kind not in "iuf":
         raise InputError(f"{where} holds {dtype}, expected numbers")
     size = int(np.prod(shape, dtype=object)) * dtype.itemsize if shape else dtype.itemsize
@@ -111,3 +171,11 @@ def check_header(file: IO[bytes], claimed: int, largest: int, where: str) -> Non
     held = claimed - file.tell()
     if size > held:
         raise InputError(f"{where} has shape {shape} and {held} bytes, expected {size}")
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether in Fortran's order, and type of a ``.npy``."""
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    header: tuple[tuple[int, ...], bool, np.dtype[Any]] = read(file)
+    return header

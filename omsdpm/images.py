@@ -6,7 +6,7 @@ import os
 import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,21 +66,26 @@ def read_image(path: Path, size: Size, channels: int) -> Images:
     Raises:
         InputError: it cannot be read, or has values that no image of its kind has.
     """
+    return decode_image(path, f"image {path}", size, channels)
+
+
+def decode_image(file: Path | BinaryIO, what: str, size: Size, channels: int) -> Images:
+    """As :func:`read_image`, from an open file too; ``what`` is the image, for errors."""
     from PIL import Image
 
     mode = "L" if channels == 1 else "RGB"
     height, width = _sides(size)
     try:
-        with Image.open(path) as image:
+        with Image.open(file) as image:
             # Pillow clips these to 8 bits instead of scaling them.
             deep = image.mode == "F" or image.mode.startswith("I")
             converted = _scaled(image) if deep else image.convert(mode)
             if converted.size != (width, height):
                 converted = _resized(converted, height, width)
     except InputError as error:
-        raise InputError(f"cannot read image {path}: {error}") from error
+        raise InputError(f"cannot read {what}: {error}") from error
     except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
-        raise InputError(f"cannot read image {path}: {one_line(error)}") from error
+        raise InputError(f"cannot read {what}: {one_line(error)}") from error
     pixels = np.clip(np.asarray(converted, dtype=np.float32), 0, 255).reshape(height, width, -1)
     return np.broadcast_to(pixels, (height, width, channels)).transpose(2, 0, 1) / 127.5 - 1.0
 
@@ -166,6 +171,22 @@ def _images_in(folder: Path, above: tuple[str, ...]) -> Iterator[Path]:
             if not path.is_file():
                 raise InputError(f"cannot read image {path}: it is no file, or a link to none; remove it")
             yield path
+
+
+def from_uint8(pixels: NDArray[np.uint8], size: Size, channels: int) -> Images:
+    """Bytes ``(n, H, W)`` or ``(n, H, W, C)``, C 1 or 3, to ``(n, channels, *size)`` in ``[-1, 1]``, resized."""
+    from PIL import Image
+
+    mode = "L" if channels == 1 else "RGB"
+    if pixels.ndim == 4 and pixels.shape[3] == 1:
+        pixels = pixels[:, :, :, 0]
+    height, width = _sides(size)
+    images = np.empty((len(pixels), channels, height, width), dtype=np.float32)
+    for at, one in enumerate(pixels):
+        image = Image.fromarray(one).convert(mode)
+        resized = image if image.size == (width, height) else _resized(image, height, width)
+        images[at] = np.asarray(resized, dtype=np.float32).reshape(height, width, -1).transpose(2, 0, 1) / 127.5 - 1.0
+    return images
 
 
 def to_uint8(images: NDArray[np.floating]) -> NDArray[np.uint8]:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from omsdpm.arrays import BROKEN
 from omsdpm.errors import InputError
 
 PICKLE_BYTES = 16 * 2**20
@@ -89,7 +90,7 @@ def check_sums(path: Path) -> None:
                 with archive.open(entry) as file:
                     while file.read(BLOCK):
                         pass
-            except (zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError, OSError, UnicodeError) as error:
+            except BROKEN as error:
                 raise InputError(
                     f"{path} is damaged: {entry.filename[:80]!r} does not have the checksum that it was written with; "
                     "copy or download it again"

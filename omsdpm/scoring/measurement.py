@@ -53,7 +53,7 @@ class Measurement:
         timesteps: of the slots in the order of sampling, falling, whole or not, or the name of a grid
             (:mod:`omsdpm.solvers.grids`); ``None`` is the usual grid.
         metric: ``name[param=value,...]``, see :data:`omsdpm.scoring.metrics.METRICS`.
-        reference: ``"digits"``, a folder of images, or pytorch-fid's ``.npz``; metrics that compare with
+        reference: ``"digits"``, a folder of images, or a file of those or of statistics; metrics that compare with
             no real images leave it alone.
         images: images sampled for one score.
         seed: of the starting noise, which all schedules share.
@@ -340,7 +340,7 @@ class MeasurementTable(BaseModel):
         members: numbers of the zoo's members that take part, from 1; all without it.
         spacing: how a solver that places its steps itself spreads them.
         metric: `name[param=value,...]`, see `omsdpm-bench list`.
-        reference: `digits`, a folder of real images, or pytorch-fid's `.npz`.
+        reference: `digits`, a folder of real images, or a `.parquet`, `.npz` or `.pth` of images or statistics.
         images: that are sampled for one score.
         seed: of the starting noise, which all schedules share.
         eta: fresh noise that is added a step, from 0 (deterministic) to 1 (ancestral); DDIM only.

@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,11 @@ from numpy.typing import NDArray
 from omsdpm.errors import InputError
 from omsdpm.fid.statistics import Moments, Statistics
 from omsdpm.files import replacing
-from omsdpm.images import Size, image_paths, load_digits_images, read_images
+from omsdpm.images import SUFFIXES, Size, image_paths, load_digits_images, read_images
 from omsdpm.scoring.cache import cache_folder, one_at_a_time
 from omsdpm.scoring.features.base import FeatureNetwork
 from omsdpm.scoring.features.opening import DIGEST_SIZE, content_digest, file_digest
+from omsdpm.scoring.real_files import EXPECTED, PARQUET, RealFile, parquet_paths, real_file
 
 BATCH = 256
 
@@ -44,8 +46,8 @@ class Reference:
     """Real images that sampled ones are compared with.
 
     Attributes:
-        source: ``"digits"``, a folder of images, or pytorch-fid's ``.npz``.
-        shape: ``(C, H, W)`` of the sampled images, to which those of a folder are resized.
+        source: ``"digits"``, a folder of images, or a file, see :mod:`omsdpm.scoring.real_files`.
+        shape: ``(C, H, W)`` of the sampled images, to which the real ones are resized.
 
     Raises:
         InputError: the digits for images of another shape.
@@ -64,12 +66,15 @@ class Reference:
     def check(self) -> None:
         """Raises :class:`InputError` if there is no such file or folder."""
         if self.source != DIGITS and not Path(self.source).exists():
-            raise InputError(f"cannot read reference {self.source}: expected a folder of images, or pytorch-fid's .npz")
+            raise InputError(f"cannot read reference {self.source}: {EXPECTED}")
 
-    @property
-    def is_file(self) -> bool:
-        """The source is statistics and no images."""
-        return self.source != DIGITS and not Path(self.source).is_dir()
+    @cached_property
+    def _file(self) -> RealFile | None:
+        """What is no folder of images, nor the digits."""
+        path = Path(self.source)
+        if self.source == DIGITS or (path.is_dir() and not _of_parquet(path)):
+            return None
+        return real_file(path)
 
     def digest(self) -> str:
         """The name of the digits; else a digest of the files' bytes, wherever they lie.
@@ -90,12 +95,15 @@ class Reference:
         Raises:
             InputError: no such file or folder, or one that cannot be used with this network.
         """
-        if self.is_file:
-            statistics, made = Statistics.read(self.source), network()
-            if statistics.dim != made.dim:
-                name = type(made).__name__
-                raise InputError(f"reference {self.source} has {statistics.dim} features: {name} has {made.dim}")
-            return statistics
+        if (file := self._file) is not None:
+            if (rows := file.features()) is not None:
+                self._check_dim(rows.shape[1], network())
+                return Statistics.of(rows)
+            statistics = file.statistics()
+            # Of images that lie beside, those of another network can be made.
+            if statistics is not None and (file.count is None or statistics.dim == self._dim(network())):
+                self._check_dim(statistics.dim, network())
+                return statistics
         return self._kept(
             "statistics", features, Statistics.read, lambda value, path: value.write(path),
             lambda: _moments(network(), self._batches(), progress),
@@ -107,12 +115,30 @@ class Reference:
         Raises:
             InputError: as :meth:`statistics`, or statistics where images are needed.
         """
-        if self.is_file:
-            raise InputError(f"reference {self.source}: expected real images here, not their statistics; give a folder")
+        if (file := self._file) is not None:
+            if (rows := file.features()) is not None:
+                self._check_dim(rows.shape[1], network())
+                return rows
+            if file.count is None and file.statistics() is not None:
+                raise InputError(
+                    f"reference {self.source}: expected real images here, not their statistics; give a folder"
+                )
         return self._kept(
             "features", features, _read_features, _write_features,
             lambda: np.concatenate([rows for rows, _, _ in _featured(network(), self._batches(), progress)]),
         )  # fmt: skip
+
+    def _check_dim(self, dim: int, network: FeatureNetwork) -> None:
+        if dim != (wanted := self._dim(network)):
+            name = type(network).__name__
+            raise InputError(f"reference {self.source} has {dim} features: {name} has {wanted}")
+
+    def _dim(self, network: FeatureNetwork) -> int:
+        """How many features a network has; a function says it once it was called."""
+        try:
+            return network.dim
+        except InputError:
+            return network(np.zeros((1, *self.shape), dtype=np.float32)).shape[1]
 
     def _kept(
         self,
@@ -144,12 +170,16 @@ class Reference:
         """Images ``(b, C, H, W)``, and how many there are in all."""
         if self.source == DIGITS:
             yield from _parts(load_digits_images())
+        elif (file := self._file) is not None:
+            total = file.count or 0
+            for images in file.images(BATCH, (self.shape[-2], self.shape[-1]), self.shape[0]):
+                yield images, total
         else:
             yield from _folder(self.source, (self.shape[-2], self.shape[-1]), self.shape[0])
 
 
 def reference_digest(source: str) -> str:
-    """The name of the digits; else a digest of the bytes of an ``.npz``, or of all images of a folder.
+    """The name of the digits; else a digest of the bytes of a file, or of all images of a folder.
 
     Raises:
         InputError: one that cannot be read.
@@ -158,9 +188,16 @@ def reference_digest(source: str) -> str:
         return DIGITS
     path = Path(source)
     total = hashlib.blake2b(digest_size=DIGEST_SIZE)
-    for file in image_paths(path) if path.is_dir() else [path]:
+    files = [path] if not path.is_dir() else parquet_paths(path) if _of_parquet(path) else image_paths(path)
+    for file in files:
         total.update(bytes.fromhex(file_digest(file, "reference")))
     return total.hexdigest()
+
+
+def _of_parquet(folder: Path) -> bool:
+    """Whether a folder holds Parquet files and no image of its own."""
+    inside = {path.suffix.lower() for path in folder.iterdir()} if folder.is_dir() else set()
+    return PARQUET in inside and not inside & SUFFIXES
 
 
 def image_statistics(network: FeatureNetwork, images: Any, progress: Progress | None = None) -> Statistics:

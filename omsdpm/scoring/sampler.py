@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import torch
 
     from omsdpm.prompts import Prompts
-    from omsdpm.scoring.metrics import Metric, OpenMetric
+    from omsdpm.scoring.metrics import Context, OpenMetric
     from omsdpm.scoring.metrics.context import Batch
     from omsdpm.zoo import ModelZoo
 
@@ -32,6 +32,28 @@ BATCH_SIZE = 1000
 
 Labels = int | str | tuple[int, ...]
 """The class of all images, ``"random"``, or classes that images have in turn."""
+
+
+class Taking(Protocol):
+    """What takes in the images of one schedule."""
+
+    def update(self, images: torch.Tensor, first: int) -> None:
+        """Takes in a batch; see :meth:`omsdpm.scoring.metrics.Metric.update`."""
+
+
+Takes = TypeVar("Takes", bound=Taking)
+Made = TypeVar("Made", bound=Taking, covariant=True)
+
+
+class Openable(Protocol[Made]):
+    """What is loaded once for many schedules: a metric, or several."""
+
+    @property
+    def context(self) -> Context:
+        """What it may ask about."""
+
+    def fresh(self) -> Made:
+        """One that took nothing in yet."""
 
 
 @dataclass(frozen=True)
@@ -221,11 +243,34 @@ class Sampler:
         Raises:
             InputError: as :meth:`check`, fewer than two images, or what the metric refuses.
         """
+        taken = self.taken(X, images, seed=seed, metric=metric, keep=keep, progress=progress, count=count)
+        scores = {row: metric.score(taking) for row, taking in taken}
+        return np.array([scores[row] for row in range(len(scores))], dtype=np.float64)
+
+    def taken(
+        self,
+        X: ArrayLike,
+        images: int,
+        *,
+        seed: int,
+        metric: Openable[Takes],
+        keep: Callable[[int, int, torch.Tensor], object] | None = None,
+        progress: Callable[[int, int], object] | None = None,
+        count: Count | None = None,
+    ) -> Iterator[tuple[int, Takes]]:
+        """Yields ``(row, what a fresh metric took in)`` as soon as all images of a schedule came in.
+
+        Args:
+            X, images, seed, keep, progress, count: see :meth:`score`.
+            metric: an open metric, or several.
+
+        Raises:
+            InputError: as :meth:`score`.
+        """
         if images < 2:
             raise InputError(f"{images} images: a score needs at least 2")
         batch = self.check(X, images)
-        scores = np.full(len(batch), np.nan)
-        begun: dict[int, Metric] = {}
+        begun: dict[int, Takes] = {}
         done = 0
         for start in self.starts(images, seed):
             with self.scored_from(metric, start, seed):
@@ -234,17 +279,16 @@ class Sampler:
                     taking.update(x_0, start.first)
                     if keep is not None:
                         keep(row, start.first, x_0)
-                    if start.first + len(x_0) < images:
-                        begun[row] = taking
-                    else:  # what it took in may be large, and is let go of
-                        scores[row] = metric.score(taking)
                     done += len(x_0)
                     if progress is not None:
                         progress(done, images * len(batch))
-        return scores
+                    if start.first + len(x_0) < images:
+                        begun[row] = taking
+                    else:  # what it took in may be large, and is let go of
+                        yield row, taking
 
     @contextmanager
-    def scored_from(self, metric: OpenMetric, start: Start, seed: int) -> Iterator[None]:
+    def scored_from(self, metric: Openable[Any], start: Start, seed: int) -> Iterator[None]:
         """Lets a metric ask for images of other schedules from the same noise and labels, meanwhile."""
         metric.context.batch = self._batch(start, seed)
         try:

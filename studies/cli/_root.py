@@ -20,6 +20,7 @@ COMMANDS = {
     "list": "studies.cli.listing:listing",
     "info": "studies.cli.info:info",
     "zoo": "studies.cli.zoo:zoo",
+    "features": "studies.cli.features:features",
     "dataset": "studies.cli.dataset:dataset",
     "predictor": "studies.cli.predictor:predictor",
 }

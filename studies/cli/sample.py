@@ -14,12 +14,14 @@ def sample(settings: SampleSettings) -> None:
     """Samples one schedule."""
     from studies.cli._console import Reporter
     from studies.jobs.sample.job import sample as sample_job
+    from studies.records.scores import with_error
 
     reporter = Reporter()
     result = sample_job(settings, reporter)
     if settings.images is not None:
         reporter.note(f"images: {settings.images}")
-    if result.score is not None:
-        reporter.note(f"{result.metric}: {result.score:.6g} ({result.images} images, {result.nfe} evaluations)")
+    for score in result.all_scores:
+        shown = with_error(score.score, score.error)
+        reporter.note(f"{score.metric}: {shown} ({result.images} images, {result.nfe} evaluations)")
     if settings.output is not None:
         reporter.note(f"score: {settings.output}")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omsdpm.devices import DEVICES
 from omsdpm.errors import InputError
-from omsdpm.plugins import Named
+from omsdpm.plugins import Named, split_list
 from studies.jobs.conditions import ConditionSettings
 from studies.jobs.settings import option
 
 if TYPE_CHECKING:
-    from omsdpm.scoring.metrics import OpenMetric
+    from omsdpm.scoring.metrics import OpenMetrics
     from omsdpm.scoring.sampler import Sampler
     from omsdpm.solvers import ScheduleSpace, SolverOptions
     from omsdpm.zoo import ModelZoo
@@ -37,32 +38,56 @@ class SamplingSettings(ConditionSettings):
     )
     metric: str | None = option(
         None,
-        metavar="NAME",
+        metavar="NAME,...",
         topic=SCORE,
-        help="What images are scored with, as fd-digits or 'fid[weights=PATH]'; see list.",
+        help="What images are scored with, as fd-digits or 'fid[weights=PATH],kid'; the first ranks; see list.",
     )
     stats: str | None = option(
         None, metavar="PATH", topic=SCORE, shown="for fd-digits the digits",
-        help="Real images: pytorch-fid's .npz, the release's .pth, or a folder, which is resized to the zoo's images.",
+        help="Real images: a folder, which is resized to the zoo's images, .parquet or .npz; or statistics, "
+        ".npz or .pth.",
     )  # fmt: skip
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that were named, the first of which ranks; none where nothing is said.
 
-def check_reference(metric: str | None, stats: str | None) -> None:
+        Raises:
+            InputError: an empty one, or brackets that do not close.
+        """
+        return () if self.metric is None else _split(self.metric)
+
+
+def _split(metrics: str) -> tuple[str, ...]:
+    try:
+        return tuple(split_list(metrics))
+    except InputError as error:
+        raise InputError(f"--metric {error}") from error
+
+
+def check_references(metrics: Sequence[str], stats: str | None) -> None:
     """Raises :class:`InputError` for a metric that there is not, or that has nothing to be compared with."""
-    from omsdpm.scoring.metrics.opening import check_metric, takes_reference, usual_reference
+    from omsdpm.scoring.metrics.opening import check_metric, takes_reference
 
-    if metric is None:
-        return
-    check_metric(metric)
-    name = Named.parse(metric).name
-    if not takes_reference(metric):
-        if stats is not None:
-            raise InputError(f"--stats {stats}: metric {name!r} compares with no real images; leave --stats out")
-    elif stats is None and usual_reference(metric) is None:
+    for metric in metrics:
+        check_metric(metric)
+    comparing = [metric for metric in metrics if takes_reference(metric)]
+    if not comparing and metrics and stats is not None:
+        name = Named.parse(metrics[0]).name
+        raise InputError(f"--stats {stats}: metric {name!r} compares with no real images; leave --stats out")
+    if comparing and real_images(metrics, stats) is None:
         raise InputError(
-            f"metric {name!r} needs real images to compare with: "
+            f"metric {Named.parse(comparing[0]).name!r} needs real images to compare with: "
             "give --stats FILE.npz (pytorch-fid's, keys mu and sigma) or a folder"
         )
+
+
+def real_images(metrics: Sequence[str], stats: str | None) -> str | None:
+    """What images are compared with: what is given, or else the usual of the metrics; ``None`` for nothing."""
+    from omsdpm.scoring.metrics.opening import usual_reference
+
+    usual = (usual_reference(metric) for metric in metrics)
+    return stats or next((reference for reference in usual if reference is not None), None)
 
 
 def open_sampler(settings: SamplingSettings, zoo: ModelZoo, space: ScheduleSpace, options: SolverOptions) -> Sampler:
@@ -78,16 +103,24 @@ def open_sampler(settings: SamplingSettings, zoo: ModelZoo, space: ScheduleSpace
     return Sampler(guided, space, options, settings.batch_size, start, **conditions)
 
 
-def open_metric(metric: str, stats: str | None, sampler: Sampler, reporter: Reporter) -> OpenMetric:
-    """What scores the images, with its network and its real images loaded.
+def open_metrics(
+    metrics: Sequence[str], stats: str | None, sampler: Sampler, images: int, reporter: Reporter
+) -> OpenMetrics:
+    """What scores the images, with its networks and its real images loaded.
+
+    Args:
+        metrics: ``name[param=value,...]`` each.
+        stats: the real images; ``None`` for the usual ones.
+        sampler: draws the images.
+        images: of each schedule.
+        reporter: told what is opened.
 
     Raises:
         InputError: an unknown metric or parameter, or a reference that cannot be used.
     """
-    from omsdpm.scoring.metrics import Context, OpenMetric
-    from omsdpm.scoring.metrics.opening import usual_reference
+    from omsdpm.scoring.metrics import Context, OpenMetrics
 
     zoo = sampler.zoo
-    with reporter.part(f"Opening {Named.parse(metric).name}") as step:
-        context = Context(zoo.image_shape, zoo.device, stats or usual_reference(metric), sampler.space, step)
-        return OpenMetric(metric, context)
+    with reporter.part(f"Opening {', '.join(Named.parse(metric).name for metric in metrics)}") as step:
+        context = Context(zoo.image_shape, zoo.device, real_images(metrics, stats), sampler.space, step)
+        return OpenMetrics(metrics, context, images)

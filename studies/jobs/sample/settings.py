@@ -10,7 +10,7 @@ from pydantic import model_validator
 from omsdpm.errors import InputError
 from omsdpm.plugins import Named
 from omsdpm.seeds import LARGEST
-from studies.jobs.sampling import SAMPLING, SCORE, SamplingSettings, check_reference
+from studies.jobs.sampling import SAMPLING, SCORE, SamplingSettings, check_references
 from studies.jobs.schedules import Source
 from studies.jobs.settings import option
 from studies.jobs.solvers import solver_names
@@ -48,27 +48,27 @@ class SampleSettings(SamplingSettings):
     seed: int = option(0, ge=0, le=LARGEST, topic=SAMPLING, help="Of all noise that is drawn.")
     images: Path | None = option(None, topic=SAMPLING, help="Folder for the images as PNG.")
     fid: bool = option(False, topic=SCORE, help="Score the images; short for --metric fid.")
-    output: Path | None = option(None, file=True, topic=SCORE, help="JSON file for the score.")
+    output: Path | None = option(None, file=True, topic=SCORE, help="File for the scores: .csv, or JSON.")
 
     @property
-    def scored_with(self) -> str | None:
-        """The metric that is asked for; ``None`` for no score."""
-        return "fid" if self.fid and self.metric is None else self.metric
+    def scored_with(self) -> tuple[str, ...]:
+        """The metrics that are asked for; none for no score."""
+        return ("fid",) if self.fid and self.metric is None else self.metrics
 
     @model_validator(mode="after")
     def _something_to_do(self) -> Self:
-        if self.fid and self.metric is not None and Named.parse(self.metric).name != "fid":
+        metrics = self.scored_with
+        if self.fid and "fid" not in {Named.parse(metric).name for metric in metrics}:
             raise InputError(f"--fid and --metric {self.metric}: give one of them")
-        metric = self.scored_with
-        if metric is None and self.stats is not None:
+        if not metrics and self.stats is not None:
             raise InputError("--stats without a score: give --fid or --metric too")
-        check_reference(metric, self.stats)
-        if metric is not None and self.num_images < 2:
+        check_references(metrics, self.stats)
+        if metrics and self.num_images < 2:
             raise InputError(f"{self.num_images} images: a score needs at least 2")
-        if metric is None and self.images is None:
+        if not metrics and self.images is None:
             raise InputError(
                 "nothing to do with the images: give --fid or --metric to score them, --images to write them"
             )
-        if self.output is not None and metric is None:
+        if self.output is not None and not metrics:
             raise InputError(f"--output {self.output} is for the score: give --fid or --metric too")
         return self

@@ -33,8 +33,8 @@ class SearchSettings(ConditionSettings, ReportedSettings):
     zoo: Path = option(topic=PROBLEM, help="Folder of the zoo, profiled with 'zoo profile'.")
     reference: str | None = option(
         None, metavar="PATH", topic=PROBLEM, shown="for fd-digits the digits",
-        help="Real images that the metric compares with: a folder, which is resized to the zoo's images, or "
-        "pytorch-fid's .npz.",
+        help="Real images that the metric compares with: a folder, which is resized to the zoo's images, "
+        ".parquet or .npz; or statistics, .npz or .pth.",
     )  # fmt: skip
     budgets: tuple[float, ...] = option(
         (), flags=("--budget",), metavar="MS", topic=PROBLEM, help="Latency budget in ms, repeatable; one at least."

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omsdpm.devices import resolve_device
 from omsdpm.errors import InputError
@@ -18,15 +19,17 @@ from omsdpm.seeds import after
 from omsdpm.solvers import Schedules, ScheduleSpace, SolverOptions, space_on
 from omsdpm.zoo.opening import open_zoo
 from studies.jobs.naming import benchmark_of
-from studies.jobs.sampling import check_reference, open_metric, open_sampler
+from studies.jobs.sampling import check_references, open_metrics, open_sampler
 from studies.jobs.schedules import ScheduleSource, read_source
 from studies.jobs.validate.result import ScoredSchedule, ValidateResult
 from studies.jobs.validate.settings import ValidateSettings
 from studies.records.environment import environment
 from studies.records.progress import SILENT, Reporter
+from studies.records.scores import MetricScore, with_error
 
 if TYPE_CHECKING:
     from benchmarks import Benchmark
+    from omsdpm.scoring.metrics import Score
     from omsdpm.scoring.sampler import Sampler
 
 
@@ -49,13 +52,14 @@ def validate(settings: ValidateSettings, reporter: Reporter = SILENT) -> Validat
         X, ground = _of_zoo(settings, source, device, reporter)
     else:
         ground = _of_benchmark(benchmark, settings, X, device)
-    check_reference(ground.metric, ground.stats)
+    check_references(ground.metrics, ground.stats)
     sampler, zoo, space = ground.sampler, ground.sampler.zoo, ground.sampler.space
     X = sampler.check(X, max(settings.num_images, settings.final_images))
-    metric = open_metric(ground.metric, ground.stats, sampler, reporter)
+    metrics = open_metrics(ground.metrics, ground.stats, sampler, settings.num_images, reporter)
     count = Count()
     with reporter.part(f"Sampling {len(X)} schedules, {settings.num_images} images each") as step:
-        scores = sampler.score(X, settings.num_images, seed=settings.seed, metric=metric, progress=step, count=count)
+        taken = sampler.taken(X, settings.num_images, seed=settings.seed, metric=metrics, progress=step, count=count)
+        scores = {row: _fields(metrics.score(images)) for row, images in taken}
     nfe = space.nfe(X)
     latency = None if zoo.latency_card is None else space.latency(X, zoo.latency)
     schedules = tuple(
@@ -64,7 +68,7 @@ def validate(settings: ValidateSettings, reporter: Reporter = SILENT) -> Validat
             schedule=tuple(x.tolist()),
             nfe=int(nfe[row]),
             latency_ms=None if latency is None else float(latency[row]),
-            score=float(scores[row]),
+            **scores[row],
             images=settings.num_images,
             seed=settings.seed,
         )
@@ -74,11 +78,13 @@ def validate(settings: ValidateSettings, reporter: Reporter = SILENT) -> Validat
     if settings.final_images:
         images, seed = settings.final_images, after(settings.seed)
         with reporter.part(f"Sampling the best again, {images} images") as step:
-            (score,) = sampler.score(X[[best.row]], images, seed=seed, metric=metric, progress=step).tolist()
-        best = best.model_copy(update={"score": score, "images": images, "seed": seed})
+            metrics = metrics.of(images)
+            ((_, of_best),) = sampler.taken(X[[best.row]], images, seed=seed, metric=metrics, progress=step)
+            again = _fields(metrics.score(of_best))
+        best = best.model_copy(update={**again, "images": images, "seed": seed})
     result = ValidateResult(
         settings=settings,
-        metric=metric.signed,
+        metric=metrics.signed[0],
         solver=space.solver,
         schedules=schedules,
         best=best,
@@ -90,11 +96,19 @@ def validate(settings: ValidateSettings, reporter: Reporter = SILENT) -> Validat
         try:
             result.write(settings.output)
         except InputError:  # scores took hours, and are not lost
-            for scored in result.order:
-                reporter.note(f"row {scored.row}: {ground.metric} {scored.score:.6g}, {scored.images} images")
-            reporter.note(f"best, row {best.row}: {ground.metric} {best.score:.6g}, {best.images} images")
+            for scored in (*result.order, best):
+                which = f"{'best, ' if scored is best else ''}row {scored.row}"
+                for score in scored.scores(result.metric):
+                    shown = with_error(score.score, score.error)
+                    reporter.note(f"{which}: {score.metric} {shown}, {scored.images} images")
             raise
     return result
+
+
+def _fields(scores: Sequence[Score]) -> dict[str, Any]:
+    """Scores as a schedule of the result has them."""
+    first, *others = scores
+    return {"score": first.value, "error": first.error, "further": tuple(MetricScore.of(other) for other in others)}
 
 
 @dataclass(frozen=True)
@@ -102,7 +116,7 @@ class _Ground:
     """What a population is sampled on and scored with."""
 
     sampler: Sampler
-    metric: str
+    metrics: tuple[str, ...]
     stats: str | None
 
 
@@ -111,18 +125,18 @@ def _of_zoo(
 ) -> tuple[Schedules, _Ground]:
     assert settings.zoo is not None  # ValidateSettings has seen to it
     zoo = open_zoo(settings.zoo, device, settings.latency)
-    metric = settings.metric or usual_metric(zoo.image_shape, settings.stats)
+    metrics = settings.metrics or (usual_metric(zoo.image_shape, settings.stats),)
     X = source.renumbered(len(zoo.members))
     solver = settings.solver or source.solver
     if solver is None:
         solver = infer_solver(X)
         reporter.note(f"solver: {solver}, by the schedules' slots; --solver says otherwise")
-    check_reference(metric, settings.stats)
+    check_references(metrics, settings.stats)
     timesteps = source.timesteps if solver == source.solver else None
     space = space_on(zoo.noise, solver, len(zoo.members), X.shape[1], timesteps)
     _check_schedules(settings, X, space)
     sampler = open_sampler(settings, zoo, space, SolverOptions(settings.spacing))
-    return X, _Ground(sampler, metric, settings.stats)
+    return X, _Ground(sampler, metrics, settings.stats)
 
 
 def _of_benchmark(benchmark: Benchmark, settings: ValidateSettings, X: Schedules, device: str) -> _Ground:
@@ -130,8 +144,9 @@ def _of_benchmark(benchmark: Benchmark, settings: ValidateSettings, X: Schedules
     _check_schedules(settings, X, m.space)
     start = None if settings.noise is None else read_noise(settings.noise)
     sampler = replace(m.open(device).sampler, batch_size=settings.batch_size, start=start)
-    stats = settings.stats or (m.reference if takes_reference(m.metric) else None)
-    return _Ground(sampler, settings.metric or m.metric, stats)
+    metrics = settings.metrics or (m.metric,)
+    stats = settings.stats or (m.reference if any(map(takes_reference, metrics)) else None)
+    return _Ground(sampler, metrics, stats)
 
 
 def _check_schedules(settings: ValidateSettings, X: Schedules, space: ScheduleSpace) -> None:
@@ -152,10 +167,12 @@ def _checked(benchmark: Benchmark, settings: ValidateSettings) -> Benchmark:
         raise InputError(f"--solver {settings.solver}: benchmark {name} has {m.solver}; leave --solver out")
     for given in settings.given_conditions:
         raise InputError(f"{given}: benchmark {name} says that itself; leave it out")
-    if settings.metric is not None:
-        if Named.parse(settings.metric).name != Named.parse(m.metric).name:
-            raise InputError(f"--metric {settings.metric}: benchmark {name} has {m.metric}; leave --metric out")
-        benchmark = benchmark.with_metric(settings.metric)
+    if settings.metrics:
+        first, *others = settings.metrics
+        if Named.parse(first).name != Named.parse(m.metric).name:
+            mend = "name it first" if others else "leave --metric out, or name it first, with a comma after it"
+            raise InputError(f"--metric {settings.metric}: benchmark {name} has {m.metric}; {mend}")
+        benchmark = benchmark.with_metric(first)
     used = (settings.seed, after(settings.seed)) if settings.final_images else (settings.seed,)
     if settings.noise is None and m.seed in used:
         raise InputError(f"seed {m.seed} is the noise of benchmark {name}'s dataset: give another --seed")

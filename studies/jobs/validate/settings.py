@@ -43,7 +43,7 @@ class ValidateSettings(SamplingSettings):
     zoo: Path | None = option(None, topic=POPULATION, help="Folder of a zoo, ours or released.")
     benchmark: Any = option(
         None, metavar="NAME", topic=POPULATION,
-        help="Instead of --zoo: a benchmark's zoo, solver, metric and reference; --metric may give parameters.",
+        help="Instead of --zoo: a benchmark's zoo, solver, metric and reference; --metric may add to it.",
     )  # fmt: skip
     solver: str | None = option(
         None, choices=solver_names, topic=POPULATION, shown="the run's, or told by the schedules' slots",
@@ -54,7 +54,7 @@ class ValidateSettings(SamplingSettings):
     num_images: int = option(5_000, ge=2, topic=ROUNDS, help="Images in the first round.")
     final_images: int = option(50_000, ge=0, topic=ROUNDS, help="Of the best; 0 for none.")
     seed: int = option(SEED, ge=0, le=LARGEST, topic=SAMPLING, help="The best gets the next one.")
-    output: Path | None = option(None, file=True, topic=SCORE, help="JSON file for all scores.")
+    output: Path | None = option(None, file=True, topic=SCORE, help="File for all scores: .csv, or JSON.")
 
     @model_validator(mode="after")
     def _one_zoo(self) -> Self:
