@@ -12,8 +12,12 @@ GROUPS = {
     "solvers": "omsdpm.solvers",
     "noise schedules": "omsdpm.noise",
     "networks": "omsdpm.networks",
+    "transformers": "omsdpm.transformers",
+    "pipelines whose prompts are read": "omsdpm.prompts",
+    "variants": "omsdpm.variants",
     "metrics": "omsdpm.metrics",
     "features": "omsdpm.features",
+    "exports": "omsdpm.exports",
 }
 """What is listed, and the entry-point group where it is registered."""
 

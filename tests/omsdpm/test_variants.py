@@ -1,6 +1,8 @@
 """Variants: members of one model that need no training."""
 
 import copy
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -287,3 +289,22 @@ def test_parts_of_a_variant():
     assert varied("no model", []) == "no model"
     with pytest.raises(InputError, match="unknown parameter"):
         make_variant("dtype[bits=4]")
+
+
+def test_the_pages_variant_and_transformer(folders, tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
+    names = {}
+    for block in re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE):
+        exec(block, names)
+    zoo = opened(folders, tmp_path, "sd", "as-is")
+    model = copy.deepcopy(zoo.members[0].network.module)
+    changed = names["NarrowVariant"](width=3).apply(model)
+    assert any(getattr(module, "window", None) == 3 for module in changed.modules())
+    assert names["Lumina"](model).conditions == ("prompts",)
+
+
+def test_the_page_names_every_variant():
+    from omsdpm.variants import variant_names
+
+    page = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `(\w+)(?:\[.*?\])?` \|", page, re.MULTILINE)) >= set(variant_names())

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -195,7 +198,8 @@ def test_list_shows_them_without_importing_them(bench, installed, tmp_path):
     assert listed.returncode == 0, listed.stderr
     parts = {part.splitlines()[0]: part.splitlines()[1:] for part in listed.stdout.split("\n\n")}
     kinds = ["benchmarks", "predictors", "optimizers", "strategies", "solvers", "noise schedules", "networks"]
-    assert list(parts) == [*kinds, "metrics", "features"]
+    kinds += ["transformers", "pipelines whose prompts are read", "variants"]
+    assert list(parts) == [*kinds, "metrics", "features", "exports"]
     for title, name, summary in (
         (
             "predictors",
@@ -213,6 +217,13 @@ def test_list_shows_them_without_importing_them(bench, installed, tmp_path):
         ("networks", "shrink", "The noisy image times ``factor`` as the prediction of the image."),
         ("metrics", "brightness", "How far the images' mean is from ``target``."),
         ("features", "quadrants", "Means of an image's four quadrants."),
+        ("variants", "quiet", "The model's output times ``factor``."),
+        (
+            "transformers",
+            "AuraFlowTransformer2DModel",
+            "Takes hidden states of the text, and timesteps from 0 to 1.",
+        ),
+        ("pipelines whose prompts are read", "AuraFlowPipeline", "``encoder_hidden_states (P, T, D)``."),
     ):
         assert [line.split(None, 1)[1] for line in parts[title] if line.split()[0] == name] == [summary], title
     # What is around the modules is imported to find them, the modules are not.
@@ -275,3 +286,48 @@ def test_the_run_used_the_features(tmp_path, bench, installed):
         assert outcome.returncode == 0, outcome.stderr
     result = json.loads((output / "result.json").read_text())
     assert all(np.isfinite(winner["measured"]["scores"]).all() for winner in result["winners"])
+
+
+def test_a_transformer_of_another_class_its_prompts_and_a_variant(tmp_path, bench, installed):
+    from diffusers import AuraFlowTransformer2DModel
+
+    torch.manual_seed(0)
+    model = AuraFlowTransformer2DModel(
+        sample_size=8, patch_size=2, in_channels=4, out_channels=4, num_mmdit_layers=1, num_single_dit_layers=1,
+        attention_head_dim=8, num_attention_heads=2, joint_attention_dim=16, caption_projection_dim=16,
+        pos_embed_max_size=64,
+    ).eval()  # fmt: skip
+    model.save_pretrained(tmp_path / "model")
+    script = tmp_path / "script.py"
+    script.write_text(
+        """
+import sys
+import torch
+from omsdpm import ModelZoo
+from omsdpm.prompts import encode_prompts
+from omsdpm.zoo.adding import derive_members
+
+class AuraFlowPipeline:
+    def encode_prompt(self, prompts, negative):
+        torch.manual_seed(len(prompts[0]))
+        return torch.randn(len(prompts), 5, 16), None, torch.zeros(len(prompts), 5, 16), None
+
+folder = sys.argv[1]
+added = derive_members(folder + "/model", folder + "/zoo", ["as-is", "quiet[factor=0.25]"])
+assert [member.kind for member in added.members] == ["transformer"] * 2
+zoo = ModelZoo.load(folder + "/zoo")
+prompts = encode_prompts(AuraFlowPipeline(), ["a cat", "a dog"], None, (8, 8))
+x, t = torch.randn(2, 4, 8, 8), torch.full((2,), 500.0)
+whole, quiet = (member.network(x, t, prompts=prompts) for member in zoo.members)
+own = zoo.members[0].network.module(x, prompts.given["encoder_hidden_states"], t / 1000, return_dict=False)[0]
+assert torch.equal(whole, own)
+torch.testing.assert_close(quiet, 0.25 * whole)
+print("as the plug-ins say")
+""",
+        encoding="utf-8",
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(map(str, installed))}
+    outcome = subprocess.run(
+        [sys.executable, str(script), str(tmp_path)], env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert outcome.stdout.strip() == "as the plug-ins say", outcome.stderr
