@@ -111,5 +111,5 @@ def encode_prompts(pipe: Any, prompts: Sequence[str], negative: str | None, size
         raise
     except Exception as error:  # whatever a stranger's text encoder does
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise InputError(f"the text encoders of this {name} cannot encode {len(prompts)} prompts ({reason})") from error
+        raise InputError(f"a {name} cannot encode {len(prompts)} prompts with these ({reason})") from error
     return Prompts(given, without)

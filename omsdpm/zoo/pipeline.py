@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,11 +13,14 @@ from functools import cached_property
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from omsdpm.errors import InputError
-from omsdpm.networks.diffusers_model import CONFIG_FILE, read_config, shared_model
-from omsdpm.tables import read_json
+from omsdpm.networks.diffusers_model import CONFIG_FILE, check_config, read_config, shared_model
+from omsdpm.networks.sizes import check_arguments, shapes_of
+from omsdpm.tables import read_json, read_table
 
 if TYPE_CHECKING:
     import torch
@@ -29,6 +33,8 @@ VAE = "vae"
 ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3", "tokenizer", "tokenizer_2", "tokenizer_3")
 """Folders of a pipeline that turn prompts into tensors."""
 
+WEIGHTS = (".safetensors", ".bin")
+
 LIBRARIES = ("diffusers", "transformers")
 """Packages that parts of a pipeline are classes of; nothing else is imported for what a file says."""
 
@@ -37,6 +43,25 @@ CLASSES = ("AutoencoderKL", "AutoencoderKLWan", "AutoencoderDC", "AutoencoderTin
 
 DECODED_AT_ONCE = 8
 """Latents that a VAE decodes at once: images are much larger than their latents."""
+
+
+Count = Annotated[int, Field(gt=0, le=2**20)]
+
+
+class _VAE(BaseModel):
+    """What is read of the configuration of a VAE."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    out_channels: Count = 3
+    block_out_channels: list[Count] = []
+    encoder_block_out_channels: list[Count] = []
+    scale_factor_spatial: Count = 8
+    scale_factor_temporal: Count = 4
+    scaling_factor: float = 1.0
+    shift_factor: float = 0.0
+    latents_mean: list[float] | None = None
+    latents_std: list[float] | None = None
 
 
 @dataclass(frozen=True)
@@ -57,12 +82,21 @@ class PipelineParts:
         index = read_json(path, "copy the pipeline again")
         if not isinstance(index, dict):
             raise InputError(f"{path} is no JSON object; copy the pipeline again")
+        for name, entry in index.items():
+            words = entry if isinstance(entry, list) else []
+            if (
+                isinstance(entry, dict)
+                or (isinstance(entry, list) and len(entry) != 2)
+                or not all(isinstance(word, str | None) for word in words)
+            ):
+                raise InputError(f"{path}: {name[:80]} is no part of a pipeline, a package and a class")
         return index
 
     @property
     def has_vae(self) -> bool:
         """Whether members denoise latents."""
-        return bool(self._index.get(VAE)) and (self.folder / VAE / CONFIG_FILE).is_file()
+        entry = self._index.get(VAE)
+        return isinstance(entry, list) and entry[1] is not None
 
     @property
     def has_encoders(self) -> bool:
@@ -71,12 +105,17 @@ class PipelineParts:
 
     @cached_property
     def _config(self) -> dict[str, Any]:
+        check_config(self.folder / VAE, CLASSES[0])
         config = read_config(self.folder / VAE, CLASSES[0])
         if config.get("_class_name") not in CLASSES:
             raise InputError(
                 f"{self.folder / VAE} is a `{str(config.get('_class_name'))[:80]}`; latents of these VAEs are "
                 f"decoded: {', '.join(CLASSES)}"
             )
+        try:
+            read_table(_VAE, {key: config[key] for key in _VAE.model_fields if config.get(key) is not None}, "")
+        except InputError as error:
+            raise InputError(f"{self.folder / VAE / CONFIG_FILE}{error}; copy the pipeline again") from error
         return config
 
     def image_shape(self, shape: Shape) -> Shape:
@@ -113,8 +152,12 @@ class PipelineParts:
 
         height, width = self.image_shape(shape)[-2:]
         pipe = self._pipe()
-        with quiet():
-            return encode_prompts(pipe, prompts, negative, (height, width))
+        try:
+            with quiet():
+                return encode_prompts(pipe, prompts, negative, (height, width))
+        except InputError as error:
+            there = ", ".join(name for name in ENCODERS if (self.folder / name).is_dir())
+            raise InputError(f"pipeline {self.folder} ({there}): {error}") from error
 
     def files(self) -> list[Path]:
         """The files that decide what is decoded and encoded, sorted."""
@@ -142,19 +185,56 @@ class PipelineParts:
                     if part not in takes:
                         continue
                     if isinstance(entry, list):
-                        kept = part in (*ENCODERS, "scheduler") and len(entry) == 2 and entry[0] in LIBRARIES
+                        kept = part in (*ENCODERS, "scheduler") and entry[0] in LIBRARIES
                         given[part] = self._loaded(part, *entry) if kept else None
                     else:
                         given[part] = entry
                 return pipeline(**given)
+        except InputError:
+            raise
         except Exception as error:  # whatever the files of strangers do to their own readers
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             raise InputError(f"the text encoders of pipeline {self.folder} cannot be loaded ({reason})") from error
 
     def _loaded(self, part: str, library: str, name: str) -> Any:
-        """A part of the pipeline, in single precision."""
-        made = getattr(import_module(library), name).from_pretrained(self.folder / part, local_files_only=True)
-        return made.eval().float() if part.startswith("text_encoder") else made
+        """A part of the pipeline.
+
+        Raises:
+            InputError: it cannot be loaded.
+        """
+        try:
+            return self._read(part, library, name)
+        except InputError:
+            raise
+        except Exception as error:  # whatever the files of strangers do to their own readers
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            raise InputError(f"{self.folder / part} cannot be loaded ({reason}); copy the pipeline again") from error
+
+    def _read(self, part: str, library: str, name: str) -> Any:
+        """A part of the pipeline; text encoders in single precision, with all of their weights from its files."""
+        kind = getattr(import_module(library), name)
+        if not part.startswith("text_encoder"):
+            return kind.from_pretrained(self.folder / part, local_files_only=True)
+        self._check_claimed(part, kind)
+        model, told = kind.from_pretrained(self.folder / part, local_files_only=True, output_loading_info=True)
+        for what in ("missing_keys", "mismatched_keys"):  # these are drawn at random otherwise
+            for key in sorted(map(str, told[what])):
+                raise InputError(f"{self.folder / part}: the weights lack {key}, or have it of another shape")
+        if not all(tensor.isfinite().all() for tensor in model.state_dict().values() if tensor.is_floating_point()):
+            raise InputError(f"{self.folder / part} holds NaN or infinite weights; copy the pipeline again")
+        return model.eval().float()
+
+    def _check_claimed(self, part: str, kind: Any) -> None:
+        """Raises :class:`InputError` for a configuration that asks for more memory than its weights fill."""
+        folder = self.folder / part
+        where = f"{folder / CONFIG_FILE} is not a {kind.__name__} config"
+        check_arguments(read_config(folder, kind.__name__), where)
+        config = kind.config_class.from_pretrained(folder, local_files_only=True)
+        shapes = shapes_of(lambda: kind(config), where)
+        claimed = sum(math.prod(shape) for shape in shapes.values())
+        stored = sum(path.stat().st_size for path in folder.iterdir() if path.suffix in WEIGHTS)
+        if claimed > stored:  # a number takes a byte at least
+            raise InputError(f"{where}: it asks for {claimed} numbers, and its weights have {stored} bytes")
 
 
 @contextmanager

@@ -56,7 +56,14 @@ class Source:
         if not folder.is_dir():
             folder = _downloaded(str(source))
         if (folder / INDEX).is_file():
-            denoisers = tuple(folder / name for name in DENOISERS if (folder / name / CONFIG).is_file())
+            index = read_object(folder / INDEX)
+            named = [name for name in DENOISERS if isinstance(entry := index.get(name), list) and entry[-1:] != [None]]
+            denoisers = tuple(folder / name for name in named)
+            for denoiser in denoisers:
+                if not (denoiser / CONFIG).is_file():
+                    raise InputError(
+                        f"pipeline {folder} says that it has a {denoiser.name}, but {denoiser} lacks {CONFIG}"
+                    )
             if not denoisers:
                 raise InputError(f"pipeline {folder} has neither of the folders unet and transformer")
             scheduler = folder / SCHEDULER

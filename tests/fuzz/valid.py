@@ -22,12 +22,15 @@ ROUNDS = 6
 
 def make_valid(folder: Path) -> None:
     """Makes all of them in a folder."""
+    from tests.pipelines import tiny_sd
+
     _zoo(folder / "zoo")
     shutil.copytree(GOLDEN / "released_zoo", folder / "released_zoo")
     _predictors(folder / "predictors")
     _benchmark(folder / "benchmark", folder / "zoo")
     _pictures(folder / "images")
     _results(folder / "results")
+    tiny_sd(folder / "pipeline")
 
 
 def _zoo(folder: Path) -> None:

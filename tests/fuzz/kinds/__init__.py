@@ -4,6 +4,7 @@ from tests.fuzz.case import Kind
 from tests.fuzz.kinds.builds import BuildKind
 from tests.fuzz.kinds.images import ImageKind
 from tests.fuzz.kinds.parquet import ParquetKind
+from tests.fuzz.kinds.pipelines import PipelineKind
 from tests.fuzz.kinds.plain import PlainKind
 from tests.fuzz.kinds.predictors import PredictorKind
 from tests.fuzz.kinds.pth import PthKind
@@ -15,6 +16,7 @@ from tests.fuzz.kinds.zoos import ZooKind
 KINDS: dict[str, type[Kind]] = {
     kind.name: kind
     for kind in (
-        TomlKind, ZooKind, PredictorKind, PthKind, ParquetKind, BuildKind, YamlKind, ImageKind, PlainKind, ResultKind
+        TomlKind, ZooKind, PredictorKind, PthKind, ParquetKind, BuildKind, YamlKind, ImageKind, PlainKind, ResultKind,
+        PipelineKind,
     )
 }  # fmt: skip

@@ -30,7 +30,7 @@ class ZooKind(Kind):
         if act < 0.5:
             path, what = member / CONFIG, _damage_config(member / CONFIG, rng)
         elif act < 0.95:
-            path, what = member / WEIGHTS, _damage_weights(member / WEIGHTS, rng)
+            path, what = member / WEIGHTS, damaged_weights(member / WEIGHTS, rng)
         else:
             path, what = _damage_layout(zoo, rng)
 
@@ -77,7 +77,7 @@ def _damage_config(path: Path, rng: Rng) -> str:
     return what
 
 
-def _damage_weights(path: Path, rng: Rng) -> str:
+def damaged_weights(path: Path, rng: Rng) -> str:
     act = rng.random()
     raw = path.read_bytes()
     if act < 0.4:
