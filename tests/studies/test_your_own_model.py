@@ -107,3 +107,53 @@ def test_a_ddpm_pipeline_folder(here):
     torch.testing.assert_close(x, from_the_executor(file, start), atol=1e-4, rtol=1e-4)
     diffusers = omsdpm_bench("export", "1 0 2 1", "--zoo", "zoo", "--solver", "ddim", "--to", "diffusers")
     assert json.loads(diffusers.stdout)["call"]["timesteps"] == [750, 500, 0]
+
+
+BENCHMARK = """
+name = "guided"
+summary = "Guided and unguided, against the guided member."
+budgets = [1000]
+
+[measurement]
+zoo = "zoo"
+solver = "ddim"
+length = 4
+metric = "psnr[member=1]"
+images = 2
+prompts = "prompts.txt"
+
+[validation]
+images = 2
+seeds = [1001, 1002]
+
+[[round]]
+name = "train"
+design = "random"
+split = "train"
+n = 12
+null = 0.3
+
+[[round]]
+name = "test"
+design = "random"
+split = "test"
+n = 4
+null = 0.3
+"""
+
+
+def test_a_benchmark_of_prompts_is_estimated_built_and_run(here):
+    pipelines.tiny_sd(here / "sd")
+    omsdpm_bench("zoo", "derive", "--from", "sd", "--zoo", "zoo", "--variant", "guidance[scale=7.5]",
+                 "--variant", "guidance[scale=1]")  # fmt: skip
+    omsdpm_bench("zoo", "profile", "zoo", "--batch-size", 2, "--repeats", 1)
+    (here / "benchmark.toml").write_text(BENCHMARK)
+    omsdpm_bench("dataset", "estimate", here)
+    omsdpm_bench("dataset", "build", here, "--jobs", 1)
+    omsdpm_bench("run", "--benchmark", here, "--predictor", "ridge", "--evaluations", 50, "--top", 2, "--seeds", 2,
+                 "--output", "run", "--leaderboard", "board.csv")  # fmt: skip
+    (winner,) = json.loads((here / "run" / "result.json").read_text())["winners"]
+    assert all(score >= -58.93 for score in winner["measured"]["scores"])
+    (here / "prompts.txt").write_text("another\n")
+    refused = CliRunner().invoke(main, ["dataset", "build", str(here), "--jobs", "1"])
+    assert refused.exit_code == 2 and "was measured with other prompts" in refused.stderr
