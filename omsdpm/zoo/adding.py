@@ -83,53 +83,126 @@ def add_member(
         >>> add_member("ddpm-cifar10-32", "my-zoo").numbers
         (1,)
     """
-    origin = Source.open(source)
+    path = Path(zoo) / ZOO_FILE
+    before = ZooFile.read(zoo) if path.exists() else None
+    given = _Given(variant, guidance, size, frames)
+    added = _added(Source.open(source), Path(zoo), before, given, [list(variants)])
+    added.zoo.image_shape(zoo)
+    writable_folder(Path(zoo))
+    added.zoo.write(zoo)
+    return added
+
+
+def derive_members(
+    source: str | Path,
+    zoo: str | Path,
+    variants: Sequence[str],
+    *,
+    variant: str | None = None,
+    size: Sequence[int] | None = None,
+    frames: int | None = None,
+) -> Added:
+    """Makes members of one model that need no training, each by some variants, in their order.
+
+    Args:
+        source, zoo, variant, size, frames: see :func:`add_member`.
+        variants: a member each; several joined by ``+`` are one member, and ``"as-is"`` is the model itself.
+
+    Raises:
+        InputError: as :func:`add_member`; no variants; nothing is written then.
+
+    Example:
+        >>> derive_members("sd15", "zoo", ["guidance[scale=7.5]", "guidance[scale=1]+tokens[merge=0.5]"])
+    """
+    if not variants:
+        raise InputError(f"no variant: a member is made by each; choose of {', '.join(VARIANTS.names())}")
+    path = Path(zoo) / ZOO_FILE
+    before = ZooFile.read(zoo) if path.exists() else None
+    each = [[] if text == AS_IS else split_plus(text) for text in variants]
+    added = _added(Source.open(source), Path(zoo), before, _Given(variant, None, size, frames), each)
+    added.zoo.image_shape(zoo)
+    writable_folder(Path(zoo))
+    added.zoo.write(zoo)
+    return added
+
+
+AS_IS = "as-is"
+"""In place of variants: the model itself."""
+
+
+def split_plus(text: str) -> list[str]:
+    """The parts of ``"a[x=1]+b"`` between signs that stand in no brackets.
+
+    Raises:
+        InputError: an empty part, or brackets that do not close.
+    """
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter == "[") - (letter == "]")
+        if letter == "+" and not depth:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    if depth or not all(part.strip() for part in parts):
+        raise InputError(f"variant {text!r}: expected names with + between two, and brackets that close")
+    return [part.strip() for part in parts]
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What was said of all members that are added."""
+
+    variant: str | None
+    guidance: float | None
+    size: Sequence[int] | None
+    frames: int | None
+
+
+def _added(
+    origin: Source, zoo: Path, before: ZooFile | None, given: _Given, variants: Sequence[Sequence[str]]
+) -> Added:
+    """The zoo's file with a member for each denoiser and each of some lists of variants; all can be loaded."""
+    path = zoo / ZOO_FILE
     configs = [read_object(folder / CONFIG) for folder in origin.denoisers]
     kinds = [kind_of(config, folder) for config, folder in zip(configs, origin.denoisers, strict=True)]
     configs = [full_config(config) for config in configs]
-    path = Path(zoo) / ZOO_FILE
-    created = not path.exists()
-    before = None if created else ZooFile.read(zoo)
-    if before is not None and (size is not None or frames is not None):
+    if before is not None and (given.size is not None or given.frames is not None):
         raise InputError(f"{path} says the size of what its members denoise: leave out size and frames")
-    images = before.zoo if before is not None else _images(origin, configs[0], kinds[0], Path(zoo), size, frames)
+    images = _images(origin, configs[0], kinds[0], zoo, given) if before is None else before.zoo
     noise = None if origin.scheduler is None else _noise(origin, configs[0], images.shape)
-    members = list(before.members) if before is not None else []
+    members = [] if before is None else list(before.members)
     usual = members[0].prediction_type if members else "epsilon"
-    keys, changing = split_keys(variants)
-    if guidance is not None and "guidance" in keys:
-        raise InputError(f"guidance {guidance:g} and a variant of guidance: give one of them")
-    added = []
-    for folder, config, kind in zip(origin.denoisers, configs, kinds, strict=True):
-        said = {
-            "kind": kind,
-            "folder": _from(Path(zoo), folder),
-            "variant": variant,
-            "guidance": guidance,
-            "prediction_type": origin.prediction_type or usual,
-            "clip": origin.clip,
-            "variants": changing or None,
-            **keys,
-        }
-        member = _member(said, kind, folder)
-        if before is not None:
-            _check_alike(before, Path(zoo), config, kind, noise, folder)
-        if any(one.table() == member.table() for one in members):
-            raise InputError(f"{folder} is a member of {path} already")
-        members.append(member)
-        added.append(member)
+    known = len(members)
+    for changes in variants:
+        keys, changing = split_keys(changes)
+        if given.guidance is not None and "guidance" in keys:
+            raise InputError(f"guidance {given.guidance:g} and a variant of guidance: give one of them")
+        for folder, config, kind in zip(origin.denoisers, configs, kinds, strict=True):
+            if before is not None:
+                _check_alike(before, zoo, config, kind, noise, folder)
+            said = {
+                "kind": kind,
+                "folder": _from(zoo, folder),
+                "variant": given.variant,
+                "guidance": given.guidance,
+                "prediction_type": origin.prediction_type or usual,
+                "clip": origin.clip,
+                "variants": changing or None,
+                **keys,
+            }
+            member = _member(said, kind, folder)
+            if any(one.table() == member.table() for one in members):
+                raise InputError(f"{folder} is a member of {path} already")
+            members.append(member)
     if before is not None:
-        _check_pipeline(before, Path(zoo), origin)
+        _check_pipeline(before, zoo, origin)
         noise = before.noise
     file = ZooFile(zoo=images, noise=noise or make_noise({"kind": "linear"}), member=tuple(members))
+    added = tuple(members[known:])
     for member in added:
-        member.load(Path(zoo), file.shape, "cpu")  # proves that it can be, before anything is written
-    file.image_shape(zoo)
-    writable_folder(Path(zoo))
-    file.write(zoo)
-    first = len(members) - len(added) + 1
-    numbers = tuple(range(first, len(members) + 1))
-    return Added(numbers, tuple(added), file, created, origin.scheduler is not None)
+        member.load(zoo, file.shape, "cpu")  # proves that it can be, before anything is written
+    numbers = tuple(range(known + 1, len(members) + 1))
+    return Added(numbers, added, file, before is None, origin.scheduler is not None)
 
 
 def _member(said: Mapping[str, Any], kind: str, folder: Path) -> MemberTable:
@@ -158,10 +231,10 @@ def _images(
     config: Mapping[str, Any],
     kind: str,
     zoo: Path,
-    size: Sequence[int] | None,
-    frames: int | None,
+    given: _Given,
 ) -> ImagesTable:
     """What a new zoo denoises."""
+    size, frames = given.size, given.frames
     pipeline = None
     if origin.pipeline:
         parts = PipelineParts(origin.folder)
@@ -247,71 +320,3 @@ def _from(zoo: Path, folder: Path) -> str:
     """A folder as ``zoo.toml`` says it: relative where it lies in the zoo, absolute elsewhere."""
     inside, model = zoo.resolve(), folder.resolve()
     return os.path.relpath(model, inside) if model.is_relative_to(inside) else str(model)
-
-
-def derive_members(
-    source: str | Path,
-    zoo: str | Path,
-    variants: Sequence[str],
-    *,
-    variant: str | None = None,
-    size: Sequence[int] | None = None,
-    frames: int | None = None,
-) -> Added:
-    """Makes members of one model that need no training, each by some variants, in their order.
-
-    Args:
-        source, zoo, variant, size, frames: see :func:`add_member`.
-        variants: a member each; several joined by ``+`` are one member, and ``"as-is"`` is the model itself.
-
-    Raises:
-        InputError: as :func:`add_member`; no variants; nothing is written then.
-
-    Example:
-        >>> derive_members("sd15", "zoo", ["guidance[scale=7.5]", "guidance[scale=1]+tokens[merge=0.5]"])
-    """
-    if not variants:
-        raise InputError(f"no variant: a member is made by each; choose of {', '.join(VARIANTS.names())}")
-    path = Path(zoo) / ZOO_FILE
-    before = path.read_bytes() if path.exists() else None
-    numbers: list[int] = []
-    members: list[MemberTable] = []
-    first: Added | None = None
-    try:
-        for text in variants:
-            asked = [] if text == AS_IS else split_plus(text)
-            sized = {"size": size, "frames": frames} if before is None and first is None else {}
-            added = add_member(source, zoo, variant=variant, variants=asked, **sized)  # type: ignore[arg-type]
-            numbers += added.numbers
-            members += added.members
-            first = first or added
-    except InputError:
-        if before is None:
-            path.unlink(missing_ok=True)
-        else:
-            path.write_bytes(before)
-        raise
-    assert first is not None
-    return Added(tuple(numbers), tuple(members), ZooFile.read(zoo), first.created, first.noise_known)
-
-
-AS_IS = "as-is"
-"""In place of variants: the model itself."""
-
-
-def split_plus(text: str) -> list[str]:
-    """The parts of ``"a[x=1]+b"`` between signs that stand in no brackets.
-
-    Raises:
-        InputError: an empty part, or brackets that do not close.
-    """
-    parts, depth = [""], 0
-    for letter in text:
-        depth += (letter == "[") - (letter == "]")
-        if letter == "+" and not depth:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    if depth or not all(part.strip() for part in parts):
-        raise InputError(f"variant {text!r}: expected names with + between two, and brackets that close")
-    return [part.strip() for part in parts]
