@@ -50,15 +50,17 @@ def write_scaffold(kind: str, folder: Path) -> Path:
     """Writes the file of a kind into a folder and returns its path.
 
     Raises:
-        InputError: it is there already, or the folder cannot be written.
+        InputError: another is there already, or the folder cannot be written.
     """
     name, tables = SCAFFOLDS[kind]()
-    path = folder / name
+    path, text = folder / name, "\n".join(_lines(tables)) + "\n"
+    if path.is_file() and path.read_bytes() == text.encode():
+        return path  # as a command that was stopped at its end leaves it
     if path.exists():
         raise InputError(f"{path} exists: name another folder")
     writable_folder(folder)
     with replacing(path) as temporary:
-        temporary.write_text("\n".join(_lines(tables)) + "\n", encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
     return path
 
 

@@ -39,6 +39,7 @@ class Added:
         numbers: of the members, from 1.
         members: their ``[[member]]`` tables: one, or the two experts of a pipeline that has two.
         zoo: the file as it is now.
+        known: members that there were before; those of them that are asked for again stay as they are.
         created: whether the zoo was made for it.
         noise_known: whether a scheduler says the noise schedule, and not the usual linear betas.
     """
@@ -46,6 +47,7 @@ class Added:
     numbers: tuple[int, ...]
     members: tuple[MemberTable, ...]
     zoo: ZooFile
+    known: int
     created: bool
     noise_known: bool
 
@@ -62,6 +64,8 @@ def add_member(
 ) -> Added:
     """Makes a model a member of a zoo, which is made if there is none; the model stays where it is.
 
+    One that is a member already stays what it is, so that a command that was stopped can be given again.
+
     Noise schedule and what the network predicts are read from the pipeline's scheduler. A model without one
     takes those of the zoo, or the usual linear betas of a new one. The pipeline's VAE and text encoders become the
     whole zoo's.
@@ -77,7 +81,7 @@ def add_member(
 
     Raises:
         InputError: a folder that is no model, a class that no kind of network takes, a model that cannot be
-            loaded, is a member already, or is not of one kind with the others: which, and why.
+            loaded, or is not of one kind with the others: which, and why.
 
     Example:
         >>> add_member("ddpm-cifar10-32", "my-zoo").numbers
@@ -173,6 +177,7 @@ def _added(
     members = [] if before is None else list(before.members)
     usual = members[0].prediction_type if members else "epsilon"
     known = len(members)
+    numbers: list[int] = []
     for changes in variants:
         keys, changing = split_keys(changes)
         if given.guidance is not None and "guidance" in keys:
@@ -191,18 +196,18 @@ def _added(
                 **keys,
             }
             member = _member(said, kind, folder)
-            if any(one.table() == member.table() for one in members):
-                raise InputError(f"{folder} is a member of {path} already")
-            members.append(member)
+            there = [number for number, one in enumerate(members, start=1) if one.table() == member.table()]
+            if not there:  # else the same was asked for before, perhaps by a command that was stopped
+                members.append(member)
+            numbers.append(there[0] if there else len(members))
     if before is not None:
         _check_pipeline(before, zoo, origin)
         noise = before.noise
     file = ZooFile(zoo=images, noise=noise or make_noise({"kind": "linear"}), member=tuple(members))
-    added = tuple(members[known:])
-    for member in added:
+    for member in members[known:]:
         member.load(zoo, file.shape, "cpu")  # proves that it can be, before anything is written
-    numbers = tuple(range(known + 1, len(members) + 1))
-    return Added(numbers, added, file, before is None, origin.scheduler is not None)
+    asked = tuple(members[number - 1] for number in numbers)
+    return Added(tuple(numbers), asked, file, known, before is None, origin.scheduler is not None)
 
 
 def _member(said: Mapping[str, Any], kind: str, folder: Path) -> MemberTable:

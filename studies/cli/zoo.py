@@ -206,6 +206,7 @@ def _print_added(added: Added, folder: Path) -> None:
     images = f"images of {shapes[0]}" if shapes[0] == shapes[1] else f"latents of {shapes[0]}, images of {shapes[1]}"
     lines = [
         f"member {number}: {member.name}, predicts {member.prediction_type}"
+        + (", as it was" if number <= added.known else "")
         for number, member in zip(added.numbers, added.members, strict=True)
     ]
     lines += [

@@ -142,6 +142,13 @@ COMMANDS = (
     Command("zoo train-features", ("zoo", "train-features", "--output", "net/digits.safetensors"), needs=()),
     Command("zoo profile", ("zoo", "profile", "zoo", "--batch-size", "2", "--repeats", "2", "--device", "cpu"),
             needs=("zoo",)),
+    Command("zoo add", ("zoo", "add", "zoo/2", "--zoo", "added"), needs=("zoo",)),
+    Command("zoo derive", (
+        "zoo", "derive", "--from", "zoo/2", "--zoo", "derived", "--variant", "as-is", "--variant", "dtype[to=bfloat16]"),
+        needs=("zoo",)),
+    Command("export", ("export", "3 0 2 1", "--zoo", "zoo", "--solver", "ddim", "--to", "json", "--output", "s.json"),
+            needs=("zoo",)),
+    Command("init", ("init", "benchmark", "new"), needs=()),
     Command("zoo import", ("zoo", "import", str(DATA / "released_zoo"), "--output", "imported"), needs=()),
     Command("sample", (
         "sample", "--zoo", "zoo", "--schedule", "schedule.pth", "-n", "6", "--batch-size", "3", "--images", "images",

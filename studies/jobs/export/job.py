@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,14 +25,25 @@ def export(settings: ExportSettings) -> str:
         InputError: something in ``settings`` cannot be used, or the target cannot express the schedule.
     """
     if settings.output is not None:
-        if settings.output.exists():
-            raise InputError(f"{settings.output} exists: name another --output")
         check_writable(settings.output)
     text: str = TARGETS.load(settings.to)(opened(settings))
-    if settings.output is not None:
+    if settings.output is not None and not _written(settings.output, text):
         with replacing(settings.output) as temporary:
             temporary.write_text(text, encoding="utf-8")
     return text
+
+
+def _written(output: Path, text: str) -> bool:
+    """Whether the file is there, as a command that was stopped leaves it.
+
+    Raises:
+        InputError: it is another one.
+    """
+    if not output.exists():
+        return False
+    if not output.is_file() or output.read_bytes() != text.encode():
+        raise InputError(f"{output} exists, and is another schedule or target: name another --output")
+    return True
 
 
 def opened(settings: ExportSettings) -> Exported:
