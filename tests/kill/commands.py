@@ -144,8 +144,8 @@ COMMANDS = (
             needs=("zoo",)),
     Command("zoo add", ("zoo", "add", "zoo/2", "--zoo", "added"), needs=("zoo",)),
     Command("zoo derive", (
-        "zoo", "derive", "--from", "zoo/2", "--zoo", "derived", "--variant", "as-is", "--variant", "dtype[to=bfloat16]"),
-        needs=("zoo",)),
+        "zoo", "derive", "--from", "zoo/2", "--zoo", "derived", "--variant", "as-is", "--variant",
+        "dtype[to=bfloat16]"), needs=("zoo",)),
     Command("export", ("export", "3 0 2 1", "--zoo", "zoo", "--solver", "ddim", "--to", "json", "--output", "s.json"),
             needs=("zoo",)),
     Command("init", ("init", "benchmark", "new"), needs=()),

@@ -118,7 +118,7 @@ def test_nothing_is_overwritten(tiny_zoo, tmp_path):
     assert export(tiny_zoo, "1 1", "json", "--output", path).exit_code == 0
     before = path.read_bytes()
     outcome = export(tiny_zoo, "2 2", "json", "--output", path)
-    assert outcome.exit_code == 2 and "exists, and is another schedule or target: name another --output" in outcome.stderr
+    assert outcome.exit_code == 2 and "exists, and is another schedule or target" in outcome.stderr
     assert path.read_bytes() == before
 
 
