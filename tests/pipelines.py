@@ -148,6 +148,37 @@ def tiny_sdxl(folder: str | Path, *, seed: int = 0, scheduler: Any = None, **une
     return _saved(pipeline, folder)
 
 
+def tiny_refiner(folder: str | Path, *, seed: int = 1, **unet: Any) -> Path:
+    """``StableDiffusionXLImg2ImgPipeline`` as SDXL's refiner: the second text encoder alone, and an aesthetic score."""
+    from diffusers import EulerDiscreteScheduler, StableDiffusionXLImg2ImgPipeline
+
+    added = {
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": 4,
+        "projection_class_embeddings_input_dim": 5 * 4 + TEXT,
+        "cross_attention_dim": TEXT,
+        "use_linear_projection": True,
+    }
+    pipeline = StableDiffusionXLImg2ImgPipeline(
+        vae=_vae(),
+        text_encoder=None,
+        text_encoder_2=_clip("CLIPTextModelWithProjection"),
+        tokenizer=None,
+        tokenizer_2=_clip_tokenizer(),
+        unet=_unet_condition(seed, added | unet),
+        scheduler=EulerDiscreteScheduler(
+            beta_start=0.00085,
+            beta_end=0.012,
+            beta_schedule="scaled_linear",
+            timestep_spacing="leading",
+            steps_offset=1,
+        ),
+        requires_aesthetics_score=True,
+        add_watermarker=False,
+    )
+    return _saved(pipeline, folder)
+
+
 def tiny_sd3(folder: str | Path, *, seed: int = 0, scheduler: Any = None, **transformer: Any) -> Path:
     """``StableDiffusion3Pipeline``: flow matching with shift 3, three text encoders."""
     from diffusers import FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel, StableDiffusion3Pipeline

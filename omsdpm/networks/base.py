@@ -37,6 +37,7 @@ class Network(ABC):
             to whoever samples.
         module: the torch module that is evaluated, which may stand in a pipeline; ``None`` where there is none.
         exact_timesteps: it wants timesteps in the precision of the solver's states, though its own is less.
+        pipeline: folder of the pipeline whose text encoders read its prompts; ``None`` for the zoo's own.
         stateful: an evaluation depends on earlier ones of the same trajectory, by what :meth:`snapshot` gives.
     """
 
@@ -45,6 +46,7 @@ class Network(ABC):
     guidance: float | None = None
     module: torch.nn.Module | None = None
     exact_timesteps: bool = False
+    pipeline: str | None = None
     stateful: bool = False
 
     @property

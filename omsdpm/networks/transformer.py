@@ -35,11 +35,11 @@ class PromptedTransformer(GuidedNetwork):
         return ("prompts",)
 
     def given(self, conditions: dict[str, Any]) -> Given:
-        given: Given = conditions["prompts"].given
+        given: Given = conditions["prompts"].of(self.pipeline).given
         return given
 
     def without(self, conditions: dict[str, Any]) -> Given:
-        without: Given = conditions["prompts"].without
+        without: Given = conditions["prompts"].of(self.pipeline).without
         return without
 
     @abstractmethod

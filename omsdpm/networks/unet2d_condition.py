@@ -25,11 +25,11 @@ class UNet2DCondition(GuidedNetwork):
         return ("prompts",)
 
     def given(self, conditions: dict[str, Any]) -> Given:
-        given: Given = conditions["prompts"].given
+        given: Given = conditions["prompts"].of(self.pipeline).given
         return given
 
     def without(self, conditions: dict[str, Any]) -> Given:
-        without: Given = conditions["prompts"].without
+        without: Given = conditions["prompts"].of(self.pipeline).without
         return without
 
     def evaluate(self, x: torch.Tensor, timesteps: torch.Tensor, given: Given) -> torch.Tensor:

@@ -172,6 +172,9 @@ def _module(number: int, member: Any, pipe: Any, place: str) -> Any:
     if type(module).__name__ != type(own).__name__:
         raise InputError(f"member {number} ({member.name}) is a {type(module).__name__}, the pipeline's {place} a "
                          f"{type(own).__name__}: only a zoo of the same class can stand in for it")  # fmt: skip
+    if member.network.pipeline is not None:
+        raise InputError(f"member {number} ({member.name}) has text encoders of its own, {member.network.pipeline}: "
+                         "the prompts of a pipeline's call are read by the pipeline's alone")  # fmt: skip
     theirs, ours = (one.config.get("in_channels") for one in (own, module))
     if theirs != ours:
         raise InputError(f"member {number} ({member.name}) takes {ours} channels, the pipeline's {place} {theirs}")

@@ -8,8 +8,8 @@ entry-point group ``omsdpm.prompts``: ``given`` and ``without`` are dicts of ten
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,13 +38,19 @@ class Prompts:
     Attributes:
         given: ``(n, ...)`` tensors by the names of the denoiser's arguments.
         without: the same for the negative prompt, which guidance leads away from.
+        others: what text encoders of other pipelines make of the same prompts, by the pipelines' folders.
     """
 
     given: Tensors
     without: Tensors
+    others: Mapping[str, Prompts] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(next(iter(self.given.values())))
+
+    def of(self, pipeline: str | None) -> Prompts:
+        """What the text encoders of a pipeline made of them; ``None`` for the zoo's own."""
+        return self if pipeline is None else self.others[pipeline]
 
     def rows(self, numbers: NDArray[np.int64]) -> Prompts:
         """Those of some numbers ``(n,)``, from 0, as often as they come."""
@@ -60,7 +66,7 @@ class Prompts:
 
     def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Prompts:
         given, without = ({name: change(part) for name, part in one.items()} for one in (self.given, self.without))
-        return Prompts(given, without)
+        return Prompts(given, without, {name: other._each(change) for name, other in self.others.items()})
 
 
 def read_prompts(path: str | Path) -> tuple[str, ...]:

@@ -26,9 +26,13 @@ CONDITIONED = (
     "pooled_projection_dim",
     "caption_channels",
     "text_dim",
-    "num_embeds_ada_norm",
+    "projection_class_embeddings_input_dim",
 )
-"""Keys of a model's configuration that say what its conditions look like."""
+"""Keys of a model's configuration that say what its text encoders give."""
+
+CLASSES = "num_embeds_ada_norm"
+PROMPTED = ("unet2d-condition", "transformer")
+"""Kinds that take prompts."""
 
 
 @dataclass(frozen=True)
@@ -193,6 +197,7 @@ def _added(
                 "prediction_type": origin.prediction_type or usual,
                 "clip": origin.clip,
                 "variants": changing or None,
+                "pipeline": _encoders(before, zoo, origin, config, folder) if kind in PROMPTED else None,
                 **keys,
             }
             member = _member(said, kind, folder)
@@ -286,21 +291,43 @@ def _check_alike(
             f"{folder} was trained on the noise {noise.table()}, {first} on {zoo.noise.table()}: "
             "members of a zoo share it"
         )
-    there = getattr(zoo.members[0], "folder", None)
-    if there is None:
-        return
-    other = full_config(read_object(base / there / CONFIG))
-    for key in CONDITIONED:
-        if config.get(key) is not None and other.get(key) is not None and config[key] != other[key]:
-            raise InputError(
-                f"{folder} has {key} = {config[key]}, {first} has {other[key]}: members of a zoo share the prompts or "
-                "labels that they are given"
-            )
-    if zoo.members[0].kind != kind and {zoo.members[0].kind, kind} & {"unet2d-condition", "transformer"}:
+    if zoo.members[0].kind != kind and {zoo.members[0].kind, kind} & set(PROMPTED):
         raise InputError(
             f"{folder} is of kind {kind}, {first} of kind {zoo.members[0].kind}: members of a zoo take the same "
             "conditions"
         )
+    there = getattr(zoo.members[0], "folder", None)
+    other = {} if there is None else full_config(read_object(base / there / CONFIG))
+    classes = config.get(CLASSES), other.get(CLASSES)
+    if None not in classes and classes[0] != classes[1]:
+        raise InputError(
+            f"{folder} knows {classes[0]} classes, {first} knows {classes[1]}: members of a zoo share the labels that "
+            "they are given"
+        )
+
+
+def _encoders(zoo: ZooFile | None, base: Path, origin: Source, config: Mapping[str, Any], folder: Path) -> str | None:
+    """The pipeline whose text encoders read a member's prompts, where they are not the zoo's.
+
+    Raises:
+        InputError: the model takes what other text encoders give, and no pipeline says which.
+    """
+    parts = None if zoo is None else zoo.parts(base)
+    if zoo is None or parts is None or origin.folder.resolve() == parts.folder.resolve():
+        return None
+    there = getattr(zoo.members[0], "folder", None)
+    other = {} if there is None else full_config(read_object(base / there / CONFIG))
+    differ = [key for key in CONDITIONED if config.get(key) != other.get(key)]
+    if origin.pipeline:
+        own = [name for name in ENCODERS if name.startswith("text") and _described_part(origin.folder / name)]
+        same = all(_described_part(origin.folder / name) == _described_part(parts.folder / name) for name in own)
+        return None if same and not differ else _from(base, origin.folder)
+    for key in differ:
+        raise InputError(
+            f"{folder} has {key} = {config.get(key)}, member 1 ({zoo.members[0].name}) has {other.get(key)}: its "
+            "prompts are read by other text encoders; give the folder of its whole pipeline"
+        )
+    return None
 
 
 def _check_pipeline(zoo: ZooFile, base: Path, origin: Source) -> None:
@@ -308,17 +335,19 @@ def _check_pipeline(zoo: ZooFile, base: Path, origin: Source) -> None:
     parts = zoo.parts(base)
     if parts is None or not origin.pipeline:
         return
-    for name in (VAE, *(encoder for encoder in ENCODERS if encoder.startswith("text"))):
-        one, other = (folder / name / CONFIG for folder in (origin.folder, parts.folder))
-        if one.is_file() and other.is_file() and _described(one) != _described(other):
-            raise InputError(
-                f"pipeline {origin.folder} has another {name} than the zoo's, {parts.folder}: members of a zoo share "
-                "latents and prompts"
-            )
+    one, other = (_described_part(folder / VAE) for folder in (origin.folder, parts.folder))
+    if one and other and one != other:
+        raise InputError(
+            f"pipeline {origin.folder} has another {VAE} than the zoo's, {parts.folder}: members of a zoo share latents"
+        )
 
 
-def _described(path: Path) -> dict[str, Any]:
-    return {key: value for key, value in read_object(path).items() if not key.startswith("_")}
+def _described_part(folder: Path) -> dict[str, Any]:
+    """What a part of a pipeline says of itself, and the size of its weights; nothing where it is not there."""
+    if not (folder / CONFIG).is_file():
+        return {}
+    said = {key: value for key, value in read_object(folder / CONFIG).items() if not key.startswith(("_", "torch_"))}
+    return {**said, "files": sorted(path.stat().st_size for path in folder.glob("*.safetensors"))}
 
 
 def _from(zoo: Path, folder: Path) -> str:

@@ -141,6 +141,13 @@ class ZooFile(ZooTable):
 
         return None if self.zoo.pipeline is None else PipelineParts(Path(folder) / self.zoo.pipeline)
 
+    def encoders(self, folder: str | Path) -> dict[str, PipelineParts]:
+        """Text encoders of members that have others than the zoo, by the folder that they say."""
+        from omsdpm.zoo.pipeline import PipelineParts
+
+        said = dict.fromkeys(getattr(member, "pipeline", None) for member in self.members)
+        return {name: PipelineParts(Path(folder) / name) for name in said if name is not None}
+
     def image_shape(self, folder: str | Path) -> Shape:
         """``(channels, [frames,] height, width)`` of images that were decoded.
 

@@ -142,19 +142,18 @@ class PipelineParts:
             parts = [vae.decode(part, return_dict=False)[0] for part in scaled.split(DECODED_AT_ONCE)]
         return torch.cat(parts).to(latents.dtype)
 
-    def encode(self, prompts: Sequence[str], negative: str | None, shape: Shape) -> Prompts:
-        """What the text encoders make of prompts, on the CPU, for latents ``shape``.
+    def encode(self, prompts: Sequence[str], negative: str | None, size: tuple[int, int]) -> Prompts:
+        """What the text encoders make of prompts, on the CPU, for images of ``(height, width)`` pixels.
 
         Raises:
             InputError: the pipeline has no text encoders, or they cannot be loaded or used.
         """
         from omsdpm.prompts import encode_prompts
 
-        height, width = self.image_shape(shape)[-2:]
         pipe = self._pipe()
         try:
             with quiet():
-                return encode_prompts(pipe, prompts, negative, (height, width))
+                return encode_prompts(pipe, prompts, negative, size)
         except InputError as error:
             there = ", ".join(name for name in ENCODERS if (self.folder / name).is_dir())
             raise InputError(f"pipeline {self.folder} ({there}): {error}") from error

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ class ModelZoo:
         latency_card: ``ms`` a member and how it was measured, or ``None``.
         device: where the members are.
         pipeline: VAE and text encoders of the pipeline that the members are from, where they are from one.
+        encoders: text encoders of members that have others, by the folder that ``zoo.toml`` says.
 
     Example:
         >>> zoo = ModelZoo.load("benchmarks/data/digits-zoo")
@@ -45,6 +46,7 @@ class ModelZoo:
     latency_card: dict[str, Any] | None = None
     device: str = "cpu"
     pipeline: PipelineParts | None = None
+    encoders: Mapping[str, PipelineParts] = field(default_factory=dict)
 
     @classmethod
     def load(cls, folder: str | Path, device: str = "cpu", *, profiled: bool = True) -> ModelZoo:
@@ -68,7 +70,7 @@ class ModelZoo:
             Member(entry.name, entry.load(folder, file.shape, device), file.noise, entry.prediction_type, entry.clip)
             for entry in file.members
         ]
-        return cls(members, file.noise, file.shape, file.name, card, device, file.parts(folder))
+        return cls(members, file.noise, file.shape, file.name, card, device, file.parts(folder), file.encoders(folder))
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.shape))
@@ -128,7 +130,17 @@ class ModelZoo:
                 f"prompts for zoo {self.name!r}, which has no text encoders: name the folder of their pipeline as "
                 "`pipeline` under [zoo] in zoo.toml"
             )
-        return self.pipeline.encode(prompts, negative, self.shape).to(self.device)
+        from omsdpm.networks.guided import GuidedNetwork
+        from omsdpm.prompts import Prompts
+
+        size = (self.image_shape[-2], self.image_shape[-1])
+        own = self.pipeline.encode(prompts, negative, size)
+        others = {name: parts.encode(prompts, negative, size) for name, parts in self.encoders.items()}
+        encoded = Prompts(own.given, own.without, others)
+        for member in self.members:
+            if isinstance(member.network, GuidedNetwork) and "prompts" in member.conditions:
+                member.network.check_prompts(encoded, member.name)
+        return encoded.to(self.device)
 
     def guided(self, scale: float | None) -> ModelZoo:
         """The zoo with guidance of a scale for those members that take some and do not say their own.

@@ -279,8 +279,12 @@ def test_what_a_zoo_does_not_take_is_one_line(made, tmp_path, tiny_zoo):
 def test_models_that_cannot_share_a_trajectory_are_named(made, tmp_path):
     sd, zoo = made("sd")
     wide = pipelines.tiny_sd(tmp_path / "wide", cross_attention_dim=32)
-    with pytest.raises(InputError, match=r"wide/unet has cross_attention_dim = 32, member 1 \(.*sd/unet\) has 16"):
-        add_member(wide, zoo)
+    with pytest.raises(InputError, match=r"wide/unet has cross_attention_dim = 32, member 1 \(.*sd/unet\) has 16: its"):
+        add_member(wide / "unet", zoo)
+    add_member(sd, tmp_path / "both")
+    add_member(wide, tmp_path / "both")  # whose own text encoder, as it says, is not as wide either
+    with pytest.raises(InputError, match="has cross_attention_dim = 32, and its text encoders give 16"):
+        ModelZoo.load(tmp_path / "both").encode(["a cat"])
     with pytest.raises(InputError, match="was trained on the noise"):
         add_member(made("sd3")[0], zoo)
     with pytest.raises(InputError, match="takes no guidance"):
@@ -314,3 +318,43 @@ def test_latents_need_not_be_square(made):
     sampler = Sampler(zoo, DDIMSpace(1, 2), prompts=zoo.encode(["a cat"]))
     ((_, _, images),) = sampler.batches([[1, 1]], 2, 0)
     assert tuple(images.shape) == (2, 3, 16, 32)
+
+
+def test_sdxl_and_its_refiner_read_prompts_with_their_own_text_encoders(made, tmp_path):
+    from diffusers import StableDiffusionXLImg2ImgPipeline
+
+    refiner = pipelines.tiny_refiner(tmp_path / "refiner")
+    base, _ = made("sdxl")
+    for source in (base, refiner):
+        add_member(source, tmp_path / "zoo")
+    members = ZooFile.read(tmp_path / "zoo").members
+    assert [member.pipeline for member in members] == [None, str(refiner.resolve())]
+    zoo = ModelZoo.load(tmp_path / "zoo").guided(5.0)
+    prompts = zoo.encode([PROMPT])
+    pipe = StableDiffusionXLImg2ImgPipeline.from_pretrained(refiner)
+    pipe.set_progress_bar_config(disable=True)
+    steps, _ = recorded(
+        pipe, prompt=PROMPT, image=torch.zeros(1, 4, 8, 8), strength=1.0, guidance_scale=5.0, original_size=(16, 16),
+        target_size=(16, 16), generator=torch.manual_seed(0),
+    )  # fmt: skip
+    for x, t, output in steps:
+        ours = zoo.members[1].network(x, torch.full((1,), t), prompts=prompts)
+        torch.testing.assert_close(ours, output, atol=1e-5, rtol=1e-4)
+    sampler = Sampler(zoo, DDIMSpace(2, 4), prompts=prompts)
+    ((_, _, images),) = sampler.batches([[2, 1, 1, 1]], 2, 0)
+    assert tuple(images.shape) == (2, 3, 16, 16)
+    digests = zoo_digest(tmp_path / "zoo")
+    weights = next((refiner / "text_encoder_2").glob("*.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:-4] + b"abcd")
+    assert zoo_digest(tmp_path / "zoo")["2"] != digests["2"] and zoo_digest(tmp_path / "zoo")["1"] == digests["1"]
+
+
+def test_a_schedule_that_calls_another_text_encoder_is_not_applied(made, tmp_path):
+    from omsdpm.pipelines import apply
+
+    base, _ = made("sdxl")
+    for source in (base, pipelines.tiny_refiner(tmp_path / "refiner")):
+        add_member(source, tmp_path / "zoo")
+    zoo = ModelZoo.load(tmp_path / "zoo")
+    with pytest.raises(InputError, match=r"member 2 .* has text encoders of its own"):
+        apply(pipelines.loaded(base), [2, 1, 1, 1], zoo=zoo, space=DDIMSpace(2, 4))
