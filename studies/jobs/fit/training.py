@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from omsdpm.dataset import ScheduleDataset
 from omsdpm.errors import InputError
 from omsdpm.solvers import Schedules, ScheduleSpace
+from omsdpm.tables import read_json
 from studies.jobs.fit.result import FILE
 from studies.ranking import MIN_RANKED
 
@@ -48,6 +48,9 @@ def digests(seen: Sequence[Schedules], space: ScheduleSpace) -> tuple[str, ...]:
     return tuple(sorted({digest for X in seen for digest in _digests(X, space)}))
 
 
+AGAIN = "fit the predictor again"
+
+
 def remembered(folder: Path) -> tuple[str, ...]:
     """Digests of the schedules that the predictor in ``folder`` has seen.
 
@@ -56,9 +59,9 @@ def remembered(folder: Path) -> tuple[str, ...]:
     """
     path = folder / FILE
     try:
-        return tuple(map(str, json.loads(path.read_text(encoding="utf-8"))["schedules"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} cannot be read: {error}; fit the predictor again") from error
+        return tuple(map(str, read_json(path, AGAIN)["schedules"]))
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path} says no schedules; {AGAIN}") from error
 
 
 def unseen(seen: Sequence[str], dataset: ScheduleDataset) -> NDArray[np.bool_]:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from omsdpm.arrays import BROKEN
 from omsdpm.errors import InputError
 from omsdpm.files import is_temporary, locked, replacing, writable_folder, write_json
+from omsdpm.tables import read_json
 from studies.jobs.run.search import SearchOutcome
 from studies.jobs.settings import PROGRAM, Settings
 from studies.records.environment import PACKAGES, package_version
@@ -370,12 +371,9 @@ def read_run(folder: Path) -> dict[str, Any]:
         InputError: none there, a damaged one, or one of a newer version.
     """
     path = folder / FILE
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"no run in {folder}: {FILE} cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise InputError(f"{path} is damaged: {error}; name another --output") from error
+    if not path.is_file():
+        raise InputError(f"no run in {folder}: it has no {FILE}")
+    table = read_json(path, "name another --output")
     if not isinstance(table, dict) or not isinstance(table.get("format"), int):
         raise InputError(f"{path} is damaged: it says no format; name another --output")
     if table["format"] != FORMAT:
@@ -449,8 +447,8 @@ def _digest(X: Schedules) -> str:
 def _read_json(path: Path) -> Any:
     """A file's content; ``None`` where there is none that can be read."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_json(path, "")
+    except InputError:
         return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from omsdpm.dataset.build import Workers
 from omsdpm.devices import resolve_device
 from omsdpm.errors import InputError
 from omsdpm.files import locked, writable_folder, write_json
+from omsdpm.tables import read_json
 from studies.jobs.naming import benchmark_of
 from studies.jobs.study.cell import Cell, measure_cell
 from studies.jobs.study.settings import StudySettings, check_name
@@ -141,6 +141,9 @@ def _run(todo: list[Cell], folder: Path, workers: Workers, device: str, step: An
     return outcomes
 
 
+REMOVE = "remove it, and it is run again"
+
+
 def _read(path: Path) -> dict[str, Any] | None:
     """A cell's file, ``None`` where there is none.
 
@@ -150,8 +153,8 @@ def _read(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        kept: dict[str, Any] = read_json(path, REMOVE)
         kept["cell"], [row["status"] for row in kept["rows"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} holds no cell of a study: remove it, and it is run again ({error})") from error
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path} holds no cell of a study: {REMOVE}") from error
     return kept
