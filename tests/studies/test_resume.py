@@ -216,7 +216,7 @@ def test_two_runs_with_one_output(tiny, here):
 def test_resume_takes_no_other_option_and_needs_a_run(tiny, here):
     (here / "empty").mkdir()
     for args, message in [
-        (["--resume", "empty"], "no run in empty: run.json cannot be read"),
+        (["--resume", "empty"], "no run in empty: it has no run.json"),
         (["--resume", "none"], "no run in none"),
         (["--resume", "empty", "--seeds", "2"], "--resume goes on with what empty says: leave --seeds out"),
     ]:

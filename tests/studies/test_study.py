@@ -217,9 +217,15 @@ def test_a_file_and_its_options_beside_it(tmp_path):
 def test_a_damaged_cell_is_told():
     args = ("--optimizer", "random", "--predictor", "oracle", "--seeds", 1, "--evaluations", 20)
     assert study(*args).exit_code == 0
-    next(job.Path("out/cells").glob("*.json")).write_text('{"cell": ')
-    result = study(*args)
-    assert result.exit_code == 2 and "holds no cell of a study: remove it" in result.output
+    path = next(job.Path("out/cells").glob("*.json"))
+    for content, message in {
+        '{"cell": ': "is damaged: ",
+        "[" * 100_000: "is damaged: ",
+        '{"cell": {}}': "holds no cell of a study: ",
+    }.items():
+        path.write_text(content)
+        result = study(*args)
+        assert result.exit_code == 2 and message in result.output and "remove it, and it is run again" in result.output
 
 
 def test_ranks_and_their_critical_difference():
