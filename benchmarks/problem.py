@@ -19,6 +19,7 @@ from omsdpm.dataset.parquet import lists_of, read_parquet, slots_of, words_of
 from omsdpm.dataset.recipe import DATASET_FILE, RECIPE_FILE, BenchmarkTable, measurement_of, parse_recipe, recipe_toml
 from omsdpm.errors import InputError
 from omsdpm.files import reads
+from omsdpm.latency import LatencyTable
 from omsdpm.names import plain_name
 from omsdpm.noise import Noise
 from omsdpm.scoring.identity import check_measured, identity
@@ -155,6 +156,14 @@ class Benchmark:
         """
         return replace(self, measurement=self.measurement.with_metric(text))
 
+    def with_latency_of(self, name: str) -> Benchmark:
+        """The same benchmark, where the latencies of another device count: ``latency-NAME.toml`` of its zoo.
+
+        Raises:
+            InputError: the zoo has no table of that name, or one for other members.
+        """
+        return replace(self, measurement=self.measurement.with_latency_of(name))
+
     # -- the problem -----------------------------------------------------------------
 
     @property
@@ -188,8 +197,8 @@ class Benchmark:
         return self.measurement.latency_card
 
     @property
-    def latency(self) -> list[float]:
-        """Frozen milliseconds a member, measured once and dated; what budgets refer to."""
+    def latency(self) -> LatencyTable:
+        """Frozen milliseconds a member, measured once and dated, and what else a schedule costs; for budgets."""
         return self.measurement.latency
 
     def predictor(self, text: str, random_state: int = 0, **parameters: Any) -> Predictor:

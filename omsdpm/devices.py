@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from omsdpm.errors import InputError
 
@@ -57,6 +59,23 @@ def synchronize(device: str) -> None:
         import torch
 
         torch.mps.synchronize()
+
+
+@contextmanager
+def peak_memory(device: str) -> Iterator[Callable[[], float | None]]:
+    """Watches the memory of a device while work is done on it.
+
+    Yields:
+        what says, once the work is done, most MiB that PyTorch held on the device meanwhile; ``None`` where the
+        device does not tell, which only CUDA does.
+    """
+    if not device.startswith("cuda"):
+        yield lambda: None
+        return
+    import torch
+
+    torch.cuda.reset_peak_memory_stats(device)
+    yield lambda: torch.cuda.max_memory_allocated(device) / 2**20
 
 
 def device_name(device: str) -> str:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from omsdpm.errors import InputError
 from omsdpm.guidance import RANDOM
+from omsdpm.latency import LatencyTable
 from omsdpm.networks.guided import UNGUIDED, GuidedTable
 from omsdpm.noise import Noise
 from omsdpm.plugins import Named
@@ -30,7 +31,7 @@ from omsdpm.solvers import ScheduleSpace, SolverOptions, solver_class, space_on
 from omsdpm.solvers.grids import parse_grid
 from omsdpm.solvers.table import MEMBERS, SLOTS
 from omsdpm.tables import read_table
-from omsdpm.zoo.files import Shape, ZooFile, read_latency_card
+from omsdpm.zoo.files import Shape, ZooFile, latency_path, read_latency_card, unknown_latency
 
 if TYPE_CHECKING:
     import torch
@@ -61,6 +62,8 @@ class Measurement:
         prompts: for members that take them: a text file with one a line, which images have in turn.
         negative_prompt: what guidance leads away from; ``None`` leaves it to the zoo's pipeline.
         guidance: scale of classifier-free guidance, for members that do not say their own; ``None`` for none.
+        latency_of: name of the device whose latencies count, those of ``latency-NAME.toml`` in the zoo's folder;
+            ``None`` is ``latency.toml``. Scores do not depend on it.
     """
 
     zoo: str
@@ -79,6 +82,7 @@ class Measurement:
     prompts: str | None = None
     negative_prompt: str | None = None
     guidance: float | None = None
+    latency_of: str | None = field(default=None, compare=False)
     origin: str = field(default="", compare=False, repr=False)
     """The file that says all this, for errors."""
 
@@ -145,14 +149,21 @@ class Measurement:
         Raises:
             InputError: they were not.
         """
-        card = read_latency_card(self.zoo)
+        card = read_latency_card(self.zoo, name=self.latency_of)
+        if card is None and self.latency_of is not None:
+            raise unknown_latency(self.zoo, self.latency_of)
         if card is None:
             raise InputError(f"zoo {self.zoo} has no latency table: run `omsdpm-bench zoo profile` first")
         return card
 
     @property
-    def latency(self) -> list[float]:
-        """Frozen milliseconds that one evaluation of each member takes.
+    def latency_file(self) -> Path:
+        """The table of latencies that counts."""
+        return latency_path(self.zoo, self.latency_of)
+
+    @property
+    def latency(self) -> LatencyTable:
+        """Frozen milliseconds that one evaluation of each member takes, and what else the zoo's table says of costs.
 
         Raises:
             InputError: not measured, or for another number of members.
@@ -160,11 +171,11 @@ class Measurement:
         ms, members = self.latency_card["ms"], len(self._zoo_file.members)
         if len(ms) != members:
             raise InputError(
-                f"{self.zoo}/latency.toml has {len(ms)} latencies for {members} members: "
+                f"{self.latency_file} has {len(ms)} latencies for {members} members: "
                 "measure anew with `omsdpm-bench zoo profile`"
             )
         self._check_guidance()
-        return [float(ms[number - 1]) for number in self.numbers]
+        return LatencyTable.from_card(self.latency_card, self.numbers)
 
     def _check_guidance(self) -> None:
         """Raises :class:`InputError` where evaluations were timed alone that are made twice here, or the reverse."""
@@ -174,10 +185,20 @@ class Measurement:
         )
         if left_open and (timed in NO_GUIDANCE) != (self.guidance in NO_GUIDANCE):
             raise InputError(
-                f"{self.zoo}/latency.toml was measured with guidance {timed}, and schedules are sampled with "
+                f"{self.latency_file} was measured with guidance {timed}, and schedules are sampled with "
                 f"{self.guidance}, which takes another number of evaluations: measure anew with `omsdpm-bench zoo "
                 f"profile{'' if self.guidance is None else f' --guidance {self.guidance:g}'}`"
             )
+
+    def with_latency_of(self, name: str) -> Measurement:
+        """The same measurement, where the latencies of another device count.
+
+        Raises:
+            InputError: the zoo has no table of that name, or one for other members.
+        """
+        other = replace(self, latency_of=name)
+        _ = other.latency
+        return other
 
     def with_noise(self, *, images: int, seed: int) -> Measurement:
         """The same measurement with other starting noise."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omsdpm.errors import InputError
+from omsdpm.latency import LatencyTable
 from omsdpm.noise import Noise
 from omsdpm.zoo.files import Shape, ZooFile, read_latency_card
 from omsdpm.zoo.member import Member
@@ -82,21 +83,24 @@ class ModelZoo:
         return self.members
 
     @property
-    def latency(self) -> list[float]:
-        """Milliseconds that one evaluation of each member takes, as profiled.
+    def latency(self) -> LatencyTable:
+        """Milliseconds that one evaluation of each member takes, as profiled, and what else is known of costs.
 
         Raises:
             InputError: the zoo was never profiled.
         """
         if self.latency_card is None:
             raise InputError(f"zoo {self.name!r} has no latency table: measure it with `omsdpm-bench zoo profile`")
-        return [float(ms) for ms in self.latency_card["ms"]]
+        return LatencyTable.from_card(self.latency_card)
 
     def subset(self, numbers: Sequence[int]) -> ModelZoo:
         """The zoo of some members, numbered from 1."""
         card = self.latency_card
         if card is not None:
-            card = {**card, "ms": [card["ms"][k - 1] for k in numbers]}
+            kept = {
+                key: value for key, value in card.items() if key not in ("peak_mib", "other_batches")
+            }  # of all members
+            card = {**kept, "ms": [card["ms"][k - 1] for k in numbers]}
         return replace(self, members=[self.members[k - 1] for k in numbers], latency_card=card)
 
     @property

@@ -124,6 +124,7 @@ class SearchSettings(ConditionSettings, ReportedSettings):
             metric=metric,
             images=self.label_images,
             seed=self.seed,
+            latency_of=self.latency_of,
             **self.for_measurement(),
             reference=DIGITS if reference is None else reference,  # a metric that compares with none leaves it alone
         )
