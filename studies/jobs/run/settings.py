@@ -169,7 +169,13 @@ class RunSettings(ReportedSettings):
         benchmark = benchmark_of(self.benchmark)
         if self.metric is not None:
             benchmark = benchmark.with_metric(self.metric)
-        return benchmark if self.latency_of is None else benchmark.with_latency_of(self.latency_of)
+        if self.latency_of is None:
+            return benchmark
+        if not hasattr(benchmark, "with_latency_of"):
+            raise InputError(
+                f"--latency-of {self.latency_of}: {benchmark.name} has no zoo's folder with tables of devices"
+            )
+        return benchmark.with_latency_of(self.latency_of)
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
