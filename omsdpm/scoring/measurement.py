@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from omsdpm.devices import Running, resolve_device
 from omsdpm.errors import InputError
 from omsdpm.guidance import RANDOM
 from omsdpm.latency import LatencyTable
@@ -62,6 +63,8 @@ class Measurement:
         prompts: for members that take them: a text file with one a line, which images have in turn.
         negative_prompt: what guidance leads away from; ``None`` leaves it to the zoo's pipeline.
         guidance: scale of classifier-free guidance, for members that do not say their own; ``None`` for none.
+        dtype: precision of the members, one of :data:`omsdpm.devices.DTYPES`; ``None`` is their own.
+        channels_last, compiled: see :class:`omsdpm.devices.Running`; scores depend on them by rounding alone.
         latency_of: name of the device whose latencies count, those of ``latency-NAME.toml`` in the zoo's folder;
             ``None`` is ``latency.toml``. Scores do not depend on it.
     """
@@ -82,7 +85,10 @@ class Measurement:
     prompts: str | None = None
     negative_prompt: str | None = None
     guidance: float | None = None
+    dtype: str | None = None
     latency_of: str | None = field(default=None, compare=False)
+    channels_last: bool = field(default=False, compare=False)
+    compiled: bool = field(default=False, compare=False)
     origin: str = field(default="", compare=False, repr=False)
     """The file that says all this, for errors."""
 
@@ -96,12 +102,22 @@ class Measurement:
         if self.negative_prompt is not None and self.prompts is None:
             raise InputError("negative_prompt without prompts: give a text file of prompts too")
         check_metric(self.metric)
+        _ = self.running
         solver = solver_class(self.solver)
         solver.check_options(self.options)
         if isinstance(self.timesteps, str) and solver.takes_timesteps:
             parse_grid(self.timesteps)
         elif self.timesteps is not None:
             solver.make(1, self.length, timesteps=self.timesteps)  # refuses those that are none, before a zoo is read
+
+    @property
+    def running(self) -> Running:
+        """Precision and layout of the members."""
+        return Running(self.dtype, self.channels_last, self.compiled)
+
+    def with_running(self, running: Running) -> Measurement:
+        """The same measurement by members that run otherwise."""
+        return replace(self, **asdict(running))
 
     @property
     def options(self) -> SolverOptions:
@@ -261,12 +277,11 @@ class Meter:
     """
 
     def __init__(self, measurement: Measurement, device: str = "cpu") -> None:
-        from omsdpm.devices import resolve_device
         from omsdpm.zoo import ModelZoo
 
         self.measurement = measurement
         self.device = resolve_device(device)
-        zoo = ModelZoo.load(measurement.zoo, self.device).subset(measurement.numbers)
+        zoo = ModelZoo.load(measurement.zoo, self.device, running=measurement.running).subset(measurement.numbers)
         self.zoo: ModelZoo = zoo.guided(measurement.guidance)
         prompts = measurement.read_prompts()
         self.sampler = Sampler(
@@ -372,6 +387,7 @@ class MeasurementTable(BaseModel):
         prompts: for members that take them: a text file with one a line, which images have in turn.
         negative_prompt: what guidance leads away from; the pipeline's own choice without it.
         guidance: scale of classifier-free guidance, for members that do not say their own.
+        dtype: precision of the members, `float32`, `float16` or `bfloat16`; their own without it.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
@@ -392,6 +408,7 @@ class MeasurementTable(BaseModel):
     prompts: Annotated[str, Field(min_length=1)] | None = None
     negative_prompt: str | None = None
     guidance: Annotated[float, Field(ge=0, le=1000)] | None = None
+    dtype: Literal["float32", "float16", "bfloat16"] | None = None
 
     def measurement(self, base: Path, origin: str = "") -> Measurement:
         """What it describes; relative paths are relative to ``base``, and ``origin`` is the file, for errors.

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from omsdpm.devices import USUAL_RUNNING, Running
 from omsdpm.errors import InputError
 from omsdpm.latency import LatencyTable
 from omsdpm.zoo.files import LATENCY_FILE, MEASURE, ZOO_FILE, device_of, latency_path, read_latency_card
@@ -14,13 +15,16 @@ if TYPE_CHECKING:
     from omsdpm.zoo import ModelZoo
 
 
-def open_zoo(folder: str | Path, device: str = "cpu", latency: str | Path | None = None) -> ModelZoo:
+def open_zoo(
+    folder: str | Path, device: str = "cpu", latency: str | Path | None = None, running: Running = USUAL_RUNNING
+) -> ModelZoo:
     """A zoo from a folder with a ``zoo.toml``, or from a released one with ``N/config.yml``.
 
     Args:
         folder: where it is.
         device: where its members go.
         latency: a table for :func:`read_latency_table`, instead of the zoo's own.
+        running: precision and layout of its members.
 
     Raises:
         InputError: neither layout, or a zoo that cannot be loaded.
@@ -30,13 +34,16 @@ def open_zoo(folder: str | Path, device: str = "cpu", latency: str | Path | None
         (3, 32, 32)
     """
     from omsdpm.released import load_zoo
+    from omsdpm.variants import varied
     from omsdpm.zoo import ModelZoo
 
     folder = Path(folder)
     if (folder / ZOO_FILE).is_file():
-        zoo = ModelZoo.load(folder, device)
+        zoo = ModelZoo.load(folder, device, running=running)
     elif any(folder.glob("[0-9]*/config.yml")):
         zoo = load_zoo(folder, device=device)
+        for member in zoo.members if running.variants else ():
+            member.network.module = varied(member.network.module, running.variants)
     else:
         raise InputError(f"{folder} is no zoo: expected a folder with {ZOO_FILE}, or the release's N/config.yml")
     if latency is None:

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from omsdpm.devices import Parts
 from omsdpm.errors import InputError
 from omsdpm.networks.diffusers_model import CONFIG_FILE, read_config, shared_model
 from omsdpm.tables import read_json
@@ -100,8 +101,21 @@ class PipelineParts:
         vae = shared_model(self.folder / VAE, CLASSES, "VAE", None, str(latents.device))
         scaled = _unscaled(latents, self._config).to(vae.dtype)
         with torch.inference_mode(False), torch.no_grad():
-            parts = [vae.decode(part, return_dict=False)[0] for part in scaled.split(DECODED_AT_ONCE)]
+            parts = [self._decoded(vae, part) for part in scaled.split(DECODED_AT_ONCE)]
         return torch.cat(parts).to(latents.dtype)
+
+    @cached_property
+    def _decoding(self) -> Parts:
+        return Parts(f"VAE of {self.folder}")
+
+    def _decoded(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
+        """Of few scaled latents, in parts that fit into the device's memory."""
+
+        def evaluate(rows: slice) -> torch.Tensor:
+            image: torch.Tensor = vae.decode(latents[rows], return_dict=False)[0]
+            return image
+
+        return self._decoding(evaluate, len(latents))
 
     def encode(self, prompts: Sequence[str], negative: str | None, shape: Shape) -> Prompts:
         """What the text encoders make of prompts, on the CPU, for latents ``shape``.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from omsdpm.devices import USUAL_RUNNING, Running, resolve_device
 from omsdpm.errors import InputError
 from omsdpm.latency import LatencyTable
 from omsdpm.noise import Noise
@@ -48,26 +49,27 @@ class ModelZoo:
     pipeline: PipelineParts | None = None
 
     @classmethod
-    def load(cls, folder: str | Path, device: str = "cpu", *, profiled: bool = True) -> ModelZoo:
+    def load(
+        cls, folder: str | Path, device: str = "cpu", *, profiled: bool = True, running: Running = USUAL_RUNNING
+    ) -> ModelZoo:
         """Loads a folder with a ``zoo.toml``.
 
         Args:
             folder: with the zoo's files.
             device: where the members go.
             profiled: whether its latencies are read too; a new measurement needs none, least of all broken ones.
+            running: precision and layout of the members.
 
         Raises:
-            InputError: a file missing, truncated or not what ``zoo.toml`` says.
+            InputError: a file missing, truncated or not what ``zoo.toml`` says, or a member that cannot run so.
         """
-        from omsdpm.devices import resolve_device
-
         folder = Path(folder)
         file = ZooFile.read(folder)
         card = read_latency_card(folder, len(file.members)) if profiled else None
         device = resolve_device(device)
         members = [
             Member(entry.name, entry.load(folder, file.shape, device), file.noise, entry.prediction_type, entry.clip)
-            for entry in file.members
+            for entry in (entry.with_variants(running.variants) for entry in file.members)
         ]
         return cls(members, file.noise, file.shape, file.name, card, device, file.parts(folder))
 

@@ -210,7 +210,7 @@ def zoo_facts(measurement: Any) -> dict[str, Any]:
     }
 
 
-CONDITIONED = ("t_end", "guidance", "prompts", "negative_prompt")
+CONDITIONED = ("dtype", "t_end", "guidance", "prompts", "negative_prompt")
 """What a measurement says of sampling, where it says it at all."""
 
 

@@ -13,7 +13,8 @@ from omsdpm.errors import InputError
 from omsdpm.latency import LatencyTable
 from omsdpm.plugins import split_list
 from omsdpm.seeds import LARGEST
-from studies.jobs.settings import Settings, option
+from studies.jobs.running import RunningSettings
+from studies.jobs.settings import option
 from studies.jobs.solvers import solver_names
 from studies.pessimist import KAPPA
 
@@ -40,7 +41,7 @@ BENCHMARK, SEARCH, VALIDATION, CHECKPOINT, RESULTS = (
 """Topics of the options."""
 
 
-class ReportedSettings(Settings):
+class ReportedSettings(RunningSettings):
     """What jobs share that search on a predictor, race what it finds, and report who won."""
 
     optimizer: Any = option("nsga2", metavar="NAME", topic=SEARCH, help="How to search; see 'list'.")
@@ -169,6 +170,8 @@ class RunSettings(ReportedSettings):
         benchmark = benchmark_of(self.benchmark)
         if self.metric is not None:
             benchmark = benchmark.with_metric(self.metric)
+        if self.running.variants:
+            benchmark = benchmark.with_running(self.running)
         if self.latency_of is None:
             return benchmark
         if not hasattr(benchmark, "with_latency_of"):
@@ -220,6 +223,9 @@ ONLY_BENCHMARK = frozenset(
         "validate_images",
         "validated",
         "device",
+        "dtype",
+        "channels_last",
+        "compiled",
         "leaderboard",
     )
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -125,6 +126,7 @@ class SearchSettings(ConditionSettings, ReportedSettings):
             images=self.label_images,
             seed=self.seed,
             latency_of=self.latency_of,
+            **asdict(self.running),
             **self.for_measurement(),
             reference=DIGITS if reference is None else reference,  # a metric that compares with none leaves it alone
         )
