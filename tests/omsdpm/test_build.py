@@ -423,7 +423,7 @@ def test_the_device_of_a_dask_worker_is_its_own_affair(built, tmp_path, tiny_zoo
         monkeypatch.setattr(f"{room}.resolve_device", asked.append)  # in this process, not in the worker's
     given = {"folder": folder, "executor": "dask", "scheduler": cluster.scheduler_address, "shard_size": 4}
     if not torch.cuda.is_available():
-        with pytest.raises(InputError, match="device 'cuda': PyTorch .* sees no CUDA here"):
+        with pytest.raises(InputError, match=r"device 'cuda': PyTorch .* sees no CUDA here"):
             job(BuildSettings(**given, device="cuda"))
     result = job(BuildSettings(**given, device="auto"))
     assert result.schedules == len(built[1]) and not asked

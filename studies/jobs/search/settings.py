@@ -60,6 +60,13 @@ class SearchSettings(ConditionSettings, ReportedSettings):
     predictor: Any = option(
         ACTIVE_PREDICTOR, metavar="NAME", topic=SEARCH, help="What tells where to measure; see 'list'."
     )
+    estimate: bool = option(
+        False,
+        flags=("--estimate",),
+        repeats=False,
+        topic=RESULTS,
+        help="Say what the search costs; sample nothing.",
+    )
     output: Path | None = option(
         None, repeats=False, topic=RESULTS, shown="runs/<zoo>-<optimizer>-<predictor>-<time>",
         help="Folder for the results; one of a stopped search is gone on with.",
