@@ -140,7 +140,7 @@ def _facts(benchmark: Benchmark) -> Iterator[tuple[str, str]]:
     if len(dataset):
         low, median, high = np.quantile(dataset.y, (0.0, 0.5, 1.0))
         yield f"{benchmark.metric} of them", f"{low:.4g} to {high:.4g}, median {median:.4g}"
-        latency = space.latency(dataset.X, list(benchmark.latency))
+        latency = space.latency(dataset.X, benchmark.latency)
         yield "latency of them", f"{latency.min():.4g} to {latency.max():.4g} ms"
         best = int(dataset.y.argmin())
         members = " ".join("·" if member == 0 else str(member) for member in dataset.X[best].tolist())

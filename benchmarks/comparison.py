@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from benchmarks.baselines import check_proposal
 from benchmarks.strategies.base import CannotError, Labels, Measure, Problem, Schedule, Strategy
 from benchmarks.strategies.registry import make_strategy
+from omsdpm.latency import LatencyTable
 
 if TYPE_CHECKING:
     from benchmarks.problem import Benchmark
@@ -77,9 +78,7 @@ def compare_strategies(
     for text, strategy in made:
         for budget in benchmark.budgets if budgets is None else budgets:
             labels = Labels(benchmark.space, whole)
-            problem = Problem(
-                benchmark.space, list(benchmark.latency), benchmark.noise, benchmark.options, labels, seed
-            )
+            problem = Problem(benchmark.space, benchmark.latency, benchmark.noise, benchmark.options, labels, seed)
             rows.append(_best(text, strategy, problem, labels, whole, float(budget)))
     return rows
 
@@ -96,7 +95,7 @@ def _best(
     distinct = {problem.space.canonical(one.x).tobytes(): one for one in reversed(proposed)}
     candidates = list(distinct.values())[::-1]
     if not candidates:
-        cheapest = min(problem.latency)
+        cheapest = LatencyTable.of(problem.latency).cheapest
         why = (
             f"one step of the fastest member takes {cheapest:g} ms"
             if budget < cheapest

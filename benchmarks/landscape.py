@@ -31,7 +31,7 @@ def write_landscape(benchmark: Benchmark, path: Path) -> None:
     dataset = benchmark.dataset
     if not len(dataset):
         raise InputError(f"benchmark {benchmark.name} has no measured schedule: there is nothing to draw")
-    latency = benchmark.space.latency(dataset.X, list(benchmark.latency))
+    latency = benchmark.space.latency(dataset.X, benchmark.latency)
     nfe = benchmark.space.nfe(dataset.X)
     front = nondominated(dataset.y, latency)
     exhaustive = benchmark.exhaustive

@@ -17,8 +17,10 @@ from numpy.typing import ArrayLike, NDArray
 from omsdpm.dataset import ScheduleDataset
 from omsdpm.dataset.parquet import lists_of, read_parquet, slots_of, words_of
 from omsdpm.dataset.recipe import DATASET_FILE, RECIPE_FILE, BenchmarkTable, measurement_of, parse_recipe, recipe_toml
+from omsdpm.devices import Running
 from omsdpm.errors import InputError
 from omsdpm.files import reads
+from omsdpm.latency import LatencyTable
 from omsdpm.names import plain_name
 from omsdpm.noise import Noise
 from omsdpm.scoring.identity import check_measured, identity
@@ -155,6 +157,18 @@ class Benchmark:
         """
         return replace(self, measurement=self.measurement.with_metric(text))
 
+    def with_latency_of(self, name: str) -> Benchmark:
+        """The same benchmark, where the latencies of another device count: ``latency-NAME.toml`` of its zoo.
+
+        Raises:
+            InputError: the zoo has no table of that name, or one for other members.
+        """
+        return replace(self, measurement=self.measurement.with_latency_of(name))
+
+    def with_running(self, running: Running) -> Benchmark:
+        """The same benchmark by members that run otherwise; another precision is another measurement."""
+        return replace(self, measurement=self.measurement.with_running(running))
+
     # -- the problem -----------------------------------------------------------------
 
     @property
@@ -188,8 +202,8 @@ class Benchmark:
         return self.measurement.latency_card
 
     @property
-    def latency(self) -> list[float]:
-        """Frozen milliseconds a member, measured once and dated; what budgets refer to."""
+    def latency(self) -> LatencyTable:
+        """Frozen milliseconds a member, measured once and dated, and what else a schedule costs; for budgets."""
         return self.measurement.latency
 
     def predictor(self, text: str, random_state: int = 0, **parameters: Any) -> Predictor:
@@ -291,7 +305,8 @@ class Benchmark:
 
     def zoo(self, device: str = "cpu") -> ModelZoo:
         """The members of the space, loaded."""
-        return ModelZoo.load(self.measurement.zoo, device).subset(self.measurement.numbers)
+        m = self.measurement
+        return ModelZoo.load(m.zoo, device, running=m.running).subset(m.numbers)
 
     def prepare(self, device: str = "cpu", progress: Callable[[int, int], object] | None = None) -> None:
         """Computes what the metric needs of the real images, which is kept on disk, and finds what cannot be loaded.

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import re
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from omsdpm.errors import InputError
+from omsdpm.errors import InputError, InputWarning, one_line, unknown_name
+
+if TYPE_CHECKING:
+    import torch
 
 
 class _Devices(tuple[str, ...]):
@@ -57,6 +65,110 @@ def synchronize(device: str) -> None:
         import torch
 
         torch.mps.synchronize()
+
+
+DTYPES = ("float32", "float16", "bfloat16")
+"""Precisions that networks may be told to compute in."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """How networks run on their device; the solver's states keep their precision.
+
+    Attributes:
+        dtype: precision of the weights, one of :data:`DTYPES`; ``None`` leaves them as they are.
+        channels_last: weights of convolutions stand in memory with their channels last, which tensor cores like.
+        compiled: networks are compiled by ``torch.compile`` when they are first evaluated.
+
+    Raises:
+        InputError: a precision that is none of those.
+    """
+
+    dtype: str | None = None
+    channels_last: bool = False
+    compiled: bool = False
+
+    def __post_init__(self) -> None:
+        if self.dtype is not None and self.dtype not in DTYPES:
+            raise unknown_name("dtype", str(self.dtype), DTYPES)
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """The same as variants of models (:mod:`omsdpm.variants`), in the order in which they are made."""
+        dtype = () if self.dtype is None else (f"dtype[to={self.dtype}]",)
+        return (*dtype, *["channels-last"] * self.channels_last, *["compile"] * self.compiled)
+
+
+USUAL_RUNNING = Running()
+
+
+class Parts:
+    """Evaluates a batch in as large parts as the device has memory for, which it learns by running out of it.
+
+    Args:
+        name: of what is evaluated, for warnings and errors.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.most: int | None = None
+        """Largest part since memory ran out; ``None`` before."""
+
+    def __call__(self, evaluate: Callable[[slice], torch.Tensor], size: int) -> torch.Tensor:
+        """``(size, ...)`` of what ``evaluate`` gives of consecutive rows.
+
+        Raises:
+            InputError: there is no memory for a single row.
+
+        Warns:
+            InputWarning: memory ran out, and the parts are half as large from now on.
+        """
+        import torch
+
+        while True:
+            part = size if self.most is None else min(size, self.most)
+            try:
+                done = [evaluate(slice(first, min(first + part, size))) for first in range(0, size, part)]
+                return done[0] if len(done) == 1 else torch.cat(done)
+            except torch.OutOfMemoryError as error:
+                if part == 1:
+                    raise InputError(
+                        f"{self.name}: the device has no memory for one image ({one_line(error)[:100]}): take another "
+                        "device, or --dtype bfloat16"
+                    ) from None
+            # Only here, where the failed evaluation's tensors are gone with its traceback.
+            self.most = part // 2
+            release_memory()
+            warnings.warn(
+                f"{self.name}: out of memory with {part} images at once; goes on with {self.most}",
+                InputWarning,
+                stacklevel=2,
+            )
+
+
+def release_memory() -> None:
+    """Gives back memory of the device that is held for later but not used."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+@contextmanager
+def peak_memory(device: str) -> Iterator[Callable[[], float | None]]:
+    """Watches the memory of a device while work is done on it.
+
+    Yields:
+        what says, once the work is done, most MiB that PyTorch held on the device meanwhile; ``None`` where the
+        device does not tell, which only CUDA does.
+    """
+    if not device.startswith("cuda"):
+        yield lambda: None
+        return
+    import torch
+
+    torch.cuda.reset_peak_memory_stats(device)
+    yield lambda: torch.cuda.max_memory_allocated(device) / 2**20
 
 
 def device_name(device: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from omsdpm.errors import InputError, InputWarning
+from omsdpm.latency import LatencyTable
 from omsdpm.solvers import ScheduleSpace
 
 
@@ -27,10 +28,14 @@ class SearchProblem:
     Args:
         space: the schedules to choose from.
         predictor: anything with ``predict(X) -> (n,)``, lower is better.
-        latency: cost of one evaluation of each member, ``(M,)``, in ms.
+        latency: cost of one evaluation of each member, ``(M,)``, in ms; a :class:`omsdpm.latency.LatencyTable` may
+            say what else a schedule costs.
         budget: most that a schedule may cost, in ms; ``None`` for no limit.
 
     Attributes:
+        latency: ``(M,)`` ms a member.
+        table: the same with all that is known of costs.
+        prices: ``(M,)`` most that an evaluation of each member adds to a schedule, ms.
         scored: number of schedules the predictor has been asked about.
 
     Raises:
@@ -48,12 +53,14 @@ class SearchProblem:
     ) -> None:
         self.space = space
         self.predictor = predictor
-        self.latency = np.array(latency, dtype=float)
+        self.table = LatencyTable.of(latency)
+        self.latency = np.array(self.table, dtype=float)
+        self.prices = self.latency + (self.table.step + self.table.switch)
         self.budget = None if budget is None else float(budget)
         self.scored = 0
         full = np.repeat(np.arange(1, space.num_models + 1)[:, None], space.length, axis=1)  # (M, L)
-        self.dearest = float(space.latency(full, self.latency.tolist()).max())
-        self.cheapest = float(self.latency.min())
+        self.dearest = float(space.latency(full, self.table).max()) + self.table.switch * (space.length - 1)
+        self.cheapest = self.table.cheapest
         if self.budget is not None and not self.budget >= self.cheapest:
             member = int(self.latency.argmin()) + 1
             raise InputError(
@@ -76,7 +83,7 @@ class SearchProblem:
 
     def cost(self, X: ArrayLike) -> NDArray[np.float64]:
         """``(n, L) -> (n,)``: latency of each schedule in ms."""
-        return self.space.latency(X, self.latency.tolist())
+        return self.space.latency(X, self.table)
 
     def fits(self, X: ArrayLike) -> NDArray[np.bool_]:
         """``(n, L) -> (n,)``: the schedule's cost is within the budget."""

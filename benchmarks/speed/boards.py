@@ -84,7 +84,7 @@ def active(benchmark: TabularBenchmark, seeds: int) -> Rows:
         with tempfile.TemporaryDirectory() as folder:
             store = LabelStore(Path(folder) / "labels.parquet", benchmark.space, benchmark.metric, {})
             ActiveSearch(
-                PricedSpace(benchmark.space, list(benchmark.latency)),
+                PricedSpace(benchmark.space, benchmark.latency),
                 benchmark.budgets,
                 make_optimizer("nsga2"),
                 lambda seed: benchmark.predictor("gp", random_state=seed),

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from omsdpm.errors import InputError
+from omsdpm.latency import LatencyTable
 from omsdpm.noise import Noise
 from omsdpm.solvers import ScheduleSpace, SolverOptions
 from omsdpm.solvers.options import USUAL
@@ -194,7 +195,9 @@ def switching_order(space: ScheduleSpace) -> int:
     return 2 if 2 in space.orders else space.orders[-1]
 
 
-def most_of_each(problem: Problem, budget: float, order: int, members: Sequence[int]) -> list[tuple[int, ...]]:
+def most_of_each(
+    problem: Problem, budget: float, order: int, members: Sequence[int], *, switches: int | None = None
+) -> list[tuple[int, ...]]:
     """Steps of each of several members, one at least, that fit a budget and to which no step can be added.
 
     Args:
@@ -202,8 +205,11 @@ def most_of_each(problem: Problem, budget: float, order: int, members: Sequence[
         budget: ms.
         order: of the solver's steps.
         members: different ones; a step may be added to any of them.
+        switches: changes from one member to another; ``None`` where each member's steps stand together.
     """
-    table = np.asarray(problem.latency, dtype=float)[np.asarray(members) - 1]
+    costs = LatencyTable.of(problem.latency)
+    table = np.asarray(costs)[np.asarray(members) - 1] + costs.step
+    budget = budget - costs.switch * (len(members) - 1 if switches is None else switches)
     room = problem.space.most_steps(order)
     counts = np.indices((room,) * (len(members) - 1)).reshape(len(members) - 1, -1).T + 1  # of all but the last
     counts = counts[counts.sum(axis=1) < room]

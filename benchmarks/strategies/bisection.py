@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from benchmarks.strategies.base import CannotError, NamedSchedule, Problem, Schedule, Strategy
 from omsdpm.errors import InputError
+from omsdpm.latency import LatencyTable
 
 
 class BisectStrategy(Strategy):
@@ -36,7 +37,7 @@ class BisectStrategy(Strategy):
         base = problem.slowest if self.base is None else self.base
         if base not in problem.members:
             raise InputError(f"base={base}: the zoo has members 1..{problem.space.num_models}")
-        if budget < min(problem.latency):
+        if budget < LatencyTable.of(problem.latency).cheapest:
             return  # before a label is spent
         degradation = degradations(problem, base)
         thresholds = np.unique(degradation)

@@ -56,7 +56,7 @@ class GuidanceIntervalStrategy(Strategy):
         order = switching_order(space)
         for pair in self.pairs:
             guided, unguided = pair
-            for on, off in most_of_each(problem, budget, order, pair):
+            for on, off in most_of_each(problem, budget, order, pair, switches=2):
                 for before in sorted({round(start * off) for start in self.starts}):
                     parts = [(unguided, before), (guided, on), (unguided, off - before)]
                     x = runs(space, order, parts)

@@ -38,7 +38,7 @@ class SandwichStrategy(Strategy):
         for large, small in permutations(problem.members, 2):
             if latency[small - 1] >= latency[large - 1]:
                 continue
-            for slow, fast in most_of_each(problem, budget, order, (large, small)):
+            for slow, fast in most_of_each(problem, budget, order, (large, small), switches=2):
                 if slow < 2:
                     continue  # nothing for one of the ends
                 for first in sorted({min(max(round(share * slow), 1), slow - 1) for share in self.shares}):

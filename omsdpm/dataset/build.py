@@ -6,8 +6,9 @@ import json
 import logging
 import os
 import threading
+import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from omsdpm.dataset.designs import Setting, draw, share_out
 from omsdpm.dataset.recipe import Recipe, Round
 from omsdpm.dataset.shards import Measured, Shard, claim, cut, is_whole, measure_shard, prepare, scores_of
 from omsdpm.dataset.workfolder import clear_away, own_folder, put_away
-from omsdpm.errors import InputError, unknown_name
+from omsdpm.errors import InputError, InputWarning, unknown_name
 from omsdpm.files import check_lockable, locked, replacing, writable_folder
 from omsdpm.scoring.identity import check_measured, identity, identity_digest, remember_measured
 from omsdpm.scoring.measurement import Measurement
@@ -40,6 +41,9 @@ RESTARTS = 5
 
 CUT = "cut.json"
 """In a folder of shards: how they were cut."""
+
+PATIENCE = 30.0
+"""Seconds that a cluster may be without workers before that is said."""
 
 POLL_SECONDS = 0.5
 """How often to look whether another process has finished the shards it claimed."""
@@ -79,7 +83,7 @@ class Workers:
         jobs: local processes; each uses ``threads`` threads.
         threads: of PyTorch in each process; ``None`` leaves PyTorch's choice.
         scheduler: address of the Dask scheduler.
-        device: where each worker samples.
+        device: where each worker samples; ``"auto"`` is resolved by each worker for itself.
     """
 
     executor: str = "joblib"
@@ -98,7 +102,7 @@ class Workers:
             InputError: an unknown executor, or a Dask cluster that does not answer.
         """
         if self.executor == "joblib" and self.jobs == 1:
-            yield Pool(self, _InProcess, in_flight=1)
+            yield Pool(self, _InProcess, lambda: 1)
         elif self.executor == "joblib":
             from joblib.externals.loky import get_reusable_executor
 
@@ -108,14 +112,14 @@ class Workers:
                 )
 
             try:
-                yield Pool(self, pool, in_flight=2 * self.jobs)
+                yield Pool(self, pool, lambda: 2 * self.jobs)
             finally:
                 pool().shutdown(wait=True, kill_workers=True)
         elif self.executor == "dask":
             with self._scheduler_watched(), self._dask_client() as client:
                 # A worker that dies takes its shard with it; the scheduler gives it to another.
                 executor = client.get_executor(pure=False)
-                yield Pool(self, lambda: executor, in_flight=2 * max(1, sum(client.ncores().values())))
+                yield Pool(self, lambda: executor, lambda: 2 * sum(client.ncores().values()))
         else:
             raise unknown_name("executor", self.executor, ("joblib", "dask"))
 
@@ -155,11 +159,41 @@ class Workers:
 
 @dataclass(frozen=True)
 class Pool:
-    """Open workers: what gives a working executor, and how many shards to keep in flight."""
+    """Open workers.
+
+    Attributes:
+        workers: what was opened.
+        executor: gives one that works.
+        room: how many tasks the workers that there are now want to have; a cluster may grow and shrink, and 0 says
+            that it has no worker.
+    """
 
     workers: Workers
     executor: Callable[[], Executor]
-    in_flight: int
+    room: Callable[[], int]
+
+    @property
+    def in_flight(self) -> int:
+        """Tasks to keep submitted."""
+        return max(1, self.room())
+
+    def done(self, running: Collection[Future[Any]]) -> set[Future[Any]]:
+        """Those that are done, waiting for at least one.
+
+        Warns:
+            InputWarning: nobody works on them: the cluster has had no worker for :data:`PATIENCE` seconds.
+        """
+        told = False
+        while not (done := wait(running, timeout=PATIENCE, return_when=FIRST_COMPLETED).done):
+            if not told and not self.room():
+                told = True
+                warnings.warn(
+                    f"the Dask scheduler {self.workers.scheduler} has no workers: waits for some; start them with "
+                    f"`dask worker {self.workers.scheduler}`",
+                    InputWarning,
+                    stacklevel=2,
+                )
+        return done
 
 
 class _InProcess(Executor):
@@ -494,7 +528,7 @@ class _Measuring:
 
     def _collect(self, running: dict[Future[Measured], tuple[Shard, ExitStack]]) -> None:
         """Writes the shards that are done, waiting for at least one."""
-        for future in wait(running, return_when=FIRST_COMPLETED).done:
+        for future in self.pool.done(running):
             shard, held = running.pop(future)
             future.result().write(shard.path(self.work))
             held.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -47,13 +47,16 @@ class Estimate:
 
         An upper bound: the more schedules, the more they share.
         """
-        f = schedules / self.schedules
+        return replace(self.times(schedules / self.schedules), schedules=schedules)
+
+    def times(self, factor: float) -> Estimate:
+        """The cost of doing it so many times, a part of a time too: of as many schedules or images as often."""
         return Estimate(
-            schedules,
-            round(f * self.one_by_one),
-            round(f * self.evaluations),
-            f * self.seconds_one_by_one,
-            f * self.seconds,
+            round(factor * self.schedules),
+            round(factor * self.one_by_one),
+            round(factor * self.evaluations),
+            factor * self.seconds_one_by_one,
+            factor * self.seconds,
         )
 
 
@@ -70,19 +73,23 @@ def estimate(X: ArrayLike, measurement: Measurement, shard_size: int = 50) -> Es
     """
     m = measurement
     batch = m.space.check(np.asarray(X))
-    # Milliseconds of one evaluation of all images, from those of the profiled batch.
+    # From milliseconds of the profiled batch to seconds of all images.
     size = m.latency_card.get("batch_size")
     if size is None:
         raise InputError(
             f"{m.zoo}/latency.toml does not say of how many images its latencies are: add batch_size = N, "
             "or measure with `omsdpm-bench zoo profile`"
         )
-    ms = np.array(m.latency) * m.images / float(size)
+    scale = m.images / float(size) / 1000
+    table = m.latency
     order = walk_order(batch, space=m.space, noise=m.noise, options=m.options)
-    spent = np.zeros(len(ms))
+    spent = np.zeros(len(table))
     for rows in np.array_split(order, max(1, -(-len(batch) // shard_size))):
         count = count_evaluations(batch[rows], space=m.space, noise=m.noise, options=m.options)
         for member, evaluations in count.by_member.items():
             spent[member - 1] += evaluations
-    alone = (batch[:, :, None] == np.arange(1, len(ms) + 1)).sum(axis=(0, 1))
-    return Estimate(len(batch), int(alone.sum()), int(spent.sum()), float(alone @ ms) / 1000, float(spent @ ms) / 1000)
+    alone = (batch[:, :, None] == np.arange(1, len(table) + 1)).sum(axis=(0, 1))
+    # Of a shared walk it is known how often members are called, not how often they change: as often a call as alone.
+    switches = table.switch * float(m.space.switches(batch).sum()) / max(alone.sum(), 1)
+    seconds = [float(calls @ (np.array(table) + table.step + switches)) * scale for calls in (alone, spent)]
+    return Estimate(len(batch), int(alone.sum()), int(spent.sum()), *seconds)

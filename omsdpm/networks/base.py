@@ -7,13 +7,13 @@ entry-point group ``omsdpm.networks``. It declares its own keys and loads a :cla
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from omsdpm.errors import unknown_name
+from omsdpm.errors import InputError, unknown_name
 from omsdpm.networks.predictions import check_prediction
 from omsdpm.plugins import Registry
 
@@ -139,6 +139,18 @@ class MemberTable(BaseModel):
         Raises:
             InputError: it cannot be loaded, or is for other images.
         """
+
+    def with_variants(self, variants: Sequence[str]) -> MemberTable:
+        """The member with more variants of its model (:mod:`omsdpm.variants`), made after its own.
+
+        Raises:
+            InputError: its network is no model that can be changed so.
+        """
+        if variants:
+            raise InputError(
+                f"member {self.name} is of kind {self.kind!r}, which cannot be had as {' '.join(variants)}"
+            )
+        return self
 
     def content(self, folder: Path) -> dict[str, Any]:
         """What decides what the member computes: JSON values, and paths of files whose bytes do.

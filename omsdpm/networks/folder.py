@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field
 
@@ -48,6 +49,9 @@ class FolderTable(MemberTable):
         model = self.model(path, device)
         self.check_shape(model.config, shape, path)
         return self.network(varied(model, [_with_paths(text, folder) for text in self.variants]))
+
+    def with_variants(self, variants: Sequence[str]) -> Self:
+        return self.model_copy(update={"variants": (*self.variants, *variants)}) if variants else self
 
     def model(self, path: Path, device: str) -> Any:
         """The model in a folder, which nobody may change."""

@@ -25,7 +25,7 @@ MEASURED_FILE = "measured.json"
 FORMAT = 1
 DIGEST_SIZE = 16
 
-OPTIONAL = ("features", "labels", "prompts", "guidance", "pipeline")
+OPTIONAL = ("features", "labels", "prompts", "guidance", "dtype", "pipeline")
 """Parts that only some measurements have."""
 
 _OTHER = {
@@ -37,6 +37,7 @@ _OTHER = {
     "labels": "other labels",
     "prompts": "other prompts",
     "guidance": "another guidance",
+    "dtype": "another precision of the members",
     "pipeline": "another VAE or other text encoders",
     "reference": "another reference",
     "images": "another number of images",
@@ -69,12 +70,13 @@ def identity(measurement: Measurement) -> dict[str, str]:
 
 
 def _conditions(measurement: Measurement, digests: Mapping[str, str]) -> dict[str, str]:
-    """What only members that take conditions depend on."""
+    """What only some measurements say: conditions, and a precision that is not the members' own."""
     prompts = measurement.read_prompts()
     parts = {
         "labels": measurement.labels,
         "prompts": None if prompts is None else [list(prompts), measurement.negative_prompt],
         "guidance": measurement.guidance,
+        "dtype": measurement.dtype,
     }
     said = {key: json.dumps(part) for key, part in parts.items() if part is not None}
     return {**said, **({"pipeline": digests["pipeline"]} if "pipeline" in digests else {})}

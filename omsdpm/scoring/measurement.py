@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from omsdpm.devices import Running, resolve_device
 from omsdpm.errors import InputError
 from omsdpm.guidance import RANDOM
+from omsdpm.latency import LatencyTable
 from omsdpm.networks.guided import UNGUIDED, GuidedTable
 from omsdpm.noise import Noise
 from omsdpm.plugins import Named
@@ -30,7 +32,7 @@ from omsdpm.solvers import ScheduleSpace, SolverOptions, solver_class, space_on
 from omsdpm.solvers.grids import parse_grid
 from omsdpm.solvers.table import MEMBERS, SLOTS
 from omsdpm.tables import read_table
-from omsdpm.zoo.files import Shape, ZooFile, read_latency_card
+from omsdpm.zoo.files import Shape, ZooFile, latency_path, read_latency_card, unknown_latency
 
 if TYPE_CHECKING:
     import torch
@@ -61,6 +63,10 @@ class Measurement:
         prompts: for members that take them: a text file with one a line, which images have in turn.
         negative_prompt: what guidance leads away from; ``None`` leaves it to the zoo's pipeline.
         guidance: scale of classifier-free guidance, for members that do not say their own; ``None`` for none.
+        dtype: precision of the members, one of :data:`omsdpm.devices.DTYPES`; ``None`` is their own.
+        channels_last, compiled: see :class:`omsdpm.devices.Running`; scores depend on them by rounding alone.
+        latency_of: name of the device whose latencies count, those of ``latency-NAME.toml`` in the zoo's folder;
+            ``None`` is ``latency.toml``. Scores do not depend on it.
     """
 
     zoo: str
@@ -79,6 +85,10 @@ class Measurement:
     prompts: str | None = None
     negative_prompt: str | None = None
     guidance: float | None = None
+    dtype: str | None = None
+    latency_of: str | None = field(default=None, compare=False)
+    channels_last: bool = field(default=False, compare=False)
+    compiled: bool = field(default=False, compare=False)
     origin: str = field(default="", compare=False, repr=False)
     """The file that says all this, for errors."""
 
@@ -92,12 +102,22 @@ class Measurement:
         if self.negative_prompt is not None and self.prompts is None:
             raise InputError("negative_prompt without prompts: give a text file of prompts too")
         check_metric(self.metric)
+        _ = self.running
         solver = solver_class(self.solver)
         solver.check_options(self.options)
         if isinstance(self.timesteps, str) and solver.takes_timesteps:
             parse_grid(self.timesteps)
         elif self.timesteps is not None:
             solver.make(1, self.length, timesteps=self.timesteps)  # refuses those that are none, before a zoo is read
+
+    @property
+    def running(self) -> Running:
+        """Precision and layout of the members."""
+        return Running(self.dtype, self.channels_last, self.compiled)
+
+    def with_running(self, running: Running) -> Measurement:
+        """The same measurement by members that run otherwise."""
+        return replace(self, **asdict(running))
 
     @property
     def options(self) -> SolverOptions:
@@ -145,14 +165,21 @@ class Measurement:
         Raises:
             InputError: they were not.
         """
-        card = read_latency_card(self.zoo)
+        card = read_latency_card(self.zoo, name=self.latency_of)
+        if card is None and self.latency_of is not None:
+            raise unknown_latency(self.zoo, self.latency_of)
         if card is None:
             raise InputError(f"zoo {self.zoo} has no latency table: run `omsdpm-bench zoo profile` first")
         return card
 
     @property
-    def latency(self) -> list[float]:
-        """Frozen milliseconds that one evaluation of each member takes.
+    def latency_file(self) -> Path:
+        """The table of latencies that counts."""
+        return latency_path(self.zoo, self.latency_of)
+
+    @property
+    def latency(self) -> LatencyTable:
+        """Frozen milliseconds that one evaluation of each member takes, and what else the zoo's table says of costs.
 
         Raises:
             InputError: not measured, or for another number of members.
@@ -160,11 +187,11 @@ class Measurement:
         ms, members = self.latency_card["ms"], len(self._zoo_file.members)
         if len(ms) != members:
             raise InputError(
-                f"{self.zoo}/latency.toml has {len(ms)} latencies for {members} members: "
+                f"{self.latency_file} has {len(ms)} latencies for {members} members: "
                 "measure anew with `omsdpm-bench zoo profile`"
             )
         self._check_guidance()
-        return [float(ms[number - 1]) for number in self.numbers]
+        return LatencyTable.from_card(self.latency_card, self.numbers)
 
     def _check_guidance(self) -> None:
         """Raises :class:`InputError` where evaluations were timed alone that are made twice here, or the reverse."""
@@ -174,10 +201,20 @@ class Measurement:
         )
         if left_open and (timed in NO_GUIDANCE) != (self.guidance in NO_GUIDANCE):
             raise InputError(
-                f"{self.zoo}/latency.toml was measured with guidance {timed}, and schedules are sampled with "
+                f"{self.latency_file} was measured with guidance {timed}, and schedules are sampled with "
                 f"{self.guidance}, which takes another number of evaluations: measure anew with `omsdpm-bench zoo "
                 f"profile{'' if self.guidance is None else f' --guidance {self.guidance:g}'}`"
             )
+
+    def with_latency_of(self, name: str) -> Measurement:
+        """The same measurement, where the latencies of another device count.
+
+        Raises:
+            InputError: the zoo has no table of that name, or one for other members.
+        """
+        other = replace(self, latency_of=name)
+        _ = other.latency
+        return other
 
     def with_noise(self, *, images: int, seed: int) -> Measurement:
         """The same measurement with other starting noise."""
@@ -240,12 +277,11 @@ class Meter:
     """
 
     def __init__(self, measurement: Measurement, device: str = "cpu") -> None:
-        from omsdpm.devices import resolve_device
         from omsdpm.zoo import ModelZoo
 
         self.measurement = measurement
         self.device = resolve_device(device)
-        zoo = ModelZoo.load(measurement.zoo, self.device).subset(measurement.numbers)
+        zoo = ModelZoo.load(measurement.zoo, self.device, running=measurement.running).subset(measurement.numbers)
         self.zoo: ModelZoo = zoo.guided(measurement.guidance)
         prompts = measurement.read_prompts()
         self.sampler = Sampler(
@@ -351,6 +387,7 @@ class MeasurementTable(BaseModel):
         prompts: for members that take them: a text file with one a line, which images have in turn.
         negative_prompt: what guidance leads away from; the pipeline's own choice without it.
         guidance: scale of classifier-free guidance, for members that do not say their own.
+        dtype: precision of the members, `float32`, `float16` or `bfloat16`; their own without it.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
@@ -371,6 +408,7 @@ class MeasurementTable(BaseModel):
     prompts: Annotated[str, Field(min_length=1)] | None = None
     negative_prompt: str | None = None
     guidance: Annotated[float, Field(ge=0, le=1000)] | None = None
+    dtype: Literal["float32", "float16", "bfloat16"] | None = None
 
     def measurement(self, base: Path, origin: str = "") -> Measurement:
         """What it describes; relative paths are relative to ``base``, and ``origin`` is the file, for errors.

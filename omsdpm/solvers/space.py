@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from omsdpm.errors import InputError
+from omsdpm.latency import LatencyTable
 from omsdpm.noise import Noise
 from omsdpm.solvers.batch import BatchPlan
 from omsdpm.solvers.grids import Timesteps
@@ -235,6 +236,8 @@ class ScheduleSpace(ABC):
     def latency(self, X: ArrayLike, member_latency: Sequence[float]) -> NDArray[np.float64]:
         """``(n, L) -> (n,)``: sum of the members' latencies, in their unit (ms in the zoo).
 
+        A :class:`~omsdpm.latency.LatencyTable` may add what steps and changes of members cost.
+
         Raises:
             InputError: not one finite, non-negative latency a member.
         """
@@ -248,9 +251,28 @@ class ScheduleSpace(ABC):
         # member by member makes it independent of the batch, whose products a library sums as it likes:
         # equal schedules cost exactly the same, and a budget that is a schedule's own cost includes it.
         total = np.zeros(len(batch := self.as_batch(X)))
-        for count, cost in zip(self._member_counts(batch), table, strict=True):
+        counts = self._member_counts(batch)
+        for count, cost in zip(counts, table, strict=True):
             total += count * cost
+        terms = LatencyTable.of(member_latency).terms()
+        if "step" in terms:
+            total += counts.sum(axis=0) * terms["step"]
+        if "switch" in terms:
+            total += self.switches(batch) * terms["switch"]
         return total
+
+    def switches(self, X: ArrayLike) -> NDArray[np.int64]:
+        """``(n, L) -> (n,)``: evaluations whose member is not that of the evaluation before.
+
+        Slots stand in the reverse of the order of evaluation; a solver where they do not overrides this.
+        """
+        batch = self.as_batch(X)
+        before, changes = np.zeros(len(batch), dtype=np.int64), np.zeros(len(batch), dtype=np.int64)
+        for slot in batch.T[::-1]:
+            active = slot > 0
+            changes += active & (before > 0) & (slot != before)
+            before = np.where(active, slot, before)
+        return changes
 
     def _member_counts(self, batch: Schedules) -> NDArray[np.int64]:
         """``(n, L) -> (M, n)``: how often each member is called; numbers that are no member's are not counted."""

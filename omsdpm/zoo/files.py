@@ -27,6 +27,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SkipValidati
 
 from omsdpm.errors import InputError
 from omsdpm.files import replacing
+from omsdpm.names import plain_name
 from omsdpm.networks.base import MemberTable, member_table
 from omsdpm.noise import Noise, make_noise
 from omsdpm.tables import DATE, read_table, read_toml
@@ -39,6 +40,9 @@ Shape = tuple[int, ...]
 
 ZOO_FILE = "zoo.toml"
 LATENCY_FILE = "latency.toml"
+DEVICE_FILE = "latency-{}.toml"
+"""The table of a device that has a name, beside the usual one."""
+
 USUAL_BATCH = 500
 """Images of an evaluation that `omsdpm-bench zoo profile` times, where nobody says otherwise."""
 
@@ -175,6 +179,18 @@ class ZooFile(ZooTable):
         _write_toml(Path(folder) / ZOO_FILE, table)
 
 
+class BatchTable(ZooTable):
+    """Latencies at another batch size.
+
+    Attributes:
+        batch_size: images of an evaluation.
+        ms: a member, in the order of ``zoo.toml``.
+    """
+
+    batch_size: Positive
+    ms: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
+
+
 class LatencyCard(ZooTable):
     """What ``latency.toml`` says; only ``ms`` has to be there.
 
@@ -185,6 +201,13 @@ class LatencyCard(ZooTable):
         device, threads, date, versions: where, when, and with which packages.
         source: who says so, where it was not measured here.
         guidance: scale that members were guided with which do not say their own; left out where they were not.
+        step_ms: what the solver adds to every evaluation of a schedule; 0 without it.
+        switch_ms: what an evaluation takes longer after one of another member; 0 without it.
+        schedules: whole schedules that were timed to fit those two, and to check what they say.
+        error: by how much the table is off the time of such a schedule at most, as a share of it.
+        error_of_sum: the same of the members' sum alone.
+        peak_mib: most memory of the device while a member is evaluated, with all of the zoo loaded.
+        other_batches: latencies of members at other batch sizes.
     """
 
     ms: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
@@ -196,28 +219,80 @@ class LatencyCard(ZooTable):
     date: Annotated[str | None, BeforeValidator(_day)] = None
     source: str | None = None
     guidance: Annotated[float, Field(ge=0)] | None = None
+    step_ms: Annotated[float, Field(ge=0)] = 0.0
+    switch_ms: Annotated[float, Field(ge=0)] = 0.0
+    schedules: Positive | None = None
+    error: Annotated[float, Field(ge=0)] | None = None
+    error_of_sum: Annotated[float, Field(ge=0)] | None = None
+    peak_mib: list[Annotated[float, Field(gt=0)]] | None = None
+    other_batches: tuple[BatchTable, ...] = Field((), strict=False)
     versions: dict[str, str] = Field(default_factory=dict)
 
 
-def read_latency_card(folder: str | Path, num_models: int | None = None) -> dict[str, Any] | None:
+def latency_path(folder: str | Path, name: str | None = None) -> Path:
+    """Where a zoo's latencies are: ``latency.toml``, or ``latency-NAME.toml`` of a device that has a name.
+
+    Raises:
+        InputError: a name that is none for a file.
+    """
+    if name is None:
+        return Path(folder) / LATENCY_FILE
+    try:
+        return Path(folder) / DEVICE_FILE.format(plain_name(name))
+    except ValueError as error:
+        raise InputError(f"name of a device {error}") from error
+
+
+def device_of(path: Path) -> str | None:
+    """The name of the device whose table a file is, by the file's name; ``None`` where it is no such file."""
+    before, after = DEVICE_FILE.split("{}")
+    named = path.name.startswith(before) and path.name.endswith(after)
+    return path.name.removeprefix(before).removesuffix(after) if named else None
+
+
+def latency_names(folder: str | Path) -> list[str]:
+    """Names of the devices that the zoo has a table of, beside the usual one."""
+    return sorted(name for path in Path(folder).glob("*.toml") if (name := device_of(path)) is not None)
+
+
+def unknown_latency(folder: str | Path, name: str) -> InputError:
+    """The refusal of a name that no table of the zoo has."""
+    known = ", ".join(latency_names(folder)) or "no device by name"
+    return InputError(
+        f"latencies of {name!r}: zoo {folder} has those of {known}; measure with `omsdpm-bench zoo profile {folder} "
+        f"--name {name}` there"
+    )
+
+
+def read_latency_card(
+    folder: str | Path, num_models: int | None = None, name: str | None = None
+) -> dict[str, Any] | None:
     """The measured latencies of a zoo's folder, :class:`LatencyCard` as a dict; ``None`` unmeasured.
 
     Args:
         folder: the zoo's.
         num_models: members that it has; ``None`` does not check.
+        name: of the device whose table it is; ``None`` for the usual one.
 
     Raises:
         InputError: broken TOML, unknown keys, values that are none, or latencies for another number of members.
     """
-    path = Path(folder) / LATENCY_FILE
+    path = latency_path(folder, name)
     if not path.exists():
         return None
     card = read_table(LatencyCard, read_toml(path, MEASURE), str(path))
-    if num_models is not None and len(card.ms) != num_models:
-        raise InputError(
-            f"{path} has {len(card.ms)} latencies for {num_models} members: "
-            "measure anew with `omsdpm-bench zoo profile`"
-        )
+    parts = {
+        "": card.ms,
+        "peak_mib ": card.peak_mib,
+        **{f"batch_size {one.batch_size} ": one.ms for one in card.other_batches},
+    }
+    for part, values in parts.items():
+        expected = len(card.ms) if num_models is None else num_models
+        if values is not None and len(values) != expected:
+            raise InputError(
+                f"{path} {part}has {len(values)} latencies for {expected} members: "
+                "measure anew with `omsdpm-bench zoo profile`"
+            )
     return card.model_dump(exclude_unset=True)
 
 
@@ -237,9 +312,9 @@ def card_batch_size(card: Mapping[str, Any]) -> int:
     return int(card.get("batch_size") or USUAL_BATCH)
 
 
-def write_latency_card(folder: str | Path, card: dict[str, Any]) -> None:
-    """Writes ``latency.toml``."""
-    _write_toml(Path(folder) / LATENCY_FILE, card)
+def write_latency_card(folder: str | Path, card: dict[str, Any], name: str | None = None) -> None:
+    """Writes ``latency.toml``, or that of a device that has a name."""
+    _write_toml(latency_path(folder, name), card)
 
 
 def _write_toml(path: Path, table: dict[str, Any]) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from omsdpm.devices import Parts
 from omsdpm.errors import InputError
 from omsdpm.networks.base import Network
 from omsdpm.networks.predictions import check_prediction, convert
@@ -26,6 +27,7 @@ class Member:
         network: what is evaluated.
         noise: the schedule it was trained on, which says ``alpha`` and ``sigma`` of a timestep.
         prediction_type: what it predicts, a name of :data:`omsdpm.networks.predictions.PREDICTIONS`.
+        parts: evaluates batches in parts that fit into the device's memory.
         clip: largest absolute value of a pixel in the image that it predicts. The noise is then that of the
             clipped image, as with ``use_clipped_model_output=True`` of diffusers' DDIM.
     """
@@ -35,9 +37,11 @@ class Member:
     noise: Noise
     prediction_type: str = "epsilon"
     clip: float | None = None
+    parts: Parts = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_prediction(self.prediction_type)
+        self.parts = Parts(f"member {self.name}")
 
     def __repr__(self) -> str:
         return f"Member({self.name!r}, {type(self.network).__name__}, {self.prediction_type})"
@@ -107,7 +111,16 @@ class Member:
         dtype = self.network.dtype or x.dtype
         in_time = x.dtype if self.network.exact_timesteps else dtype
         timesteps = torch.as_tensor(t, dtype=in_time, device=x.device).expand(len(x))
-        return self.reading(self.network(x.to(dtype), timesteps, **given).to(x.dtype), x, t, target)
+
+        def evaluate(rows: slice) -> torch.Tensor:
+            if len(x) == len(range(*rows.indices(len(x)))):
+                return self.network(x.to(dtype), timesteps, **given)
+            if self.stateful:  # what it remembers is of the whole batch
+                raise InputError(f"member {self.name} has a cache of the whole batch: give a smaller --batch-size")
+            part = {name: _rows(value, rows) for name, value in given.items()}
+            return self.network(x[rows].to(dtype), timesteps[rows], **part)
+
+        return self.reading(self.parts(evaluate, len(x)).to(x.dtype), x, t, target)
 
     def reading(
         self, output: torch.Tensor, x: torch.Tensor, t: float | torch.Tensor, target: str = "epsilon"
@@ -145,3 +158,8 @@ class Member:
                 raise InputError(f"member {self.name} takes {name}{hint}")
         superfluous = next(name for name in present if name not in self.network.conditions)
         raise InputError(f"member {self.name} takes no {superfluous}")
+
+
+def _rows(value: Any, rows: slice) -> Any:
+    """Some rows of a condition: of labels ``(n,)`` or of prompts."""
+    return value.rows(np.arange(len(value))[rows]) if hasattr(value, "rows") else value[rows]

@@ -6,20 +6,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from omsdpm.devices import USUAL_RUNNING, Running
 from omsdpm.errors import InputError
-from omsdpm.zoo.files import LATENCY_FILE, MEASURE, ZOO_FILE, read_latency_card
+from omsdpm.latency import LatencyTable
+from omsdpm.zoo.files import LATENCY_FILE, MEASURE, ZOO_FILE, device_of, latency_path, read_latency_card
 
 if TYPE_CHECKING:
     from omsdpm.zoo import ModelZoo
 
 
-def open_zoo(folder: str | Path, device: str = "cpu", latency: str | Path | None = None) -> ModelZoo:
+def open_zoo(
+    folder: str | Path, device: str = "cpu", latency: str | Path | None = None, running: Running = USUAL_RUNNING
+) -> ModelZoo:
     """A zoo from a folder with a ``zoo.toml``, or from a released one with ``N/config.yml``.
 
     Args:
         folder: where it is.
         device: where its members go.
         latency: a table for :func:`read_latency_table`, instead of the zoo's own.
+        running: precision and layout of its members.
 
     Raises:
         InputError: neither layout, or a zoo that cannot be loaded.
@@ -29,22 +34,27 @@ def open_zoo(folder: str | Path, device: str = "cpu", latency: str | Path | None
         (3, 32, 32)
     """
     from omsdpm.released import load_zoo
+    from omsdpm.variants import varied
     from omsdpm.zoo import ModelZoo
 
     folder = Path(folder)
     if (folder / ZOO_FILE).is_file():
-        zoo = ModelZoo.load(folder, device)
+        zoo = ModelZoo.load(folder, device, running=running)
     elif any(folder.glob("[0-9]*/config.yml")):
         zoo = load_zoo(folder, device=device)
+        for member in zoo.members if running.variants else ():
+            member.network.module = varied(member.network.module, running.variants)
     else:
         raise InputError(f"{folder} is no zoo: expected a folder with {ZOO_FILE}, or the release's N/config.yml")
     if latency is None:
         return zoo
-    return replace(zoo, latency_card={"ms": read_latency_table(latency, len(zoo.members)), "source": str(latency)})
+    table = read_latency_table(latency, len(zoo.members))
+    terms = {f"{name}_ms": ms for name, ms in table.terms().items()}
+    return replace(zoo, latency_card={"ms": list(table), "source": str(latency), **terms})
 
 
-def read_latency_table(path: str | Path, num_models: int | None = None) -> list[float]:
-    """Milliseconds a member, from the release's ``.pth``, or from a zoo's folder or ``latency.toml``.
+def read_latency_table(path: str | Path, num_models: int | None = None) -> LatencyTable:
+    """Milliseconds a member, from the release's ``.pth``, or from a zoo's folder, ``latency.toml`` or a device's.
 
     Raises:
         InputError: no such table, or one for another number of members.
@@ -52,10 +62,15 @@ def read_latency_table(path: str | Path, num_models: int | None = None) -> list[
     from omsdpm.released import read_latency
 
     path = Path(path)
-    if path.name != LATENCY_FILE and not path.is_dir():
-        return read_latency(path, num_models)
-    folder = path if path.is_dir() else path.parent
-    card = read_latency_card(folder, num_models)
+    if path.is_dir():
+        folder, name = path, None
+    elif path.name == LATENCY_FILE:
+        folder, name = path.parent, None
+    elif (name := device_of(path)) is not None:
+        folder = path.parent
+    else:
+        return LatencyTable(read_latency(path, num_models))
+    card = read_latency_card(folder, num_models, name)
     if card is None:
-        raise InputError(f"{folder} has no {LATENCY_FILE}: {MEASURE}")
-    return [float(ms) for ms in card["ms"]]
+        raise InputError(f"{folder} has no {latency_path(folder, name).name}: {MEASURE}")
+    return LatencyTable.from_card(card)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from omsdpm.devices import Parts
 from omsdpm.errors import InputError
 from omsdpm.networks.diffusers_model import CONFIG_FILE, check_config, read_config, shared_model
 from omsdpm.networks.sizes import check_arguments, shapes_of
@@ -139,8 +140,21 @@ class PipelineParts:
         vae = shared_model(self.folder / VAE, CLASSES, "VAE", None, str(latents.device))
         scaled = _unscaled(latents, self._config).to(vae.dtype)
         with torch.inference_mode(False), torch.no_grad():
-            parts = [vae.decode(part, return_dict=False)[0] for part in scaled.split(DECODED_AT_ONCE)]
+            parts = [self._decoded(vae, part) for part in scaled.split(DECODED_AT_ONCE)]
         return torch.cat(parts).to(latents.dtype)
+
+    @cached_property
+    def _decoding(self) -> Parts:
+        return Parts(f"VAE of {self.folder}")
+
+    def _decoded(self, vae: Any, latents: torch.Tensor) -> torch.Tensor:
+        """Of few scaled latents, in parts that fit into the device's memory."""
+
+        def evaluate(rows: slice) -> torch.Tensor:
+            image: torch.Tensor = vae.decode(latents[rows], return_dict=False)[0]
+            return image
+
+        return self._decoding(evaluate, len(latents))
 
     def encode(self, prompts: Sequence[str], negative: str | None, size: tuple[int, int]) -> Prompts:
         """What the text encoders make of prompts, on the CPU, for images of ``(height, width)`` pixels.

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from omsdpm.devices import USUAL_RUNNING, Running, resolve_device
 from omsdpm.errors import InputError
+from omsdpm.latency import LatencyTable
 from omsdpm.noise import Noise
 from omsdpm.zoo.files import Shape, ZooFile, read_latency_card
 from omsdpm.zoo.member import Member
@@ -49,26 +51,27 @@ class ModelZoo:
     encoders: Mapping[str, PipelineParts] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, folder: str | Path, device: str = "cpu", *, profiled: bool = True) -> ModelZoo:
+    def load(
+        cls, folder: str | Path, device: str = "cpu", *, profiled: bool = True, running: Running = USUAL_RUNNING
+    ) -> ModelZoo:
         """Loads a folder with a ``zoo.toml``.
 
         Args:
             folder: with the zoo's files.
             device: where the members go.
             profiled: whether its latencies are read too; a new measurement needs none, least of all broken ones.
+            running: precision and layout of the members.
 
         Raises:
-            InputError: a file missing, truncated or not what ``zoo.toml`` says.
+            InputError: a file missing, truncated or not what ``zoo.toml`` says, or a member that cannot run so.
         """
-        from omsdpm.devices import resolve_device
-
         folder = Path(folder)
         file = ZooFile.read(folder)
         card = read_latency_card(folder, len(file.members)) if profiled else None
         device = resolve_device(device)
         members = [
             Member(entry.name, entry.load(folder, file.shape, device), file.noise, entry.prediction_type, entry.clip)
-            for entry in file.members
+            for entry in (entry.with_variants(running.variants) for entry in file.members)
         ]
         return cls(members, file.noise, file.shape, file.name, card, device, file.parts(folder), file.encoders(folder))
 
@@ -84,21 +87,24 @@ class ModelZoo:
         return self.members
 
     @property
-    def latency(self) -> list[float]:
-        """Milliseconds that one evaluation of each member takes, as profiled.
+    def latency(self) -> LatencyTable:
+        """Milliseconds that one evaluation of each member takes, as profiled, and what else is known of costs.
 
         Raises:
             InputError: the zoo was never profiled.
         """
         if self.latency_card is None:
             raise InputError(f"zoo {self.name!r} has no latency table: measure it with `omsdpm-bench zoo profile`")
-        return [float(ms) for ms in self.latency_card["ms"]]
+        return LatencyTable.from_card(self.latency_card)
 
     def subset(self, numbers: Sequence[int]) -> ModelZoo:
         """The zoo of some members, numbered from 1."""
         card = self.latency_card
         if card is not None:
-            card = {**card, "ms": [card["ms"][k - 1] for k in numbers]}
+            kept = {
+                key: value for key, value in card.items() if key not in ("peak_mib", "other_batches")
+            }  # of all members
+            card = {**kept, "ms": [card["ms"][k - 1] for k in numbers]}
         return replace(self, members=[self.members[k - 1] for k in numbers], latency_card=card)
 
     @property

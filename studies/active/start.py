@@ -8,6 +8,7 @@ import numpy as np
 
 from omsdpm.dataset import ScheduleDataset
 from omsdpm.dataset.designs import Setting, draw
+from omsdpm.latency import LatencyTable
 from omsdpm.solvers import Schedules, ScheduleSpace
 
 SINGLES = 0.4
@@ -32,7 +33,7 @@ def start_design(
     singles = rng.permutation(_singles(space, latency, budgets))[: max(1, round(SINGLES * n))]
     limit = max(budgets)
     known = ScheduleDataset(space, singles, np.zeros(len(singles)))
-    window = (min(latency), limit)
+    window = (LatencyTable.of(latency).cheapest, limit)
     setting = Setting(space, latency, known, window, {"null": NULL})
     rest = n - len(singles)
     if space.cardinality <= 4 * n:  # draws would not find enough that are new
@@ -45,10 +46,10 @@ def start_design(
 
 def _singles(space: ScheduleSpace, latency: Sequence[float], budgets: Sequence[float]) -> Schedules:
     """Each member alone, with as many steps as each budget takes, spread evenly."""
-    rows = []
+    rows, step = [], LatencyTable.of(latency).step
     for budget in budgets:
         for member, ms in enumerate(latency, start=1):
-            steps = min(int(budget / ms + 1e-9), space.most_steps())
+            steps = min(int(budget / (ms + step) + 1e-9), space.most_steps())
             if steps >= 1:
                 x = np.zeros(space.length, dtype=np.int64)
                 x[space.even_slots(steps)] = member

@@ -13,6 +13,8 @@ from rich.progress import BarColumn, Progress, Task, TextColumn, TimeElapsedColu
 from rich.table import Table
 from rich.text import Text
 
+from studies.records.progress import Pace
+
 WIDTH = 120
 """Columns of a table that is piped into a file, where there is no terminal to ask."""
 
@@ -87,7 +89,7 @@ class Reporter:
         """A bar for one part; yields a function ``(done, total)`` that moves it.
 
         A line with the part's time stays when it is done; a part that fails leaves none. Where there is
-        no terminal a line a minute says how far it is.
+        no terminal a line a minute says how far it is, and what is left.
         """
         start = time.perf_counter()
         if self._progress.is_terminal:
@@ -110,21 +112,17 @@ class Reporter:
 
     @contextmanager
     def _lines(self, title: str) -> Iterator[Callable[[int, int], None]]:
-        state: list[int] = []
+        pace = Pace()
         over, start = threading.Event(), time.perf_counter()
-
-        def step(done: int, total: int) -> None:
-            state[:] = done, total
 
         def watch() -> None:
             while not over.wait(EVERY):
-                part = f"{state[0]:,} of {state[1]:,} " if state else ""
-                self._line(f"{title}: {part}after {time.perf_counter() - start:.0f} s")
+                self._line(f"{title}: {pace.words(time.perf_counter() - start)}")
 
         watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()
         try:
-            yield step
+            yield pace.moved
         finally:
             over.set()
             watcher.join()

@@ -14,10 +14,11 @@ def estimate(settings: EstimateSettings) -> None:
     """Estimates a build."""
     from studies.cli._console import Reporter, stdout
     from studies.jobs.estimate.job import estimate as estimate_job
-    from studies.jobs.estimate.table import estimate_table
+    from studies.jobs.estimate.table import estimate_lines, estimate_table
 
     result = estimate_job(settings, Reporter())
     stdout().print(estimate_table(result))
+    click.echo(estimate_lines(result))
     if result.devices is not None:
         plural = "s" * (result.devices > 1)
         stdout().print(f"To finish within {settings.deadline:g} hours: {result.devices} such device{plural}")

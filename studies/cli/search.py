@@ -19,6 +19,15 @@ def search(settings: SearchSettings, quiet: bool) -> None:
 def run_search(settings: SearchSettings, quiet: bool) -> None:
     """Runs a search and prints its winners."""
     from studies.cli._console import Reporter, stdout
+
+    if settings.estimate:
+        from studies.jobs.estimate.search import estimate_search
+        from studies.jobs.estimate.table import search_estimate_lines, search_estimate_table
+
+        cost = estimate_search(settings, Reporter())
+        stdout().print(search_estimate_table(cost))
+        click.echo(search_estimate_lines(cost))
+        return
     from studies.jobs.run.table import tables
     from studies.jobs.search.job import search as search_job
     from studies.records.progress import SILENT

@@ -108,31 +108,60 @@ def train(
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--batch-size", type=click.IntRange(min=1), default=500, show_default=True, help="Images an evaluation.")
+@click.option(
+    "--batch-size", "batch_sizes", type=click.IntRange(min=1), multiple=True, metavar="N",
+    help="Images an evaluation; budgets are of the first, others are kept beside it.  [default: 500]",
+)  # fmt: skip
 @click.option("--repeats", type=click.IntRange(min=1), default=20, show_default=True, help="Timed turns a member.")
+@click.option(
+    "--schedules", type=click.IntRange(min=0), default=6, show_default=True,
+    help="Random whole schedules that are timed, beside one of each member alone; 0 leaves all of them out.",
+)  # fmt: skip
 @click.option(
     "--guidance", type=click.FloatRange(min=0), metavar="SCALE",
     help="For members that do not say their own, as they will be sampled with.  [default: none]",
 )  # fmt: skip
+@click.option("--name", help="Of this device: writes latency-NAME.toml, for --latency-of NAME.")
 @_options.device
-def profile(folder: Path, batch_size: int, repeats: int, guidance: float | None, device: str) -> None:
-    """Measure the latency of each member of the zoo FOLDER into its latency.toml."""
+def profile(
+    folder: Path, batch_sizes: tuple[int, ...], repeats: int, schedules: int, guidance: float | None, name: str | None,
+    device: str,
+) -> None:  # fmt: skip
+    """Measure the latency of each member of the zoo FOLDER into its latency.toml.
+
+    Whole schedules are timed too, by what samples: they tell what a step and a change of members cost
+    beside the members, and how far the table is off what sampling takes.
+    """
     from rich.table import Table
 
     from omsdpm.devices import resolve_device
+    from omsdpm.zoo.files import USUAL_BATCH
     from omsdpm.zoo.profile import profile_zoo
     from studies.cli._console import Reporter, stdout
 
     where = resolve_device(device)
+    first, *others = batch_sizes or (USUAL_BATCH,)
     with Reporter().part("Profiling") as step:
         card = profile_zoo(
-            folder, batch_size=batch_size, repeats=repeats, device=where, guidance=guidance, progress=step
-        )
-    caption = f"{card['statistic']} of {repeats}, {batch_size} images, {card['device']}, {card['date']}"
-    table = Table("member", "latency (ms)", caption=caption, caption_justify="left")
-    for number, ms in enumerate(card["ms"], start=1):
-        table.add_row(str(number), f"{ms:.3f}")
-    stdout().print(table)
+            folder, batch_size=first, repeats=repeats, device=where, guidance=guidance, name=name,
+            other_batches=others, schedules=schedules, progress=step,
+        )  # fmt: skip
+    caption = f"{card['statistic']} of {repeats}, {first} images, {card['device']}, {card['date']}"
+    columns = {"latency (ms)": card["ms"]}
+    columns |= {f"of {one['batch_size']} images": one["ms"] for one in card.get("other_batches", ())}
+    columns |= {"peak memory (MiB)": card["peak_mib"]} if "peak_mib" in card else {}
+    table = Table("member", *columns, caption=caption, caption_justify="left")
+    for number, row in enumerate(zip(*columns.values(), strict=True), start=1):
+        table.add_row(str(number), *(f"{value:.3f}" for value in row))
+    console = stdout()
+    console.print(table)
+    if "error" in card:
+        console.print(
+            f"a step costs {card.get('step_ms', 0.0):.3f} ms more, a change of members "
+            f"{card.get('switch_ms', 0.0):.3f} ms; {card['schedules']} whole schedules take what the table says "
+            f"within {card['error']:.1%}, what the members' sum says within {card['error_of_sum']:.1%}",
+            soft_wrap=True, highlight=False,
+        )  # fmt: skip
 
 
 @click.command()

@@ -10,6 +10,7 @@ from omsdpm.devices import DEVICES
 from omsdpm.errors import InputError
 from omsdpm.plugins import Named, split_list
 from studies.jobs.conditions import ConditionSettings
+from studies.jobs.running import RunningSettings
 from studies.jobs.settings import option
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ SAMPLING, SCORE = "Sampling", "Score"
 """Topics of the options."""
 
 
-class SamplingSettings(ConditionSettings):
+class SamplingSettings(ConditionSettings, RunningSettings):
     """How images are drawn, and what they are scored with."""
 
     spacing: str = option(

@@ -101,7 +101,7 @@ def within_budget(problem: SearchProblem, X: Schedules, rng: np.random.Generator
 def _lighten(problem: SearchProblem, X: Schedules, rng: np.random.Generator) -> Schedules:
     """Redraws models among the lighter members, in random order, until the rows fit."""
     assert problem.budget is not None
-    table = np.concatenate([[0.0], problem.latency])
+    table = np.concatenate([[0.0], problem.prices])
     by_cost = np.argsort(table, kind="stable")  # null first
     rank = np.argsort(by_cost, kind="stable")[X]
     lighter = np.where(X > 0, by_cost[(rng.random(X.shape) * rank).astype(np.int64)], 0)
@@ -116,7 +116,7 @@ def _lighten(problem: SearchProblem, X: Schedules, rng: np.random.Generator) -> 
 
 def _trim(problem: SearchProblem, X: Schedules, caps: NDArray[np.float64], keys: NDArray[np.float64]) -> Schedules:
     """Keeps the models of the lowest ``keys`` ``(n, L)`` as far as each cap goes."""
-    table = np.concatenate([[0.0], problem.latency])
+    table = np.concatenate([[0.0], problem.prices])
     X = X.copy()
     order = np.argsort(np.where(X > 0, keys, np.inf), axis=1)
     # A schedule may cost exactly its budget, so the first pass forgives the rounding of the

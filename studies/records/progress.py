@@ -51,3 +51,49 @@ class Clock:
         with self.reporter.part(title) as step:
             yield step
         self.seconds[key] = round(time.perf_counter() - start, 3)
+
+
+def duration(seconds: float) -> str:
+    """A time in words: ``90 s``, ``5 min``, ``3.4 h``."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:,.1f} h"
+
+
+@dataclass
+class Pace:
+    """How far a part is, and how long it will take if it goes on as it went since it was first asked.
+
+    What was done before, as by a build that goes on where it was killed, took no time here.
+    """
+
+    clock: Callable[[], float] = time.perf_counter
+    done: int = 0
+    total: int | None = None
+    _first: tuple[float, int] | None = None
+
+    def moved(self, done: int, total: int) -> None:
+        """So much is done."""
+        self.done, self.total = done, total
+        if self._first is None:
+            self._first = self.clock(), done
+
+    def left(self) -> float | None:
+        """Seconds that are left; ``None`` where nobody can know."""
+        if self._first is None or self.total is None:
+            return None
+        start, before = self._first
+        moved = self.done - before
+        return (self.clock() - start) / moved * (self.total - self.done) if moved > 0 else None
+
+    def words(self, seconds: float) -> str:
+        """``300 of 1,000 after 60 s, about 140 s left``, as far as it is known.
+
+        Args:
+            seconds: since the part began.
+        """
+        done = "" if self.total is None else f"{self.done:,} of {self.total:,} "
+        left = self.left()
+        return f"{done}after {seconds:.0f} s" + ("" if left is None else f", about {duration(left)} left")

@@ -15,6 +15,7 @@ from benchmarks.strategies.grids import nearest, timesteps_at
 from benchmarks.strategies.jumps import best_path, jump_errors
 from benchmarks.strategies.registry import make_strategy, strategy_names, usual_strategies
 from omsdpm.errors import InputError
+from omsdpm.latency import LatencyTable
 from omsdpm.noise import DiscreteVP
 from omsdpm.noise.flow import Flow
 from omsdpm.solvers import DDIMSpace, DPMSolverSpace
@@ -395,3 +396,11 @@ def test_no_label_is_spent_where_no_step_fits():
         problem = problem_of(DDIM)
         assert list(make_strategy(name).schedules(problem, 0.5)) == []
         assert problem.labels.spent == 0
+
+
+def test_strategies_stay_within_a_budget_that_counts_switches():
+    table = LatencyTable(LATENCY, step=0.5, switch=2.0)
+    ours = ["single", "stitch", "stitch3", "sandwich", "guidance-interval[pairs=[[2,1]]]"]
+    named = all_baselines(DDIM, table, [12.0, 30.0], ours, noise=NOISE)
+    assert (DDIM.latency([one.x for one in named], table) <= 30.0).all()
+    assert {one.kind for one in named} == {"single", "stitch", "stitch3", "sandwich", "guidance-interval"}

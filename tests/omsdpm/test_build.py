@@ -4,15 +4,19 @@ import os
 import signal
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
+import torch
 
 from omsdpm import InputError
+from omsdpm.dataset import build as build_module
 from omsdpm.dataset.build import Workers, build_dataset
 from omsdpm.dataset.recipe import Recipe
 from omsdpm.dataset.shards import claim
 from omsdpm.dataset.workfolder import MARKER, own_folder
+from omsdpm.errors import InputWarning
 
 RECIPE = """
 seed = 3
@@ -380,3 +384,52 @@ def test_shards_of_a_round_that_was_merged_are_put_away(tmp_path, tiny_zoo, buil
         (folder / "build" / name / "shard-00000.npz").write_bytes(b"left")
     assert rows(build(folder)) == rows(built[1])
     assert [path.name for path in (folder / "build").iterdir() if path.is_dir()] == []
+
+
+@pytest.fixture
+def cluster():
+    """A scheduler without workers, and what starts some."""
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=0, threads_per_worker=1, processes=True, dashboard_address=None, scheduler_port=0
+    ) as cluster:
+        yield cluster
+
+
+def test_a_cluster_without_workers_is_said_and_waited_for(built, tmp_path, tiny_zoo, cluster, monkeypatch):
+    folder = write_recipe(tmp_path / "b", tiny_zoo)
+    monkeypatch.setattr(build_module, "PATIENCE", 0.5)
+    told = []
+
+    def show(message, *rest):
+        told.append(str(message))
+        cluster.scale(1)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", InputWarning)
+        monkeypatch.setattr(warnings, "showwarning", show)
+        dataset = build_dataset(
+            Recipe.read(folder), Workers(executor="dask", scheduler=cluster.scheduler_address), shard_size=4
+        )
+    assert rows(dataset) == rows(built[1])
+    assert told[0] == (
+        f"the Dask scheduler {cluster.scheduler_address} has no workers: waits for some; start them with "
+        f"`dask worker {cluster.scheduler_address}`"
+    )
+
+
+def test_the_device_of_a_dask_worker_is_its_own_affair(built, tmp_path, tiny_zoo, cluster, monkeypatch):
+    from studies.jobs.dataset_build import BuildSettings
+    from studies.jobs.dataset_build import build as job
+
+    folder = write_recipe(tmp_path / "b", tiny_zoo)
+    cluster.scale(1)
+    asked = []
+    for room in ("studies.jobs.dataset_build.job", "omsdpm.scoring.measurement"):
+        monkeypatch.setattr(f"{room}.resolve_device", asked.append)  # in this process, not in the worker's
+    given = {"folder": folder, "executor": "dask", "scheduler": cluster.scheduler_address, "shard_size": 4}
+    if not torch.cuda.is_available():
+        with pytest.raises(InputError, match=r"device 'cuda': PyTorch .* sees no CUDA here"):
+            job(BuildSettings(**given, device="cuda"))
+    result = job(BuildSettings(**given, device="auto"))
+    assert result.schedules == len(built[1]) and not asked

@@ -149,7 +149,7 @@ def test_on_exact_answers_sixty_labels_come_near_the_optimum(here):
     labels = LabelStore(Path("l.parquet"), benchmark.space, benchmark.metric, {})
     told = []
     ActiveSearch(
-        PricedSpace(benchmark.space, list(benchmark.latency)),
+        PricedSpace(benchmark.space, benchmark.latency),
         benchmark.budgets,
         make_optimizer("nsga2"),
         lambda seed: benchmark.predictor("gp", random_state=seed),

@@ -1,6 +1,7 @@
 """``omsdpm-bench dataset estimate``: all that a build samples is counted."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,8 +9,12 @@ from click.testing import CliRunner
 
 from benchmarks import Benchmark
 from benchmarks.baselines import all_baselines
+from omsdpm.scoring.sampler import Sampler
+from omsdpm.zoo.files import write_latency_card
 from studies.cli import main
 from studies.jobs.estimate import EstimateResult, EstimateSettings, estimate
+from studies.jobs.estimate.search import estimate_search
+from studies.jobs.search.settings import SearchSettings
 
 RECIPE = """
 name = "few"
@@ -93,3 +98,46 @@ def test_results_of_format_1_are_read(few, tmp_path):
         del part["scoring"]
     (tmp_path / "e.json").write_text(json.dumps(table))
     assert EstimateResult.read(tmp_path / "e.json").total.scoring is None
+
+
+def test_loading_is_timed_and_everything_is_said(few):
+    result = estimate(EstimateSettings(folder=few))
+    assert result.loading > 0
+    assert result.seconds == pytest.approx(result.total.seconds + result.total.scoring + result.loading)
+    outcome = CliRunner().invoke(main, ["dataset", "estimate", str(few)])
+    assert "One process takes about " in outcome.stdout and "of it to load" in outcome.stdout
+
+
+def test_steps_and_switches_cost_what_the_table_says(few, tmp_path, tiny_zoo):
+    before = estimate(EstimateSettings(folder=few)).rounds[0]
+    zoo = shutil.copytree(tiny_zoo, tmp_path / "zoo")
+    write_latency_card(zoo, {"ms": [1.0, 2.0, 4.0], "batch_size": 8, "step_ms": 0.5, "switch_ms": 1.0})
+    (few / "benchmark.toml").write_text(RECIPE.format(zoo=json.dumps(str(zoo))))
+    after = estimate(EstimateSettings(folder=few)).rounds[0]
+    steps = 2 * 0.5e-3 * before.one_by_one  # 16 images are twice 8
+    assert after.evaluations == before.evaluations
+    assert before.seconds_one_by_one + steps < after.seconds_one_by_one < before.seconds_one_by_one + 3 * steps
+
+
+def test_a_search_says_what_it_costs_and_samples_nothing(tmp_path, tiny_zoo, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Sampler, "sample", lambda *args, **kw: pytest.fail("sampled"))
+    asked = ["search", "--zoo", str(tiny_zoo), "--budget", "6", "--budget", "12", "--length", "5", "--labels", "30",
+             "--label-images", "16", "--race-images", "16", "--validate-images", "32",
+             "--evaluations", "50"]  # fmt: skip
+    outcome = CliRunner().invoke(main, [*asked, "--estimate"])
+    assert outcome.exit_code == 0, outcome.output
+    for word in ("labels", "race", "report", "latencies", "The search takes about", "for fits and searches"):
+        assert word in outcome.stdout
+    assert list(tmp_path.iterdir()) == []
+    settings = SearchSettings(
+        zoo=tiny_zoo, budgets=(6.0, 12.0), length=5, labels=30, label_images=16, race_images=16, validate_images=32,
+        evaluations=50, estimate=True,
+    )  # fmt: skip
+    cost = estimate_search(settings)
+    parts = {part.name: part for part in cost.parts}
+    assert parts["labels"].schedules == 30 and parts["labels"].seconds_one_by_one > 0
+    assert parts["report"].schedules == 2 * 2 * 5 * 2  # twice as many images as a label, five seeds, two budgets
+    assert parts["latencies"].seconds == pytest.approx(7 * 7e-3)  # seven times all members on the table's batch
+    assert cost.loading > 0 and cost.thinking > 0 and "--estimate" not in settings.command()
+    assert cost.seconds == pytest.approx(cost.total.seconds + cost.total.scoring + cost.loading + cost.thinking)

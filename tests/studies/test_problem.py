@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from omsdpm.errors import InputError, InputWarning
+from omsdpm.latency import LatencyTable
 from omsdpm.solvers import DDIMSpace
-from studies import Ledger, SearchProblem
+from studies import Ledger, SearchProblem, make_optimizer
 
 SPACE = DDIMSpace(2, 4)
 
@@ -99,3 +100,24 @@ def test_a_budget_that_is_a_schedules_own_cost_includes_it():
         problem = SearchProblem(space=space, predictor=None, latency=latency, budget=float(cost))
         assert problem.fits(x).all()
         assert problem.fits(X)[(x == X).all(axis=1)].all()
+
+
+@pytest.mark.parametrize("name", ["nsga2", "random", "local", "anneal", "evolution", "tpe", "ga", "moead"])
+def test_no_optimizer_leaves_a_budget_that_counts_switches(name):
+
+    space, table = DDIMSpace(3, 8), LatencyTable([1.0, 2.0, 4.0], step=0.5, switch=2.0)
+    rng = np.random.default_rng(0)
+    weights = rng.random((8, 4))
+
+    class Additive:
+        def predict(self, X):
+            return -weights[np.arange(8), X].sum(axis=1)
+
+    problem = SearchProblem(space=space, predictor=Additive(), latency=table, budget=9.0)
+    assert (problem.cheapest, problem.table.switch) == (1.5, 2.0)
+    result = make_optimizer(name).run(problem, evaluations=150, seed=0)
+    assert (result.latency <= 9.0).all()
+    np.testing.assert_array_equal(result.latency, space.latency(result.X, table))
+    assert (result.history.latency <= 9.0).all()
+    with pytest.raises(InputError, match=r"1\.5 ms, one step of member 1"):
+        SearchProblem(space=space, predictor=Additive(), latency=table, budget=1.2)

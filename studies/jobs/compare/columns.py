@@ -60,7 +60,7 @@ class Fit:
         """Regret and best measured score under each budget."""
         if not self.benchmark.budgets:  # of a dataset, which has none
             return np.empty(0), np.empty(0)
-        latency = self.benchmark.space.latency(self.data.X, list(self.benchmark.latency))
+        latency = self.benchmark.space.latency(self.data.X, self.benchmark.latency)
         return judging.regrets(self.data.y, self.predicted, latency, self.benchmark.budgets)
 
     def coverage(self, level: float) -> float | None:

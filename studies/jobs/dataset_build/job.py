@@ -39,7 +39,8 @@ def build(settings: BuildSettings, reporter: Reporter = SILENT) -> BuildResult:
     recipe = Recipe.read(settings.folder)
     if settings.metric is not None:
         recipe = replace(recipe, measurement=recipe.measurement.with_metric(settings.metric))
-    device, jobs = resolve_device(settings.device), settings.jobs
+    # What devices there are on a cluster its workers know, not this machine.
+    device, jobs = settings.device if settings.executor == "dask" else resolve_device(settings.device), settings.jobs
     if jobs is None:
         jobs = 1 if device != "cpu" else usable_cpus()
     if "budgets" in recipe_toml(settings.folder):  # what is wrong with its benchmark is told before hours of work

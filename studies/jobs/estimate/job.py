@@ -34,7 +34,8 @@ def estimate(settings: EstimateSettings, reporter: Reporter = SILENT) -> Estimat
     """Network evaluations and time of all that a folder's ``benchmark.toml`` asks for; samples nothing.
 
     Beside the rounds that is the repeat, the validated baselines and their scores for reports. Scoring is
-    timed here, on a batch of noise.
+    timed here, on a batch of noise, and so is what a process takes to load. Statistics of real images that are not
+    kept yet are computed on the way, and kept for the build.
 
     Raises:
         InputError: the folder cannot be used, has no rounds, or a zoo that was never profiled.
@@ -79,6 +80,7 @@ def estimate(settings: EstimateSettings, reporter: Reporter = SILENT) -> Estimat
             for part in parts
         ),
         total=RoundCost(name="all", scoring=seconds, **asdict(everything)),
+        loading=None if scoring is None else scoring.loading,
         images=m.images,
         device=card_facts(card)[1],
         threads=str(card.get("threads", "?")),
@@ -138,10 +140,19 @@ def _of_seeds(X: Schedules, measurement: Measurement, images: int, seeds: int, s
 
 @dataclass(frozen=True)
 class Scoring:
-    """Seconds that the metric takes here: of an image, and of a schedule once its images are counted."""
+    """Seconds that the metric takes here.
+
+    Attributes:
+        image: of an image.
+        schedule: of a schedule once its images are counted.
+        loading: until networks, metric and real images are there; statistics of these are kept for the build.
+        reloading: the same for a process that had them before.
+    """
 
     image: float
     schedule: float
+    loading: float
+    reloading: float
 
     @classmethod
     def timed(cls, measurement: Measurement, progress: Callable[[int, int], None]) -> Self:
@@ -150,19 +161,29 @@ class Scoring:
         Raises:
             InputError: the zoo, the metric or its reference cannot be used.
         """
+        clock = time.perf_counter
+        begun = clock()
         meter = measurement.open("cpu")
-        meter.prepare(progress)
+        opened = clock()
+        meter.prepare(progress)  # computes what is kept for the next process
+        prepared = clock()
+        again = measurement.open("cpu")
+        opened_again = clock()
+        again.prepare()
+        reloading = clock() - prepared
+        loading = opened - begun + clock() - opened_again
         images = min(TIMED, measurement.images)
         start = next(iter(replace(meter.sampler, batch_size=images).starts(images, 0)))
         noise = meter.zoo.decode(start.x_T)
         with meter.sampler.scored_from(meter.metric, start, 0):
             meter.metric.fresh().update(noise, 0)  # the first time takes longer
             taken = meter.metric.fresh()
-            begun = time.perf_counter()
+            scoring = clock()
             taken.update(noise, 0)
-            counted = time.perf_counter()
+            counted = clock()
             meter.metric.score(taken)
-        return cls((counted - begun) / images, time.perf_counter() - counted)
+            scored = clock()
+        return cls((counted - scoring) / images, scored - counted, loading, reloading)
 
     def of(self, part: Part) -> float:
         """Seconds for a part."""

@@ -31,14 +31,16 @@ class EstimateResult(Result):
     Attributes:
         rounds: in the file's order; then the repeat, the baselines, and those of reports.
         total: all of them together.
+        loading: seconds until networks, metric and real images are loaded, which every process takes; ``None``
+            where they cannot be loaded here, and in results of earlier formats.
         images: a schedule.
         device, threads: what the times are for.
         devices: how many of these meet the deadline; ``None`` without one.
     """
 
     KIND: ClassVar[str] = "estimate"
-    FORMAT: ClassVar[int] = 2
-    READ: ClassVar[tuple[int, ...]] = (1, 2)
+    FORMAT: ClassVar[int] = 3
+    READ: ClassVar[tuple[int, ...]] = (1, 2, 3)
 
     settings: EstimateSettings
     rounds: tuple[RoundCost, ...]
@@ -47,3 +49,9 @@ class EstimateResult(Result):
     device: str
     threads: str
     devices: int | None
+    loading: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Of all that is sampled, scored and loaded, by one process."""
+        return self.total.seconds + (self.total.scoring or 0.0) + (self.loading or 0.0)

@@ -124,7 +124,7 @@ def _impossible(row: BoardRow, benchmark: Benchmark) -> str:
         return f"seed {row.validation_seed} is the dataset's own noise"
     if row.images < 2:
         return f"{row.images} images have no score"
-    latency = float(benchmark.space.latency(X, list(benchmark.latency))[0])
+    latency = float(benchmark.space.latency(X, benchmark.latency)[0])
     if latency > row.budget * (1 + ROUNDING):
         return f"takes {latency:.6g} ms, more than its budget"
     return ""

@@ -11,6 +11,7 @@ import numpy as np
 from omsdpm.dataset import ScheduleDataset
 from omsdpm.errors import InputError
 from omsdpm.files import check_creatable, check_writable, replacing
+from omsdpm.latency import LatencyTable
 from studies.jobs.report.page import page
 from studies.jobs.report.result import ReportResult
 from studies.jobs.report.settings import ReportSettings
@@ -93,6 +94,6 @@ def _anytime(result: RunResult) -> dict[float, list[float]]:
     if not path.is_file():
         return {}
     labels = ScheduleDataset.read(path)
-    latency = labels.space.latency(labels.X, result.problem["latency_ms"])
+    latency = labels.space.latency(labels.X, LatencyTable.from_facts(result.problem))
     curves = {budget: best_so_far(labels.y, latency, budget) for budget in result.budgets}
     return {budget: curve.tolist() for budget, curve in curves.items() if np.isfinite(curve).any()}

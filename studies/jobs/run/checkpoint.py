@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omsdpm.errors import InputError
+from omsdpm.latency import LatencyTable
 from omsdpm.released import load_predictor as load_released
 from omsdpm.solvers import DDIMSpace, DPMSolverSpace, ScheduleSpace, make_space
 from omsdpm.zoo.opening import read_latency_table
@@ -46,7 +47,7 @@ def open_checkpoint(settings: RunSettings) -> Predictor:
     return predictor
 
 
-def open_latency(settings: RunSettings, space: ScheduleSpace) -> list[float]:
+def open_latency(settings: RunSettings, space: ScheduleSpace) -> LatencyTable:
     """Milliseconds a member, by the table given."""
     assert settings.latency is not None
     return read_latency_table(settings.latency, space.num_models)

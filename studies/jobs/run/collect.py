@@ -79,7 +79,7 @@ def write_plot(dataset: ScheduleDataset, begun: Begun, path: Path) -> None:
 
     from benchmarks.ticks import plain_log_ticks
 
-    latency = begun.benchmark.space.latency(dataset.X, list(begun.benchmark.latency))
+    latency = begun.benchmark.space.latency(dataset.X, begun.benchmark.latency)
     figure = Figure(figsize=(6.4, 4), dpi=110, layout="constrained")
     axes = figure.subplots()
     for budget in begun.budgets:

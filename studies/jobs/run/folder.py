@@ -337,12 +337,14 @@ def data_facts(benchmark: Benchmark, device: str, *, stored: bool = True) -> dic
         InputError: a file of the zoo or the reference cannot be read.
     """
     from omsdpm.devices import device_name
+    from omsdpm.latency import LatencyTable
     from omsdpm.scoring.identity import identity_digest
     from omsdpm.scoring.measurement import Measurement
 
     measurement = benchmark.measurement
     measured = {"measurement": identity_digest(measurement)} if isinstance(measurement, Measurement) else {}
-    latency = ", ".join(f"{ms:g}" for ms in benchmark.latency)
+    table = LatencyTable.of(benchmark.latency)
+    latency = ", ".join([*(f"{ms:g}" for ms in table), *(f"{name} {ms:g}" for name, ms in table.terms().items())])
     data = {"data": benchmark.data_hash} if stored else {}
     return {**data, **measured, "latencies": latency, "device": device_name(device)}
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from omsdpm.latency import LatencyTable
 from omsdpm.released import write_population, write_schedule
 from studies.jobs.naming import check_predictor, optimizer_of, predictor_of, short_name, text_of
 from studies.jobs.run.checkpoint import open_checkpoint, open_latency, sha256
@@ -131,6 +132,7 @@ def _search_only(settings: RunSettings, reporter: Reporter) -> RunResult:
         name = f"{space.solver}-{short_name(settings.optimizer)}-{checkpoint.stem}"
         digest = sha256(checkpoint)
         facts = {"predictor": digest, "latencies": ", ".join(f"{ms:g}" for ms in priced.latency)}
+        facts |= {name: f"{ms:g}" for name, ms in LatencyTable.of(priced.latency).terms().items()}
     with open_run(settings, facts, settings.output, name, when) as folder:
         result = finished(folder, settings)
         reporter.note(folder.words(done=result is not None))
@@ -162,7 +164,7 @@ def _written(
         settings=settings,
         folder=folder.path,
         leaderboard=None,
-        problem={**space_facts(space), "latency_ms": priced.latency},
+        problem={**space_facts(space), **LatencyTable.of(priced.latency).facts()},
         source=Source(str(settings.predictor_checkpoint), sha256=digest),
         budgets=budgets,
         outcome=outcome,

@@ -62,7 +62,7 @@ def _random_designs(dataset: ScheduleDataset) -> ScheduleDataset:
 
 def _measured(axes: Axes, result: RunResult, benchmark: Benchmark, designs: ScheduleDataset, right: float) -> None:
     """Scores of sampled images: random designs, baselines, winners."""
-    latency = benchmark.space.latency(designs.X, list(benchmark.latency))
+    latency = benchmark.space.latency(designs.X, benchmark.latency)
     # A Fréchet distance depends on the number of images, so every label says it.
     label = f"{DESIGNS}, {benchmark.measurement.images} images"
     axes.scatter(latency, designs.y, s=9, color=GRAY, linewidths=0, label=label)
@@ -103,7 +103,7 @@ def _predicted(
     axes: Axes, result: RunResult, predictor: Scorer, benchmark: Benchmark, designs: ScheduleDataset, right: float
 ) -> None:
     """The predictor's scores, on an axis of their own: they are no measurements."""
-    latency = benchmark.space.latency(designs.X, list(benchmark.latency))
+    latency = benchmark.space.latency(designs.X, benchmark.latency)
     scores = predictor.predict(designs.X)
     axes.scatter(latency, scores, s=9, color=GRAY, linewidths=0, label=DESIGNS)
     outcome = result.outcome

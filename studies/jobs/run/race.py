@@ -56,7 +56,7 @@ def race(
     left = [list(dict.fromkeys(group)) for group in groups]
     behind: list[list[int]] = [[] for _ in groups]
     scores: dict[int, float] = {}
-    total, before = _images(left, sizes), 0
+    total, before = images_of([len(group) for group in left], sizes), 0
     done = 0
 
     def count(new: int) -> None:
@@ -84,9 +84,14 @@ def _kept(candidates: int) -> int:
     return min(candidates, max(2, math.ceil(candidates / 2)))
 
 
-def _images(groups: Sequence[Sequence[int]], sizes: Sequence[int]) -> int:
-    """Images of a race at most, where no row is in two groups."""
-    total, before, counts = 0, 0, [len(group) for group in groups]
+def images_of(groups: Sequence[int], sizes: Sequence[int]) -> int:
+    """Images of a race at most, where no row is in two groups.
+
+    Args:
+        groups: rows of each.
+        sizes: images of a row in each round, rising.
+    """
+    total, before, counts = 0, 0, list(groups)
     for size in sizes:
         total += sum(counts) * (size - before)
         counts, before = [_kept(count) for count in counts], size

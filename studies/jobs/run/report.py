@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from omsdpm.devices import resolve_device
+from omsdpm.latency import LatencyTable
 from omsdpm.released import write_population
 from studies.jobs.naming import optimizer_of, short_name, text_of
 from studies.jobs.run.plot import write_plot
@@ -79,7 +80,7 @@ class Begun:
     @property
     def priced(self) -> PricedSpace:
         """The schedules to choose from."""
-        return PricedSpace(self.benchmark.space, list(self.benchmark.latency))
+        return PricedSpace(self.benchmark.space, self.benchmark.latency)
 
 
 def report(
@@ -209,7 +210,7 @@ def zoo_facts(measurement: Any) -> dict[str, Any]:
     }
 
 
-CONDITIONED = ("t_end", "guidance", "prompts", "negative_prompt")
+CONDITIONED = ("dtype", "t_end", "guidance", "prompts", "negative_prompt")
 """What a measurement says of sampling, where it says it at all."""
 
 
@@ -221,6 +222,6 @@ def benchmark_facts(benchmark: Benchmark) -> dict[str, Any]:
         "metric": benchmark.metric,
         "spacing": benchmark.spacing,
         **space_facts(benchmark.space),
-        "latency_ms": [float(ms) for ms in benchmark.latency],
+        **LatencyTable.of(benchmark.latency).facts(),
         **zoo_facts(benchmark.measurement),
     }

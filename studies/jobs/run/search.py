@@ -20,10 +20,10 @@ POPULATION = 40
 
 @dataclass(frozen=True)
 class PricedSpace:
-    """The schedules to choose from, and what one evaluation of each member costs in ms."""
+    """The schedules to choose from, and what one evaluation of each member costs in ms, perhaps a LatencyTable."""
 
     space: ScheduleSpace
-    latency: list[float]
+    latency: Sequence[float]
 
 
 @dataclass(frozen=True, eq=False)

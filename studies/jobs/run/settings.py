@@ -10,9 +10,11 @@ from pydantic import model_validator
 
 from omsdpm.devices import DEVICES
 from omsdpm.errors import InputError
+from omsdpm.latency import LatencyTable
 from omsdpm.plugins import split_list
 from omsdpm.seeds import LARGEST
-from studies.jobs.settings import Settings, option
+from studies.jobs.running import RunningSettings
+from studies.jobs.settings import option
 from studies.jobs.solvers import solver_names
 from studies.pessimist import KAPPA
 
@@ -39,7 +41,7 @@ BENCHMARK, SEARCH, VALIDATION, CHECKPOINT, RESULTS = (
 """Topics of the options."""
 
 
-class ReportedSettings(Settings):
+class ReportedSettings(RunningSettings):
     """What jobs share that search on a predictor, race what it finds, and report who won."""
 
     optimizer: Any = option("nsga2", metavar="NAME", topic=SEARCH, help="How to search; see 'list'.")
@@ -65,6 +67,10 @@ class ReportedSettings(Settings):
     validate_images: int | None = option(
         None, ge=2, topic=VALIDATION, shown="as the stored baselines, 1000 at most",
         help="Images a seed for the report.",
+    )  # fmt: skip
+    latency_of: str | None = option(
+        None, metavar="NAME", topic=SEARCH, shown="the zoo's latency.toml",
+        help="Device whose latencies count, measured with 'zoo profile --name NAME'.",
     )  # fmt: skip
     device: str = option(
         "auto", choices=lambda: DEVICES, topic=VALIDATION,
@@ -162,10 +168,25 @@ class RunSettings(ReportedSettings):
         from studies.jobs.naming import benchmark_of
 
         benchmark = benchmark_of(self.benchmark)
-        return benchmark if self.metric is None else benchmark.with_metric(self.metric)
+        if self.metric is not None:
+            benchmark = benchmark.with_metric(self.metric)
+        if self.running.variants:
+            benchmark = benchmark.with_running(self.running)
+        if self.latency_of is None:
+            return benchmark
+        if not hasattr(benchmark, "with_latency_of"):
+            raise InputError(
+                f"--latency-of {self.latency_of}: {benchmark.name} has no zoo's folder with tables of devices"
+            )
+        return benchmark.with_latency_of(self.latency_of)
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
+        if self.latency_of is not None and not self.budgets:
+            raise InputError(
+                f"--latency-of {self.latency_of} with the benchmark's own budgets, which are for another device: give "
+                "--budget MS"
+            )
         if self.labels is not None and not self.active:
             raise InputError("--labels is for a search that measures its own: give --active too, or --train-size")
         if self.active and self.train_size is not None:
@@ -194,6 +215,7 @@ ONLY_BENCHMARK = frozenset(
         "active",
         "labels",
         "metric",
+        "latency_of",
         "top",
         "race_images",
         "seeds",
@@ -201,6 +223,9 @@ ONLY_BENCHMARK = frozenset(
         "validate_images",
         "validated",
         "device",
+        "dtype",
+        "channels_last",
+        "compiled",
         "leaderboard",
     )
 )
@@ -226,7 +251,7 @@ def resolve_budgets(
     """
     import numpy as np
 
-    cheapest = min(latency)  # every space has the schedules of a single evaluation
+    cheapest = LatencyTable.of(latency).cheapest  # every space has the schedules of a single evaluation
     for budget in budgets:
         if not np.isfinite(budget) or budget < cheapest:
             raise InputError(f"budget {budget:g} ms: {cheapest_schedule} takes {cheapest:.4g} ms{hint and '; '}{hint}")

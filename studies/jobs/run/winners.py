@@ -198,7 +198,7 @@ def predicted_only(benchmark: Benchmark, outcome: SearchOutcome, budgets: Sequen
     """The winners without sampling anything; the baselines have their stored scores."""
     best = [benchmark.best_baseline(budget) for budget in budgets]
     stored = [None if one is None else _scored(benchmark, _of_baseline(one), one.scores) for one in best]
-    priced = PricedSpace(benchmark.space, list(benchmark.latency))
+    priced = PricedSpace(benchmark.space, benchmark.latency)
     return [
         winner.model_copy(update={"kinds": _kinds(benchmark, winner.budget)})
         for winner in best_predicted(priced, outcome, budgets, stored)
@@ -214,7 +214,7 @@ def fields_of(
     best: int = LABELS,
 ) -> list[Field]:
     """Who races under each budget."""
-    latency = benchmark.space.latency(train.X, list(benchmark.latency))
+    latency = benchmark.space.latency(train.X, benchmark.latency)
     order = np.argsort(train.y, kind="stable")
     racing = []
     for budget, population in zip(budgets, outcome.populations, strict=True):
@@ -308,7 +308,7 @@ def validate(
     def scored(one: Candidate | None) -> Scored | None:
         return None if one is None else _scored(benchmark, one, sampled.scores[rows[one.schedule]])
 
-    priced = PricedSpace(space, list(benchmark.latency))
+    priced = PricedSpace(space, benchmark.latency)
     predicted = predict(np.array([winner.schedule for winner, _, _ in chosen]))
     winners = [
         _winner(priced, budget, winner.schedule, float(score)).model_copy(
@@ -348,7 +348,7 @@ def _proposed(benchmark: Benchmark, budget: float) -> list[Candidate]:
     """What strategies propose under a budget that the benchmark does not list, and the best of what is stored."""
     from benchmarks.baselines import all_baselines
 
-    proposed = all_baselines(benchmark.space, list(benchmark.latency), [budget])
+    proposed = all_baselines(benchmark.space, benchmark.latency, [budget])
     made = [Candidate(one.name, one.kind, _tuple(one.x)) for one in proposed]
     stored = benchmark.best_baseline(budget)
     known = {one.schedule for one in made}
@@ -373,7 +373,7 @@ def _winner(priced: PricedSpace, budget: float, schedule: ArrayLike, predicted: 
 
 
 def _scored(benchmark: Benchmark, one: Candidate, scores: ArrayLike) -> Scored:
-    (ms,) = benchmark.space.latency(np.array([one.schedule]), list(benchmark.latency))
+    (ms,) = benchmark.space.latency(np.array([one.schedule]), benchmark.latency)
     return Scored(
         name=one.name,
         source=one.source,

@@ -43,7 +43,7 @@ def sample(settings: SampleSettings, reporter: Reporter = SILENT) -> SampleResul
     if solver is None:
         solver = infer_solver(source.X)
         reporter.note(f"solver: {solver}, by the schedule's slots; --solver says otherwise")
-    zoo = open_zoo(settings.zoo, device)
+    zoo = open_zoo(settings.zoo, device, running=settings.running)
     (x,) = source.renumbered(len(zoo.members))
     timesteps = settings.timesteps or (source.timesteps if solver == source.solver else None)
     space = space_on(zoo.noise, solver, len(zoo.members), len(x), timesteps)

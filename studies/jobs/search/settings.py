@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -58,6 +59,13 @@ class SearchSettings(ConditionSettings, ReportedSettings):
     )  # fmt: skip
     predictor: Any = option(
         ACTIVE_PREDICTOR, metavar="NAME", topic=SEARCH, help="What tells where to measure; see 'list'."
+    )
+    estimate: bool = option(
+        False,
+        flags=("--estimate",),
+        repeats=False,
+        topic=RESULTS,
+        help="Say what the search costs; sample nothing.",
     )
     output: Path | None = option(
         None, repeats=False, topic=RESULTS, shown="runs/<zoo>-<optimizer>-<predictor>-<time>",
@@ -124,6 +132,8 @@ class SearchSettings(ConditionSettings, ReportedSettings):
             metric=metric,
             images=self.label_images,
             seed=self.seed,
+            latency_of=self.latency_of,
+            **asdict(self.running),
             **self.for_measurement(),
             reference=DIGITS if reference is None else reference,  # a metric that compares with none leaves it alone
         )

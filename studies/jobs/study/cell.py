@@ -117,7 +117,7 @@ def _searched(
     else:
         predictor, labels, fit_seconds = _fitted(cell)
         check_predictions(cell.predictor, predictor, benchmark)
-        priced = PricedSpace(benchmark.space, list(benchmark.latency))
+        priced = PricedSpace(benchmark.space, benchmark.latency)
         search(
             recorded, priced, Pessimist(predictor, cell.kappa), budgets,
             evaluations=cell.evaluations, seed=cell.seed, progress=lambda done, total: None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from concurrent.futures import BrokenExecutor, Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,8 @@ def study(settings: StudySettings, reporter: Reporter = SILENT) -> StudyResult:
         if not held:
             raise InputError(f"a study is running in {folder}: wait for it, or name another --output")
         writable_folder(folder / CELLS)
-        device = resolve_device(settings.device)
+        # What devices there are on a cluster its workers know, not this machine.
+        device = settings.device if settings.executor == "dask" else resolve_device(settings.device)
         outcomes = {cell: kept for cell in cells if (kept := _read(folder / CELLS / cell.file)) is not None}
         if settings.retry:
             outcomes = {
@@ -128,7 +129,7 @@ def _run(todo: list[Cell], folder: Path, workers: Workers, device: str, step: An
                 while waiting and len(flying) < pool.in_flight:
                     cell = waiting.pop()
                     flying[executor.submit(measure_cell, cell, str((folder / RUNS).resolve()), device)] = cell
-                for future in wait(flying, return_when=FIRST_COMPLETED).done:
+                for future in pool.done(flying):
                     cell = flying.pop(future)
                     outcomes[cell] = future.result()
                     write_json(folder / CELLS / cell.file, outcomes[cell])

@@ -124,7 +124,7 @@ def _of_zoo(
     settings: ValidateSettings, source: ScheduleSource, device: str, reporter: Reporter
 ) -> tuple[Schedules, _Ground]:
     assert settings.zoo is not None  # ValidateSettings has seen to it
-    zoo = open_zoo(settings.zoo, device, settings.latency)
+    zoo = open_zoo(settings.zoo, device, settings.latency, settings.running)
     metrics = settings.metrics or (usual_metric(zoo.image_shape, settings.stats),)
     X = source.renumbered(len(zoo.members))
     solver = settings.solver or source.solver
@@ -140,7 +140,7 @@ def _of_zoo(
 
 
 def _of_benchmark(benchmark: Benchmark, settings: ValidateSettings, X: Schedules, device: str) -> _Ground:
-    m = benchmark.measurement
+    m = benchmark.measurement.with_running(settings.running) if settings.running.variants else benchmark.measurement
     _check_schedules(settings, X, m.space)
     start = None if settings.noise is None else read_noise(settings.noise)
     sampler = replace(m.open(device).sampler, batch_size=settings.batch_size, start=start)
