@@ -81,9 +81,9 @@ def write_diagram(
     axes.axis("off")
     axes.set(xlim=(-left_side, AXIS + right_side), ylim=(rows - top, -top))  # inches by rows
     axes.plot([at(1), at(k)], [0, 0], color=BAR, linewidth=1.2)
-    for rank in range(1, k + 1):
-        axes.plot([at(rank), at(rank)], [0, -0.3], color=BAR, linewidth=1.2)
-        axes.text(at(rank), -0.45, str(rank), ha="center", va="bottom", fontsize=9)
+    for tick in range(1, k + 1):
+        axes.plot([at(tick), at(tick)], [0, -0.3], color=BAR, linewidth=1.2)
+        axes.text(at(tick), -0.45, str(tick), ha="center", va="bottom", fontsize=9)
     axes.plot([at(1), at(1 + span)], [-1.75, -1.75], color=BAR, linewidth=1.2, marker="|", markersize=6)
     axes.text(at(1 + span) + 0.1, -1.75, words, va="center", fontsize=9)
     axes.text(0.1 - left_side, -2.75, title, va="center", fontsize=10.5)
