@@ -3,16 +3,18 @@
     python -m benchmarks.speed.boards optimizers
     python -m benchmarks.speed.boards strategies
     python -m benchmarks.speed.boards active --seeds 10
+    python -m benchmarks.speed.boards active --seeds 10 --benchmark digits-ddim
 
-Each writes `benchmarks/leaderboards/NAME.csv` anew, a row a (name, seed, ...), with versions. The
-benchmark is `digits-tab`, whose every schedule is measured: a score is looked up, and regret is a score
-over the best there is under the budget, less 1.
+Each writes `benchmarks/leaderboards/NAME.csv` anew, a row a (name, seed, ...), with versions; rows of
+another benchmark stay. The benchmark is `digits-tab` unless said otherwise, whose every schedule is measured:
+a score is looked up, and regret is a score over the best there is under the budget, less 1. `active` alone takes
+other benchmarks too, whose schedules are sampled; their regret is not known.
 """
 
 from __future__ import annotations
 
 import argparse
-import tempfile
+import csv
 import time
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
@@ -22,13 +24,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.comparison import compare_strategies
+from benchmarks.problem import Benchmark
 from benchmarks.registry import load_benchmark
 from benchmarks.speed.optimizers import measure
+from benchmarks.speed.spending import NESTED, WAYS
 from benchmarks.strategies.registry import strategy_names
 from benchmarks.tabular import TabularBenchmark
-from studies import make_optimizer, optimizer_names
-from studies.active import ActiveSearch, LabelStore, LeftToSpend
-from studies.jobs.run.search import PricedSpace
+from studies import optimizer_names
 from studies.records.tables import compact, write_csv
 
 OUTPUT = Path(__file__).parents[1] / "leaderboards"
@@ -39,8 +41,8 @@ EVALUATIONS = (300, 1000)
 SLOW = ("optuna-gp",)
 """Optimizers that take a second an evaluation: they are asked for the fewest only."""
 
-LABELS = (20, 40, 60, 80, 100)
-"""After which an active search is looked at."""
+LABELS = (25, 60, 100)
+"""After which a way to spend them is looked at."""
 
 Rows = Iterable[Mapping[str, Any]]
 
@@ -72,37 +74,26 @@ def strategies(benchmark: TabularBenchmark, seeds: int) -> Rows:
             }  # fmt: skip
 
 
-def active(benchmark: TabularBenchmark, seeds: int) -> Rows:
-    """The best label under each budget after so many labels; a search that ended keeps what it had."""
-    for seed in range(seeds):
-        best: dict[int, Any] = {}
-
-        def record_best(state: LeftToSpend, best: dict[int, Any] = best) -> None:
-            best[state.labels] = state.best
-
-        start = time.perf_counter()
-        with tempfile.TemporaryDirectory() as folder:
-            store = LabelStore(Path(folder) / "labels.parquet", benchmark.space, benchmark.metric, {})
-            ActiveSearch(
-                PricedSpace(benchmark.space, benchmark.latency),
-                benchmark.budgets,
-                make_optimizer("nsga2"),
-                lambda seed: benchmark.predictor("gp", random_state=seed),
-                benchmark.evaluate,
-                seed=seed,
-            ).run(store, LABELS[-1], record_best)
-        print(f"seed {seed}: {len(store)} labels, {time.perf_counter() - start:.0f} s")
-        for labels in LABELS:
-            known = best[max(n for n in best if n <= labels)]
-            for budget, score in zip(benchmark.budgets, known, strict=True):
-                (optimum,) = benchmark.optimum(budget).y
-                yield {
-                    "predictor": "gp", "seed": seed, "labels": labels, "spent": min(labels, len(store)),
-                    "budget_ms": f"{budget:g}", "score": f"{score:.6g}", "regret": f"{score / optimum - 1:.6f}",
-                }  # fmt: skip
+def active(benchmark: Benchmark, seeds: int) -> Rows:
+    """The best label under each budget after so many labels, by the active search and by other ways to spend them."""
+    for way, spend in WAYS.items():
+        for seed in range(seeds):
+            start = time.perf_counter()
+            whole = spend(benchmark, LABELS[-1], seed)
+            for labels in LABELS:
+                ledger = whole if way in NESTED or labels == LABELS[-1] else spend(benchmark, labels, seed)
+                for budget, score in zip(benchmark.budgets, ledger.best(labels), strict=True):
+                    regret = ""
+                    if isinstance(benchmark, TabularBenchmark):
+                        regret = f"{score / float(benchmark.optimum(budget).y[0]) - 1:.6f}"
+                    yield {
+                        "way": way, "seed": seed, "labels": labels, "spent": min(labels, len(ledger.y)),
+                        "budget_ms": f"{budget:g}", "score": f"{score:.6g}", "regret": regret,
+                    }  # fmt: skip
+            print(f"{way}, seed {seed}: {len(whole.y)} labels, {time.perf_counter() - start:.0f} s")
 
 
-BOARDS: dict[str, Callable[[TabularBenchmark, int], Rows]] = {
+BOARDS: dict[str, Callable[[Any, int], Rows]] = {
     "optimizers": optimizers,
     "strategies": strategies,
     "active": active,
@@ -114,23 +105,36 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("board", choices=BOARDS)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--benchmark", default="digits-tab")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     arguments = parser.parse_args()
-    benchmark = load_benchmark("digits-tab")
-    assert isinstance(benchmark, TabularBenchmark)
+    benchmark = load_benchmark(arguments.benchmark)
+    if not isinstance(benchmark, TabularBenchmark) and arguments.board != "active":
+        parser.error(f"{arguments.board} looks scores up: {benchmark.name} is not measured as a whole")
     facts = {"benchmark": benchmark.name, "data_hash": benchmark.data_hash, "version": version("omsdpm")}
     rows = [{**row, **facts} for row in BOARDS[arguments.board](benchmark, arguments.seeds)]
     path = arguments.output / f"{arguments.board}.csv"
-    write_csv(path, list(rows[0]), [list(row.values()) for row in rows])
+    kept = [row for row in _read(path) if row["benchmark"] != benchmark.name and list(row) == list(rows[0])]
+    every = sorted(kept + rows, key=lambda row: row["benchmark"], reverse=True)  # digits-tab first; stable
+    write_csv(path, list(rows[0]), [list(row.values()) for row in every])
     groups: dict[tuple[Any, ...], list[float]] = {}
     for row in rows:
-        key = tuple(row[name] for name in ("optimizer", "strategy", "evaluations") if name in row)
+        key = tuple(row[name] for name in ("optimizer", "strategy", "way", "evaluations") if name in row)
         key += (row["labels"],) if arguments.board == "active" else ()
-        if row["regret"]:
-            groups.setdefault(key, []).append(float(row["regret"]))
-    for key, regrets in groups.items():
-        print(*key, f"mean regret {np.mean(regrets):.4f}")
+        value = row["regret"] or ("" if isinstance(benchmark, TabularBenchmark) else row["score"])
+        if value:
+            groups.setdefault(key, []).append(float(value))
+    what = "regret" if isinstance(benchmark, TabularBenchmark) else "score"
+    for key, values in groups.items():
+        print(*key, f"mean {what} {np.mean(values):.4f}")
     print(path)
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ EVALUATIONS = 2000
 """Schedules that each of a round's searches may score."""
 
 CLIMBED = 3
-"""Best labels under each budget whose neighbors are looked at."""
+"""Best labels under each budget whose neighbors are looked at, and measured before a search ends."""
 
 HOPE = 2.0
 """Standard deviations under its prediction at which a schedule is given up: it is not expected to be better."""
@@ -61,7 +61,8 @@ class ActiveSearch:
 
     A round fits a predictor on all labels, searches the lower confidence bound ``mean - beta std`` (for
     each of :data:`BETAS` by one run of the optimizer for all budgets, and among the neighbors of the best
-    labels), and measures the best new schedules of each budget in turn.
+    labels), and measures the best new schedules of each budget in turn. Where none is expected to be better than the
+    best label, the neighbors of the best labels are measured all the same.
 
     Attributes:
         priced: the schedules to choose from, and what one evaluation of each member costs in ms.
@@ -88,7 +89,7 @@ class ActiveSearch:
     def run(
         self, store: LabelStore, labels: int, progress: Callable[[LeftToSpend], object] = lambda state: None
     ) -> None:
-        """Spends labels until ``labels`` are in the store, or none is expected to be better than those there are.
+        """Spends labels until ``labels`` are in the store, or none is expected to be better and no neighbor is.
 
         What the store holds counts: a search that was killed goes on where it was, and one that has
         ended goes on with more labels.
@@ -125,23 +126,29 @@ class ActiveSearch:
         climbed = self._neighbors(store)
         chosen: list[NDArray[np.int64]] = []
         taken = store.keys
+
+        def take(pool: Schedules, beta: float, best: float) -> bool:
+            x = None if len(chosen) == n else self._best_new(predictor, pool, beta, taken, best)
+            if x is not None:
+                chosen.append(x)
+                taken.add(space.canonical(x[None])[0].tobytes())
+            return x is not None
+
         # Budgets in turn, and betas in turn for each, so that a small batch has a bit of all.
         for turn in range(n * len(BETAS)):
             for at, budget in enumerate(self.budgets):
-                if len(chosen) == n:
-                    break
                 beta = BETAS[(turn + at + len(store) // self.batch) % len(BETAS)]
-                pool = np.concatenate([pools[BETAS.index(beta)][at], climbed[at]])
-                x = self._best_new(predictor, pool, beta, taken, self._best(store, budget))
-                if x is not None:
-                    chosen.append(x)
-                    taken.add(space.canonical(x[None])[0].tobytes())
+                take(np.concatenate([pools[BETAS.index(beta)][at], climbed[at]]), beta, self._best(store, budget))
+        # A predictor of few labels may be sure and wrong: before it is believed that nothing is better, the best
+        # labels' neighbors are measured.
+        while any([take(pool, HOPE, np.nan) for pool in climbed]):
+            pass
         return np.array(chosen, dtype=np.int64).reshape(-1, space.length)
 
     def _best_new(
         self, predictor: Predictor, pool: Schedules, beta: float, taken: set[bytes], best: float
     ) -> NDArray[np.int64] | None:
-        """The pool's schedule of the lowest bound that is not taken, if it can be hoped to be better than the best."""
+        """The pool's schedule of the lowest bound that is not taken, if it may be better than the best (NaN: any)."""
         canonical = self.priced.space.canonical(pool)
         free = np.array([x.tobytes() not in taken for x in canonical], dtype=bool)
         if not free.any():

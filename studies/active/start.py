@@ -1,27 +1,31 @@
-"""What is measured first: even schedules of single members under each budget, and schedules of all latencies."""
+"""What is measured first: even schedules of single members, and changes of one slot of a schedule with many steps."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from omsdpm.dataset import ScheduleDataset
 from omsdpm.dataset.designs import Setting, draw
 from omsdpm.latency import LatencyTable
 from omsdpm.solvers import Schedules, ScheduleSpace
 
-SINGLES = 0.4
+SINGLES = 0.3
 """Part of a start design that are even schedules of one member; they are where everybody would begin."""
 
 NULL = (0.3, 0.9)
-"""Null probabilities of the rest."""
+"""Null probabilities of random schedules, where there are too few others."""
 
 
 def start_design(
     space: ScheduleSpace, latency: Sequence[float], budgets: Sequence[float], n: int, rng: np.random.Generator
 ) -> Schedules:
     """``(n, L)`` distinct schedules within the largest budget.
+
+    Beside the single members, one schedule of many steps is changed in one slot at a time: what each slot's member
+    is worth is seen best where all else stays as it is.
 
     Args:
         space: of the schedules.
@@ -30,18 +34,28 @@ def start_design(
         n: how many; fewer where the space has no more.
         rng: the only source of randomness.
     """
-    singles = rng.permutation(_singles(space, latency, budgets))[: max(1, round(SINGLES * n))]
     limit = max(budgets)
-    known = ScheduleDataset(space, singles, np.zeros(len(singles)))
-    window = (LatencyTable.of(latency).cheapest, limit)
-    setting = Setting(space, latency, known, window, {"null": NULL})
-    rest = n - len(singles)
     if space.cardinality <= 4 * n:  # draws would not find enough that are new
-        everything = rng.permutation(space.canonical(space.enumerate()))
-        everything = everything[space.latency(everything, latency) <= limit]
-        _, first = np.unique(np.concatenate([singles, everything]), axis=0, return_index=True)
-        return np.concatenate([singles, everything])[np.sort(first)][:n]
-    return np.concatenate([singles, draw("stratified", setting, rest, rng)]) if rest > 0 else singles
+        rows = [rng.permutation(_singles(space, latency, budgets)), rng.permutation(space.enumerate())]
+    else:
+        singles = rng.permutation(_singles(space, latency, budgets))[: max(1, round(SINGLES * n))]
+        dense = _dense(space, latency, limit)
+        known = ScheduleDataset(space, singles, np.zeros(len(singles)))
+        setting = Setting(space, latency, known, (LatencyTable.of(latency).cheapest, limit), {"null": NULL})
+        rows = [dense[None], singles, rng.permutation(space.neighbors(dense)), draw("stratified", setting, n, rng)]
+    X = space.canonical(np.concatenate(rows))
+    X = X[space.latency(X, latency) <= limit]
+    _, first = np.unique(X, axis=0, return_index=True)
+    return X[np.sort(first)][:n]
+
+
+def _dense(space: ScheduleSpace, latency: Sequence[float], limit: float) -> NDArray[np.int64]:
+    """``(L,)``: the most even steps of one member within ``limit`` ms; of equally many the slowest member's."""
+    steps = [min(int(limit / ms + 1e-9), space.most_steps()) for ms in latency]
+    member = max(range(len(steps)), key=lambda k: (steps[k], latency[k]))
+    x = np.zeros(space.length, dtype=np.int64)
+    x[space.even_slots(steps[member])] = member + 1
+    return space.canonical(x[None])[0]
 
 
 def _singles(space: ScheduleSpace, latency: Sequence[float], budgets: Sequence[float]) -> Schedules:

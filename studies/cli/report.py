@@ -17,4 +17,5 @@ def report(settings: ReportSettings) -> None:
 
     reporter = Reporter()
     result = report_job(settings, reporter)
-    reporter.note(f"report of {len(result.folders)} runs: {settings.html}, {result.size / 1024:.0f} KiB")
+    studies = f" and {len(result.studies)} studies" if result.studies else ""
+    reporter.note(f"report of {len(result.folders)} runs{studies}: {settings.html}, {result.size / 1024:.0f} KiB")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,14 @@ def test_a_start_design_is_distinct_cheap_enough_and_has_single_members(space):
     assert np.array_equal(X, again)
 
 
+def test_a_start_design_changes_one_slot_at_a_time():
+    """Of ten steps of the second member, the slowest one of which so many fit."""
+    space = DDIMSpace(3, 10)
+    X = start_design(space, LATENCY, [3.0, 30.0], 20, np.random.default_rng(0))
+    changed = (np.full(10, 2) != X).sum(axis=1)
+    assert changed[0] == 0 and (changed == 1).sum() >= 20 - 1 - 6
+
+
 def test_few_labels_find_what_is_best_of_all(here):
     """Of 65,535 schedules, with 60 labels."""
     labels, search = store(), active()
@@ -126,6 +135,37 @@ def test_a_search_ends_where_nothing_is_expected_to_be_better(here):
     labels = LabelStore(Path("l.parquet"), space, "made up", {})
     search.run(labels, 50)
     assert 3 <= len(labels) <= 7  # there are seven schedules
+
+
+def test_a_predictor_that_is_sure_and_wrong_does_not_end_a_search(here):
+    """It says that nothing is better than what there is; the search ends where no neighbor is."""
+
+    class Sure:
+        def __init__(self, seed):
+            pass
+
+        def fit(self, X, y):
+            self.least = y.min()
+            return self
+
+        def predict(self, X):
+            return np.full(len(X), 2 * self.least)
+
+        def predict_bound(self, X, kappa):
+            return self.predict(X)
+
+    search, labels = replace(active(), make=Sure, optimizer=make_optimizer("random")), store()
+    search.run(labels, 500)
+    X, y, space = labels.dataset.X, labels.dataset.y, labels.dataset.space
+    assert len(labels) < 500
+    found = []
+    cost = space.latency(X, LATENCY)
+    for budget in search.budgets:
+        best = np.where(cost <= budget, y, np.inf).argmin()
+        found.append(labels.dataset.design[best])
+        near = space.neighbors(X[best])
+        assert not len(labels.new(near[space.latency(near, LATENCY) <= budget]))
+    assert found != ["start"] * 2
 
 
 def test_labels_of_another_measurement_are_refused(here):

@@ -14,13 +14,15 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from omsdpm import DDIMSpace, ScheduleDataset
+from omsdpm import DDIMSpace, InputError, ScheduleDataset
 from studies.cli import main
 from studies.jobs.fit import FitSettings, fit
 from studies.jobs.report import ReportResult, ReportSettings, report
 from studies.jobs.report.job import run_folders
 from studies.jobs.report.plots import Axis, Line, Plot, Point, Tip, forest
 from studies.jobs.run import RunResult, RunSettings, run
+from studies.jobs.study.job import study
+from studies.jobs.study.settings import StudySettings
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "chrome-headless-shell")
 EVIL = "<script>alert(1)</script>\"'&lt;"
@@ -209,6 +211,54 @@ def test_a_search_without_a_benchmark_has_a_page_too(tmp_path):
     found = Tree((tmp_path / "r.html").read_text())
     assert [node["id"] for node in found.all("section")] == ["leaderboard", "fronts", "repeat"]
     assert found.all("figcaption")[0]["text"] == "3 members, ddim"
+
+
+@pytest.fixture(scope="module")
+def ranked(tmp_path_factory):
+    """A study of two optimizers."""
+    folder = tmp_path_factory.mktemp("studies") / "mine"
+    study(StudySettings(optimizers="random,local", predictors="oracle", seeds=2, evaluations=40, output=folder))
+    return folder
+
+
+def test_a_study_is_shown_by_its_ranks(ranked, tmp_path):
+    result = report(ReportSettings(runs=(ranked,), html=tmp_path / "r.html"))
+    assert (result.folders, result.studies) == ((), (ranked,))
+    found = Tree((tmp_path / "r.html").read_text())
+    assert [node["id"] for node in found.all("section")] == ["ranks", "repeat"]
+    (picture,) = found.all("img")
+    png = (ranked / "ranks-measured.png").read_bytes()
+    assert base64.b64decode(picture["src"].partition(",")[2]) == png and picture["alt"] == "mean ranks, mine: measured"
+    cells = [node["text"] for node in found.all("td")]
+    assert sorted(cells[1::4]) == ["local", "random"] and cells[2::4] == ["oracle"] * 2 and cells[3] == "yes"
+    assert float(cells[0]) + float(cells[4]) == 3 and float(cells[0]) <= float(cells[4])
+    assert "omsdpm-bench study" in found.all("code")[0]["text"]
+
+
+def test_a_study_and_its_sampled_runs_are_on_one_page(ranked, runs, tmp_path):
+    whole = tmp_path / "whole"
+    shutil.copytree(ranked, whole)
+    shutil.copytree(runs, whole / "runs")
+    result = report(ReportSettings(runs=(whole,), html=tmp_path / "r.html"))
+    assert len(result.folders) == 2 and result.studies == (whole,)
+    found = Tree((tmp_path / "r.html").read_text())
+    assert [node["id"] for node in found.all("section")][:2] == ["ranks", "leaderboard"]
+
+
+@pytest.mark.parametrize(
+    "name, text, told",
+    [
+        ("ranks.csv", "group,optimizer,predictor,mean_rank\nmeasured,a,b,one\n", "holds no ranks of a study"),
+        ("study.json", "[]", "describes no study"),
+        ("study.json", "{", "is damaged"),
+    ],
+)
+def test_a_damaged_study_is_one_line(ranked, tmp_path, name, text, told):
+    shutil.copytree(ranked, tmp_path / "torn")
+    (tmp_path / "torn" / name).write_text(text)
+    with pytest.raises(InputError, match=told):
+        report(ReportSettings(runs=(tmp_path / "torn",), html=tmp_path / "r.html"))
+    assert not (tmp_path / "r.html").exists()
 
 
 def test_folders_are_taken_once_and_read_back(runs, made, tmp_path):

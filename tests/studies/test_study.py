@@ -17,6 +17,7 @@ from studies.cli import main
 from studies.jobs.study import cell as cells
 from studies.jobs.study import job
 from studies.jobs.study.cell import any_time
+from studies.jobs.study.diagram import cliques
 from studies.jobs.study.settings import StudySettings, study_of_file
 from studies.jobs.study.statistics import expected_cost, mean_interval, mean_ranks
 
@@ -67,7 +68,8 @@ def test_the_matrix_has_exact_regrets_and_goes_on(monkeypatch):
         assert 0 < float(row["hypervolume"]) <= 1
         assert 0 <= float(row["overhead_seconds"]) <= float(row["search_seconds"])
         assert row["labels"] == row["evaluations"]  # an oracle's answers are measurements
-    for name in ("anytime.csv", "scores.csv", "ranks.csv", "targets.csv", "study.json", "anytime-digits-tab.png"):
+    tables = ("anytime.csv", "scores.csv", "ranks.csv", "targets.csv", "study.json")
+    for name in (*tables, "anytime-digits-tab.png", "ranks-measured.png"):
         assert (job.Path("out") / name).stat().st_size > 0, name
     least = str(float(min(benchmark.budgets)))
     curve = [r for r in rows("out/anytime.csv") if (r["optimizer"], r["seed"], r["budget"]) == ("random", "0", least)]
@@ -239,6 +241,23 @@ def test_ranks_and_their_critical_difference():
     assert mean_ranks([[np.inf, np.inf, 1.0]]).mean.tolist() == [2.5, 2.5, 1.0]
     with pytest.raises(InputError, match="at least two methods"):
         mean_ranks([[1.0]])
+
+
+@pytest.mark.parametrize(
+    "ranks, difference, bars",
+    [
+        ([1.2, 1.9, 2.9, 4.0], 1.0, [(0, 1), (1, 2)]),
+        ([1.0, 2.0, 3.0], 0.5, []),
+        ([1.0, 2.0, 3.0], 2.0, [(0, 2)]),
+        ([1.5, 1.5], 0.1, [(0, 1)]),
+        ([1.0, 1.4, 1.8, 3.8, 4.2], 0.9, [(0, 2), (3, 4)]),
+    ],
+)
+def test_bars_are_over_methods_that_may_be_alike(ranks, difference, bars):
+    assert cliques(ranks, difference) == bars
+    differ = {(i, j) for i in range(len(ranks)) for j in range(i) if ranks[i] - ranks[j] > difference}
+    alike = {(i, j) for i in range(len(ranks)) for j in range(i)} - differ
+    assert alike == {(i, j) for first, last in bars for i in range(first, last + 1) for j in range(first, i)}
 
 
 def test_intervals_and_expected_costs():

@@ -34,6 +34,7 @@ td .strip { flex-wrap: nowrap; }
 .strip i { flex: none; width: 15px; height: 17px; font: 11px/17px system-ui, sans-serif; text-align: center;
   color: #1c2733; }
 .strip .dark { color: #fff; } .strip .skip { background: #eceff2; }
+.wide > img { display: block; width: 100%; min-width: 560px; max-width: 900px; }
 .pairs { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 20px; }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 10px; align-items: start; }
 .pair h3 { grid-column: 1 / -1; margin-bottom: 0; }

@@ -14,6 +14,7 @@ from studies.jobs.report.plots import Line, Plot, Point, Tip, color, forest, str
 
 if TYPE_CHECKING:
     from studies.jobs.report.job import ShownRun
+    from studies.jobs.report.study import Rank, ShownStudy
     from studies.jobs.run.winners import Scored, Winner
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
@@ -60,16 +61,17 @@ class Cell:
 NOTHING = Cell("-", "")
 
 
-def page(title: str, runs: Sequence[ShownRun]) -> str:
+def page(title: str, runs: Sequence[ShownRun], studies: Sequence[ShownStudy] = ()) -> str:
     """The whole document."""
     rows = [Row(number, run, winner) for number, run in enumerate(runs, start=1) for winner in run.result.winners]
     sections = {
+        "ranks": ("Mean ranks", _ranks(studies)),
         "leaderboard": ("Leaderboard", _leaderboard(rows)),
         "gains": ("Gains", _gains(rows)),
         "fronts": ("Latency and score", _fronts(runs)),
         "anytime": ("Best label so far", _anytime(runs)),
         "images": ("Images", _images(rows)),
-        "repeat": ("How to repeat", _repeat(runs)),
+        "repeat": ("How to repeat", (*_repeat(runs), *_repeat_studies(studies))),
     }
     made = {name: (heading, "".join(parts)) for name, (heading, parts) in sections.items()}
     shown = {name: (heading, text) for name, (heading, text) in made.items() if text}
@@ -78,7 +80,9 @@ def page(title: str, runs: Sequence[ShownRun]) -> str:
         f'<section id="{name}"><h2>{heading}</h2>{text}</section>' for name, (heading, text) in shown.items()
     )
     benchmarks = ", ".join(dict.fromkeys(_benchmark(run) for run in runs))
-    about = f"{len(runs)} run{'s' * (len(runs) != 1)} on {benchmarks}. Lower scores are better."
+    parts = [f"{len(runs)} run{'s' * (len(runs) != 1)} on {benchmarks}"] if runs else []
+    parts += [f"{len(studies)} stud{'y' if len(studies) == 1 else 'ies'}"] if studies else []
+    about = f"{' and '.join(parts)}. Lower scores are better."
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
@@ -120,7 +124,37 @@ COLUMNS: dict[str, tuple[bool, Callable[[Row], Cell]]] = {
 }
 
 
+def _ranks(studies: Sequence[ShownStudy]) -> Iterator[str]:
+    for study in studies:
+        for group, ranked in study.ranks.items():
+            caption = f"{study.folder.name}: {group}"
+            shown = "" if (png := study.diagrams.get(group)) is None else _png(png, f"mean ranks, {caption}")
+            yield (
+                f'<figure><figcaption>{escape(caption)}</figcaption><div class="wide">{shown}'
+                f"{_rank_table(ranked)}</div></figure>"
+            )
+    if any(study.ranks for study in studies):
+        yield (
+            '<p class="note">1 is best, over blocks of a benchmark and a seed. Methods under one bar, or within the '
+            "critical difference of each other, may be alike (Nemenyi&#x27;s test at 5 %).</p>"
+        )
+
+
+def _rank_table(ranked: Sequence[Rank]) -> str:
+    lines = "".join(
+        f'<tr><td class="number">{rank.mean_rank:.2f}</td><td>{escape(rank.optimizer)}</td>'
+        f"<td>{escape(rank.predictor)}</td><td>{'yes' if rank.as_good_as_best else ''}</td></tr>"
+        for rank in ranked
+    )
+    return (
+        '<table><thead><tr><th class="number">mean rank</th><th>optimizer</th><th>predictor</th>'
+        f"<th>may be as good as the best</th></tr></thead><tbody>{lines}</tbody></table>"
+    )
+
+
 def _leaderboard(rows: Sequence[Row]) -> Iterator[str]:
+    if not rows:
+        return
     heads = "".join(
         f'<th scope="col"{" class=number" if number else ""}><button type="button">{escape(name)}</button></th>'
         for name, (number, _) in COLUMNS.items()
@@ -210,6 +244,8 @@ def _figure(caption: str, svg: str) -> str:
 
 
 def _fronts(runs: Sequence[ShownRun]) -> Iterator[str]:
+    if not runs:
+        return
     figures = []
     for name, group in _by_benchmark(runs):
         points: list[Point] = []
@@ -299,10 +335,14 @@ def _picture(png: bytes | None, role: str, label: str, scored: Scored | None, me
     if png is None:
         shown = '<div class="none">The run folder has no images of it.</div>'
     else:
-        data = base64.b64encode(png).decode("ascii")
-        shown = f'<img alt="{escape(f"images of the {role}, {label}")}" src="data:image/png;base64,{data}">'
+        shown = _png(png, f"images of the {role}, {label}")
     score = "" if scored is None else f", {scored.mean:.3f}<br>{strip(scored.schedule, members)}"
     return f"<figure>{shown}<figcaption>{role}: {escape(label)}{score}</figcaption></figure>"
+
+
+def _png(png: bytes, alt: str) -> str:
+    data = base64.b64encode(png).decode("ascii")
+    return f'<img alt="{escape(alt)}" src="data:image/png;base64,{data}">'
 
 
 def _repeat(runs: Sequence[ShownRun]) -> Iterator[str]:
@@ -320,4 +360,12 @@ def _repeat(runs: Sequence[ShownRun]) -> Iterator[str]:
         yield (
             f'<details id="run-{number}"><summary>{heading}</summary>'
             f"<pre><code>{escape(result.settings.command())}</code></pre>{notes}</details>"
+        )
+
+
+def _repeat_studies(studies: Sequence[ShownStudy]) -> Iterator[str]:
+    for study in studies:
+        yield (
+            f"<details><summary>{escape(f'Study {study.folder.name}')}</summary>"
+            f"<pre><code>{escape(study.command)}</code></pre></details>"
         )

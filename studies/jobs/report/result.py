@@ -14,6 +14,7 @@ class ReportResult(Result):
 
     Attributes:
         folders: of the runs that it shows, in its order.
+        studies: folders of the studies that it shows.
         images: pictures that it holds.
         size: bytes.
     """
@@ -22,5 +23,6 @@ class ReportResult(Result):
 
     settings: ReportSettings
     folders: tuple[Path, ...]
+    studies: tuple[Path, ...] = ()
     images: int
     size: int

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from omsdpm.files import replacing
 from omsdpm.names import file_name
 from studies.jobs.study.cell import Cell
+from studies.jobs.study.diagram import diagram_file, write_diagram
 from studies.jobs.study.statistics import expected_cost, mean_interval, mean_ranks
 from studies.records.tables import compact, write_csv
 
@@ -56,7 +57,10 @@ def rows_of(cells: Sequence[tuple[Cell, dict[str, Any]]]) -> Rows:
 
 
 def write_tables(folder: Path, rows: Rows, targets: Sequence[float]) -> None:
-    """Writes ``runs.csv``, ``anytime.csv``, ``scores.csv``, ``ranks.csv``, ``targets.csv`` and a plot a benchmark."""
+    """Writes ``runs.csv``, ``anytime.csv``, ``scores.csv``, ``ranks.csv`` and ``targets.csv``, and the plots.
+
+    These are any-time curves of each benchmark, and a critical-difference diagram of each group that is ranked.
+    """
     shown = [row | {"schedule": compact(row.get("schedule", ()))} for row in rows]
     write_csv(folder / "runs.csv", RUN_COLUMNS, ([row.get(name) for name in RUN_COLUMNS] for row in shown))
     header: tuple[str, ...] = ("benchmark", "optimizer", "predictor", "seed", "budget", "labels", "evaluations",
@@ -66,7 +70,10 @@ def write_tables(folder: Path, rows: Rows, targets: Sequence[float]) -> None:
     write_csv(folder / "scores.csv", header, ([one[name] for name in header] for one in scores(rows)))
     header = ("group", "optimizer", "predictor", "mean_rank", "blocks", "critical_difference", "friedman_p",
               "as_good_as_best")  # fmt: skip
-    write_csv(folder / "ranks.csv", header, ([one[name] for name in header] for one in ranks(rows)))
+    ranked = ranks(rows)
+    write_csv(folder / "ranks.csv", header, ([one[name] for name in header] for one in ranked))
+    for (group,), some in _grouped(ranked, "group").items():
+        _draw_ranks(str(group), some, folder / diagram_file(str(group)))
     header = ("benchmark", "budget", "optimizer", "predictor", "target", "runs", "reached", "expected_evaluations",
               "expected_labels")  # fmt: skip
     write_csv(folder / "targets.csv", header, ([one[name] for name in header] for one in costs(rows, targets)))
@@ -208,6 +215,22 @@ def write_plot(rows: Rows, path: Path) -> None:
         axes.legend(fontsize="small")
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=120, format="png")
+
+
+def _draw_ranks(group: str, ranked: Rows, path: Path) -> None:
+    """The diagram of one group of :func:`ranks`; methods are named by what they differ in."""
+    differ = [name for name in ("optimizer", "predictor") if len({row[name] for row in ranked}) > 1]
+    first = ranked[0]
+    p_value = first["friedman_p"]
+    test = "" if p_value is None else f"; Friedman's p = {p_value:.2g}"
+    write_diagram(
+        [" on ".join(row[name] for name in differ) for row in ranked],
+        [row["mean_rank"] for row in ranked],
+        first["critical_difference"],
+        first["blocks"],
+        f"Mean ranks, {group}{test}",
+        path,
+    )
 
 
 def _hit(row: dict[str, Any], target: float) -> int | None:
