@@ -94,12 +94,15 @@ class ZooRecipe(ZooTable):
         zoo: name and images.
         noise: what members are trained on, any table for :func:`omsdpm.noise.make_noise`.
         training: for all members.
+        held_out: share of the images that no member is trained on, from which a loss is told that compares between
+            members; which ones is the seed's of `[training]`.
         members: ``[[member]]``.
     """
 
     zoo: ImagesTable
     noise: NoiseTable = Field(default_factory=lambda: make_noise({}))
     training: Training = Training()
+    held_out: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     members: tuple[MemberRecipe, ...] = Field(alias="member", min_length=1, strict=False)
 
     @field_validator("members")

@@ -26,6 +26,7 @@ from omsdpm.networks.unet2d import WEIGHTS_FILE, write_unet
 from omsdpm.noise import Noise
 from omsdpm.seeds import seed_torch, torch_generator
 from omsdpm.zoo.checkpoint import resume
+from omsdpm.zoo.held_out import HeldOutLoss, noise_loss, split_rows
 from omsdpm.zoo.recipe import MemberRecipe, ZooRecipe
 
 CHECKPOINT = "training.pt"
@@ -51,7 +52,8 @@ def train_member(
     """Trains one member and writes it as a diffusers folder; returns the folder.
 
     A killed training goes on from its last checkpoint, with the same random numbers; a
-    finished one is left alone.
+    finished one is left alone. The loss that compares between members is kept beside the weights
+    (:class:`omsdpm.zoo.held_out.HeldOutLoss`).
 
     Args:
         recipe: the zoo that the member belongs to.
@@ -80,7 +82,9 @@ def train_member(
     ema = [parameter.detach().clone() for parameter in unet.parameters()]
     optimizer = torch.optim.Adam(unet.parameters(), lr=plan.learning_rate)
     generator = torch_generator(plan.seed)
-    data = torch.from_numpy(np.ascontiguousarray(images))
+    rows_in, rows_out = split_rows(len(images), recipe.held_out, recipe.training.seed)
+    data = torch.from_numpy(np.ascontiguousarray(images[rows_in]))
+    trained_classes = None if classes is None else torch.from_numpy(classes[rows_in])
     timesteps, alphas, sigmas = _trained(recipe.noise)
 
     start = 0
@@ -99,7 +103,7 @@ def train_member(
         eps = torch.randn(x_0.shape, generator=generator)
         alpha, sigma = (weight[step_of][:, None, None, None] for weight in (alphas, sigmas))
         target = training_target(member.prediction_type, x_0, eps, alpha, sigma)
-        given = {} if classes is None else {"class_labels": torch.from_numpy(classes)[rows].to(device)}
+        given = {} if trained_classes is None else {"class_labels": trained_classes[rows].to(device)}
         x_t = (alpha * x_0 + sigma * eps).to(device)
         prediction = unet(x_t, timesteps[step_of].to(device), **given).sample
         loss = torch.nn.functional.mse_loss(prediction, target.to(device))
@@ -129,6 +133,18 @@ def train_member(
     with torch.no_grad():
         for parameter, average in zip(unet.parameters(), ema, strict=True):
             parameter.copy_(average)
+    judged = rows_out if len(rows_out) else rows_in
+    compared = noise_loss(
+        unet.eval(),
+        torch.from_numpy(np.ascontiguousarray(images[judged])),
+        None if classes is None else torch.from_numpy(classes[judged]),
+        prediction_type=member.prediction_type, timesteps=timesteps, alphas=alphas, sigmas=sigmas,
+        seed=recipe.training.seed, device=device,
+    )  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    HeldOutLoss(loss=compared, images=len(judged), held_out=bool(len(rows_out)), seed=recipe.training.seed).write(
+        folder
+    )
     write_unet(unet, folder)
     checkpoint.unlink(missing_ok=True)
     return folder
@@ -145,6 +161,7 @@ def check_training(
     shape = recipe.zoo.shape
     if images.ndim != 4 or images.shape[1:] != shape or not len(images):
         raise InputError(f"images of shape {images.shape}: the recipe of {recipe.zoo.name!r} is for (n, *{shape})")
+    split_rows(len(images), recipe.held_out, recipe.training.seed)
     levels = len(member.unet.get("block_out_channels", DIFFUSERS_LEVELS))
     least = 2 ** max(0, levels - 1)
     if recipe.zoo.frames is not None or recipe.zoo.pipeline is not None:

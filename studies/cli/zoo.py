@@ -44,14 +44,16 @@ def train(
     """Train the members of RECIPE, a TOML file.
 
     A killed training goes on where it was; finished members are left alone. zoo.toml is
-    written once all members are there. A member with num_class_embeds learns the classes of the
-    images: which digit each is, or the folder in --images that it lies in.
+    written once all members are there. A tenth of the images is kept out of the training: the loss on
+    them, from the same noise, compares between members. A member with num_class_embeds learns the
+    classes of the images: which digit each is, or the folder in --images that it lies in.
     """
     from omsdpm.devices import resolve_device
     from omsdpm.errors import InputError, unknown_name
     from omsdpm.files import writable_folder
     from omsdpm.images import Labels, load_digits_images, load_digits_labels, load_folder_labels, load_image_folder
     from omsdpm.networks.unet2d import WEIGHTS_FILE
+    from omsdpm.zoo.held_out import HeldOutLoss
     from omsdpm.zoo.recipe import ZooRecipe, check_output, write_zoo
     from omsdpm.zoo.train import check_training, train_member
     from studies.cli._console import Reporter, stdout
@@ -87,17 +89,16 @@ def train(
         torch.set_num_threads(threads)
     reporter, console = Reporter(), stdout()
     for member in chosen:
-        loss, there = float("nan"), (output / member.name / WEIGHTS_FILE).exists()
+        there = (output / member.name / WEIGHTS_FILE).exists()
         with reporter.part(f"Training member {member.name}") as step:
 
             def move(done: int, total: int, running: float, step: Step = step) -> None:
-                nonlocal loss
-                loss = running
                 step(done, total)
 
             folder = train_member(plan, member, data, output / member.name, labels=labels, device=where, progress=move)
-        note = "was trained already" if there else f"loss {loss:.4f}"
-        console.print(f"member {member.name}: {folder}, {note}", soft_wrap=True, highlight=False)
+        kept = HeldOutLoss.read(folder)
+        notes = [*["was trained already"] * there, *([] if kept is None else [kept.words()])]
+        console.print(f"member {member.name}: {folder}, {', '.join(notes)}", soft_wrap=True, highlight=False)
     lacking = [name for name in known if not (output / name / WEIGHTS_FILE).exists()]
     if lacking:
         console.print(f"members still to train: {', '.join(lacking)}", highlight=False)

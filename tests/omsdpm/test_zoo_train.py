@@ -13,6 +13,7 @@ from omsdpm.networks.unet2d import WEIGHTS_FILE, UNet2D, load_unet
 from omsdpm.noise import DiscreteVP, Noise
 from omsdpm.zoo import Member
 from omsdpm.zoo import train as module
+from omsdpm.zoo.held_out import HeldOutLoss, noise_loss, split_rows
 from omsdpm.zoo.recipe import MemberRecipe, Training, ZooRecipe
 from omsdpm.zoo.train import CHECKPOINT, train_member
 
@@ -24,7 +25,9 @@ UNET = {
     "norm_num_groups": 2,
     "add_attention": False,
 }
-ZOO = ZooRecipe(zoo={"name": "few", "image_size": 8, "channels": 1}, member=({"name": "m", "unet": UNET},))
+ZOO = ZooRecipe(
+    zoo={"name": "few", "image_size": 8, "channels": 1}, held_out=0.0, member=({"name": "m", "unet": UNET},)
+)
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (20, 1, 8, 8)).astype(np.float32)
 
 
@@ -183,7 +186,7 @@ def test_any_noise_and_prediction_is_trained(tmp_path, monkeypatch, prediction_t
     monkeypatch.setattr(module, "training_target", lambda *args: targets.append(args) or training_target(*args))
     spy = spied(monkeypatch, tmp_path, zoo, recipe(prediction_type, steps=8), images)
     seen = set()
-    for (x, timesteps, given), (name, x_0, eps, alpha, sigma) in zip(spy.asked, targets, strict=True):
+    for (x, timesteps, given), (name, x_0, eps, alpha, sigma) in zip(spy.asked[: len(targets)], targets, strict=True):
         assert given == {} and name == prediction_type and (x_0 == 0.25).all()
         t = timesteps.double() / 70.5
         seen |= set(t.tolist())
@@ -201,7 +204,7 @@ def test_labels_go_with_their_images(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "training_target", lambda *args: targets.append(args[1]) or training_target(*args))
     spy = spied(monkeypatch, tmp_path, ZOO, member, images, labels=labels)
     assert spy.arguments["num_class_embeds"] == 3
-    for (_, _, given), x_0 in zip(spy.asked, targets, strict=True):
+    for (_, _, given), x_0 in zip(spy.asked[: len(targets)], targets, strict=True):
         assert given["class_labels"].dtype == torch.int64
         assert given["class_labels"].tolist() == x_0[:, 0, 0, 0].tolist()
 
@@ -339,3 +342,61 @@ def test_a_checkpoint_goes_with_the_training(tmp_path):
     (tmp_path / "m" / CHECKPOINT).write_bytes(b"left")
     train_member(ZOO, recipe(steps=2), IMAGES, tmp_path / "m")
     assert not (tmp_path / "m" / CHECKPOINT).exists()
+
+
+def judged(prediction_type, error=0.0, images=40):
+    """The loss of a network that knows the noise but for an error."""
+    x_0 = torch.from_numpy(np.random.default_rng(1).uniform(-1, 1, (images, 1, 8, 8)).astype(np.float32))
+    noise = DiscreteVP.linear()
+    times = np.arange(1, 1001) / 1000
+    alphas, sigmas = (torch.as_tensor(weight).float() for weight in (noise.alpha(times), noise.sigma(times)))
+    seen = []
+
+    def network(x_t, t):
+        seen.append((x_t, t))
+        a, s = (weight[t.long()][:, None, None, None] for weight in (alphas, sigmas))
+        eps = (x_t - a * x_0) / s + error
+        output = training_target(prediction_type, (x_t - s * eps) / a, eps, a, s)
+        return SimpleNamespace(sample=output)
+
+    given = {"timesteps": torch.arange(1000).float(), "alphas": alphas, "sigmas": sigmas, "seed": 3, "device": "cpu"}
+    return noise_loss(network, x_0, None, prediction_type=prediction_type, **given), seen
+
+
+@pytest.mark.parametrize("prediction_type", PREDICTIONS)
+def test_losses_compare_whatever_a_network_predicts(prediction_type):
+    exact, seen = judged(prediction_type)
+    wrong, again = judged(prediction_type, error=0.5)
+    assert exact < 1e-3 and wrong == pytest.approx(0.25, rel=0.02)
+    for (x, t), (y, u) in zip(seen, again, strict=True):  # fixed noise, fixed noise levels
+        assert torch.equal(x, y) and torch.equal(t, u)
+    eighths = [(t.min() // 125, t.max() // 125) for _, t in seen]
+    assert eighths == [(k, k) for k in range(8)]
+
+
+def test_a_tenth_is_held_out_by_the_seed_of_the_recipe(tmp_path):
+    trained, held = split_rows(20, 0.1, 0)
+    assert len(held) == 2 and sorted([*trained, *held]) == list(range(20))
+    assert held.tolist() != split_rows(20, 0.1, 5)[1].tolist()
+    whole = ZOO.model_copy(update={"held_out": 0.1})
+    train_member(whole, recipe(steps=3), IMAGES, tmp_path / "a")
+    without = ZOO.model_copy(update={"held_out": 0.0})
+    train_member(without, recipe(steps=3), IMAGES[trained], tmp_path / "b")
+    assert_same(tmp_path / "a", tmp_path / "b")  # no image that is held out was seen
+    a, b = HeldOutLoss.read(tmp_path / "a"), HeldOutLoss.read(tmp_path / "b")
+    assert (a.images, a.held_out, b.images, b.held_out) == (2, True, 18, False)
+    assert a.words() == f"loss {a.loss:.4f} on 2 held-out images"
+    other = train_member(whole, recipe(steps=3, seed=9), IMAGES, tmp_path / "c")
+    assert HeldOutLoss.read(other).seed == a.seed == 0  # of the recipe, so that members are judged alike
+    with pytest.raises(InputError, match=r"1 images, 1 of them held out .* held_out = 0"):
+        train_member(whole, recipe(), IMAGES[:1], tmp_path / "d")
+
+
+def test_the_loss_is_of_the_averaged_weights_that_are_written(tmp_path):
+    folder = train_member(ZOO, recipe(steps=4, learning_rate=0.05, ema_decay=0.9), IMAGES, tmp_path / "m")
+    timesteps, alphas, sigmas = module._trained(ZOO.noise)
+    loss = noise_loss(
+        load_unet(folder), torch.from_numpy(IMAGES), None, prediction_type="epsilon", timesteps=timesteps,
+        alphas=alphas, sigmas=sigmas, seed=0, device="cpu",
+    )  # fmt: skip
+    assert HeldOutLoss.read(folder).loss == pytest.approx(loss, rel=1e-6)

@@ -57,7 +57,8 @@ def test_members_are_trained_once_and_profiled(here):
     assert not (here / "zoo" / "zoo.toml").exists()
     rest = zoo("train", "recipe.toml", "--output", "zoo")
     assert rest.exit_code == 0, rest.output
-    assert "member large: zoo/large, was trained already" in rest.stdout
+    assert "member large: zoo/large, was trained already, loss " in rest.stdout
+    assert rest.stdout.count(" on 180 held-out images") == 2  # of the 1,797 digits
     assert [member["folder"] for member in tomllib.loads((here / "zoo/zoo.toml").read_text())["member"]] == [
         "small",
         "large",
