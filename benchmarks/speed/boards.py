@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import csv
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -47,11 +47,11 @@ LABELS = (25, 60, 100)
 Rows = Iterable[Mapping[str, Any]]
 
 
-def optimizers(benchmark: TabularBenchmark, seeds: int) -> Rows:
+def optimizers(benchmark: TabularBenchmark, seeds: Sequence[int]) -> Rows:
     """Hypervolume and regret of each optimizer on the oracle."""
     for name in optimizer_names():
         for evaluations in EVALUATIONS[: 1 if name in SLOW else None]:
-            for seed in range(seeds):
+            for seed in seeds:
                 searched = measure(benchmark, name, evaluations, seed)
                 yield {
                     "optimizer": name, "evaluations": evaluations, "seed": seed,
@@ -59,10 +59,10 @@ def optimizers(benchmark: TabularBenchmark, seeds: int) -> Rows:
                 }  # fmt: skip
 
 
-def strategies(benchmark: TabularBenchmark, seeds: int) -> Rows:
+def strategies(benchmark: TabularBenchmark, seeds: Sequence[int]) -> Rows:
     """The best that each strategy has under each budget, and the labels it spends; or why it has none."""
     names = [name for name in strategy_names() if name != "guidance-interval"]  # its members come in pairs
-    for seed in range(seeds):
+    for seed in seeds:
         for row in compare_strategies(benchmark, names=names, seed=seed):
             (optimum,) = benchmark.optimum(row.budget).y
             yield {
@@ -74,10 +74,10 @@ def strategies(benchmark: TabularBenchmark, seeds: int) -> Rows:
             }  # fmt: skip
 
 
-def active(benchmark: Benchmark, seeds: int) -> Rows:
+def active(benchmark: Benchmark, seeds: Sequence[int]) -> Rows:
     """The best label under each budget after so many labels, by the active search and by other ways to spend them."""
     for way, spend in WAYS.items():
-        for seed in range(seeds):
+        for seed in seeds:
             start = time.perf_counter()
             whole = spend(benchmark, LABELS[-1], seed)
             for labels in LABELS:
@@ -93,7 +93,7 @@ def active(benchmark: Benchmark, seeds: int) -> Rows:
             print(f"{way}, seed {seed}: {len(whole.y)} labels, {time.perf_counter() - start:.0f} s")
 
 
-BOARDS: dict[str, Callable[[Any, int], Rows]] = {
+BOARDS: dict[str, Callable[[Any, Sequence[int]], Rows]] = {
     "optimizers": optimizers,
     "strategies": strategies,
     "active": active,
@@ -104,15 +104,17 @@ def main() -> None:
     """Writes one board and prints the means of its regrets."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("board", choices=BOARDS)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=5, help="how many")
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--benchmark", default="digits-tab")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     arguments = parser.parse_args()
     benchmark = load_benchmark(arguments.benchmark)
     if not isinstance(benchmark, TabularBenchmark) and arguments.board != "active":
         parser.error(f"{arguments.board} looks scores up: {benchmark.name} is not measured as a whole")
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     facts = {"benchmark": benchmark.name, "data_hash": benchmark.data_hash, "version": version("omsdpm")}
-    rows = [{**row, **facts} for row in BOARDS[arguments.board](benchmark, arguments.seeds)]
+    rows = [{**row, **facts} for row in BOARDS[arguments.board](benchmark, seeds)]
     path = arguments.output / f"{arguments.board}.csv"
     kept = [row for row in _read(path) if row["benchmark"] != benchmark.name and list(row) == list(rows[0])]
     every = sorted(kept + rows, key=lambda row: row["benchmark"], reverse=True)  # digits-tab first; stable
