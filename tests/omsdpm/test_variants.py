@@ -307,4 +307,4 @@ def test_the_page_names_every_variant():
     from omsdpm.variants import variant_names
 
     page = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"^\| `(\w+)(?:\[.*?\])?` \|", page, re.MULTILINE)) >= set(variant_names())
+    assert set(re.findall(r"^\| `([\w-]+)(?:\[.*?\])?` \|", page, re.MULTILINE)) >= set(variant_names())
