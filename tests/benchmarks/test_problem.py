@@ -235,7 +235,9 @@ def test_validation_loads_the_networks_once(benchmark, monkeypatch):
     """Every seed has a measurement of its own, and all of them one zoo."""
     loaded = []
     load = ModelZoo.load.__func__
-    monkeypatch.setattr(ModelZoo, "load", classmethod(lambda cls, *args: loaded.append(args) or load(cls, *args)))
+    monkeypatch.setattr(
+        ModelZoo, "load", classmethod(lambda cls, *args, **given: loaded.append(args) or load(cls, *args, **given))
+    )
     X = np.array([[1, 0, 3, 0]])
     two = benchmark.validate(X, images=5, seeds=[31, 32])
     assert len(loaded) == 1

@@ -66,7 +66,7 @@ def test_noise_and_image_of_a_clipped_prediction_agree(prediction):
 )
 def test_an_added_member_clips_where_its_scheduler_does(scheduler, clip, tmp_path):
     added = add_member(pipelines.tiny_ddpm(tmp_path / "p", scheduler=scheduler), tmp_path / "zoo")
-    assert added.member.clip == clip == ZooFile.read(tmp_path / "zoo").members[0].clip
+    assert added.members[0].clip == clip == ZooFile.read(tmp_path / "zoo").members[0].clip
     assert ModelZoo.load(tmp_path / "zoo").members[0].clip == clip
     assert ("clip =" in (tmp_path / "zoo/zoo.toml").read_text()) == (clip is not None)
 
