@@ -8,23 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from omsdpm.errors import InputError
 from omsdpm.networks.base import Network
 from omsdpm.networks.folder import FolderTable
 
 if TYPE_CHECKING:
     import torch
 
-    from omsdpm.prompts import Prompts
-
     Given = dict[str, torch.Tensor]
     """A condition by the names under which a network takes its parts, a row an image."""
-
-WIDTHS = {
-    "encoder_hidden_states": ("caption_channels", "joint_attention_dim", "text_dim", "cross_attention_dim"),
-    "pooled_projections": ("pooled_projection_dim",),
-}
-"""Parts of a prompt, and the key of a model's configuration that says how wide it takes them: the first that it has."""
 
 UNGUIDED = 1.0
 """The scale at which guidance changes nothing, and the evaluation without the condition is not made."""
@@ -98,19 +89,6 @@ class GuidedNetwork(Network):
         with self.module.cache_context(context):
             return self.evaluate(x, timesteps, given)
 
-    def check_prompts(self, prompts: Prompts, name: str) -> None:
-        """Raises :class:`InputError` for prompts that are of another width than the model takes."""
-        given, config = prompts.of(self.pipeline).given, self.module.config
-        for part, keys in WIDTHS.items():
-            key = next((key for key in keys if config.get(key) is not None), "")
-            wanted = config.get(key)
-            wanted = wanted[0] if isinstance(wanted, (list, tuple)) else wanted
-            if isinstance(wanted, int) and part in given and given[part].shape[-1] != wanted:
-                raise InputError(
-                    f"member {name} has {key} = {wanted}, and its text encoders give {given[part].shape[-1]}: name the "
-                    "folder of its own pipeline as the member's key `pipeline`"
-                )
-
     def snapshot(self) -> Any:
         from omsdpm.variants.cache import snapshot
 
@@ -128,25 +106,11 @@ class GuidedTable(FolderTable):
     Attributes:
         guidance: scale of classifier-free guidance, 1 for none; what the measurement says where it is left out.
         guidance_batched: evaluate with and without the condition as one batch, and not one after the other.
-        pipeline: folder of the pipeline whose text encoders read the member's prompts, where they are not the zoo's.
     """
 
     guidance: Annotated[float, Field(ge=0, le=1000)] | None = None
     guidance_batched: bool = True
-    pipeline: Annotated[str, Field(min_length=1)] | None = None
-
-    def load(self, folder: Path, shape: tuple[int, ...], device: str) -> Network:
-        network = super().load(folder, shape, device)
-        network.pipeline = self.pipeline
-        return network
 
     def content(self, folder: Path) -> dict[str, Any]:
-        from omsdpm.zoo.pipeline import PipelineParts
-
-        # How it is evaluated changes nothing of what comes out, nor does the name of a folder.
-        said = super().content(folder)
-        content = {key: value for key, value in said.items() if key not in ("guidance_batched", "pipeline")}
-        if self.pipeline is not None:
-            parts = PipelineParts(folder / self.pipeline)
-            content |= {f"pipeline {path.relative_to(parts.folder).as_posix()}": path for path in parts.files()}
-        return content
+        # How it is evaluated changes nothing of what comes out.
+        return {key: value for key, value in super().content(folder).items() if key != "guidance_batched"}

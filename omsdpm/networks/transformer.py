@@ -10,7 +10,7 @@ from abc import abstractmethod
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from omsdpm.networks.guided import GuidedNetwork, GuidedTable
+from omsdpm.networks.prompted import PromptedNetwork, PromptedTable
 from omsdpm.plugins import Registry
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TRANSFORMERS = Registry("transformer", "omsdpm.transformers", needs=("evaluate", "channels"))
 
 
-class PromptedTransformer(GuidedNetwork):
+class PromptedTransformer(PromptedNetwork):
     """A transformer of one class; subclasses say how it is called (:meth:`evaluate`).
 
     Example:
@@ -29,18 +29,6 @@ class PromptedTransformer(GuidedNetwork):
         ...     def evaluate(self, x, timesteps, given):
         ...         return self.module(x, timestep=timesteps, **given, return_dict=False)[0]
     """
-
-    @property
-    def conditions(self) -> tuple[str, ...]:
-        return ("prompts",)
-
-    def given(self, conditions: dict[str, Any]) -> Given:
-        given: Given = conditions["prompts"].of(self.pipeline).given
-        return given
-
-    def without(self, conditions: dict[str, Any]) -> Given:
-        without: Given = conditions["prompts"].of(self.pipeline).without
-        return without
 
     @abstractmethod
     def evaluate(self, x: torch.Tensor, timesteps: torch.Tensor, given: Given) -> torch.Tensor: ...
@@ -51,7 +39,7 @@ class PromptedTransformer(GuidedNetwork):
         return int(config["in_channels"])
 
 
-class TransformerTable(GuidedTable):
+class TransformerTable(PromptedTable):
     """A folder of a diffusers transformer that takes prompts; keys of its member."""
 
     model_classes: ClassVar[tuple[str, ...]] = tuple(

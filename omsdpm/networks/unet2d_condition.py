@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from omsdpm.errors import InputError
-from omsdpm.networks.guided import GuidedNetwork, GuidedTable
+from omsdpm.networks.prompted import PromptedNetwork, PromptedTable
 
 if TYPE_CHECKING:
     import torch
@@ -17,20 +17,8 @@ ADDED = ("text_embeds", "time_ids")
 """What SDXL's denoiser is given beside the hidden states of the text encoders."""
 
 
-class UNet2DCondition(GuidedNetwork):
+class UNet2DCondition(PromptedNetwork):
     """A ``UNet2DConditionModel``: prompts by cross-attention, with SDXL's added conditions where it takes them."""
-
-    @property
-    def conditions(self) -> tuple[str, ...]:
-        return ("prompts",)
-
-    def given(self, conditions: dict[str, Any]) -> Given:
-        given: Given = conditions["prompts"].of(self.pipeline).given
-        return given
-
-    def without(self, conditions: dict[str, Any]) -> Given:
-        without: Given = conditions["prompts"].of(self.pipeline).without
-        return without
 
     def evaluate(self, x: torch.Tensor, timesteps: torch.Tensor, given: Given) -> torch.Tensor:
         hidden = given["encoder_hidden_states"]
@@ -42,7 +30,7 @@ class UNet2DCondition(GuidedNetwork):
         return output
 
 
-class UNet2DConditionTable(GuidedTable):
+class UNet2DConditionTable(PromptedTable):
     """A folder of a diffusers ``UNet2DConditionModel``; keys of its member."""
 
     model_classes: ClassVar[tuple[str, ...]] = ("UNet2DConditionModel",)

@@ -136,7 +136,7 @@ class ModelZoo:
                 f"prompts for zoo {self.name!r}, which has no text encoders: name the folder of their pipeline as "
                 "`pipeline` under [zoo] in zoo.toml"
             )
-        from omsdpm.networks.guided import GuidedNetwork
+        from omsdpm.networks.prompted import PromptedNetwork
         from omsdpm.prompts import Prompts
 
         size = (self.image_shape[-2], self.image_shape[-1])
@@ -144,7 +144,7 @@ class ModelZoo:
         others = {name: parts.encode(prompts, negative, size) for name, parts in self.encoders.items()}
         encoded = Prompts(own.given, own.without, others)
         for member in self.members:
-            if isinstance(member.network, GuidedNetwork) and "prompts" in member.conditions:
+            if isinstance(member.network, PromptedNetwork):
                 member.network.check_prompts(encoded, member.name)
         return encoded.to(self.device)
 
