@@ -8,7 +8,7 @@ parameters in brackets, and with a ``context`` where it takes that. It need not 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
 
 from omsdpm.plugins import Registry
 
@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     import torch
 
 METRICS = Registry("metric", "omsdpm.metrics", needs=("update", "merge", "value"))
+
+
+@runtime_checkable
+class KnowsError(Protocol):
+    """A metric that knows how far its value may be off; of others blocks of images tell it."""
+
+    def error(self) -> float | None:
+        """The standard error of the value; ``None`` where there is none of so few images."""
 
 
 class Metric(ABC):

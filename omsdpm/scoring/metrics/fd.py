@@ -13,10 +13,8 @@ if TYPE_CHECKING:
     from omsdpm.scoring.metrics.context import Context
 
 
-class FrechetMetric(Metric):
-    """The Fréchet distance to the real images in the features of any network.
-
-    Dowson and Landau, 1982. Of the features only mean and covariance are kept.
+class ToReference(Metric):
+    """What Fréchet distances share: the statistics of real images, in the features of a network.
 
     Args:
         features: the network, ``name[param=value,...]`` or ``module:function``.
@@ -31,11 +29,28 @@ class FrechetMetric(Metric):
     def __init__(self, features: str, *, context: Context) -> None:
         self.network: Any = context.features(features)
         self.reference = context.statistics(features)
-        self.moments = Moments()
 
     @classmethod
     def feature_network(cls, **parameters: Any) -> str | None:
         return str(parameters["features"])
+
+
+class FrechetMetric(ToReference):
+    """The Fréchet distance to the real images in the features of any network.
+
+    Dowson and Landau, 1982. Of the features only mean and covariance are kept.
+
+    Args:
+        features: the network, ``name[param=value,...]`` or ``module:function``.
+        context: has the real images.
+
+    Raises:
+        InputError: the network or the real images cannot be used.
+    """
+
+    def __init__(self, features: str, *, context: Context) -> None:
+        super().__init__(features, context=context)
+        self.moments = Moments()
 
     def update(self, images: torch.Tensor, first: int) -> None:
         self.moments.update(self.network(images))

@@ -11,14 +11,14 @@ over ``k`` disjoint parts, for k = 1, 2, 5 and 10, which varies least and is the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from omsdpm.errors import InputError
 from omsdpm.fid import Moments
-from omsdpm.scoring.metrics.base import Metric
+from omsdpm.scoring.metrics.fd import ToReference
 from omsdpm.scoring.metrics.jackknife import jackknife
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Level(NamedTuple):
     distance: float
 
 
-class FrechetLimitMetric(Metric):
+class FrechetLimitMetric(ToReference):
     """The Fréchet distance to the real images, without the bias of few images (Chong and Forsyth, arXiv:1911.07023).
 
     It may be a little below 0, where images are as the real ones.
@@ -64,16 +64,9 @@ class FrechetLimitMetric(Metric):
         InputError: the network or the real images cannot be used.
     """
 
-    takes_reference = True
-
     def __init__(self, features: str, *, context: Context) -> None:
-        self.network: Any = context.features(features)
-        self.reference = context.statistics(features)
+        super().__init__(features, context=context)
         self.blocks = [Moments() for _ in range(BLOCKS)]
-
-    @classmethod
-    def feature_network(cls, **parameters: Any) -> str | None:
-        return str(parameters["features"])
 
     def update(self, images: torch.Tensor, first: int) -> None:
         rows, of = self.network(images), block_of(np.arange(first, first + len(images)))

@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from omsdpm.errors import InputError
+from omsdpm.scoring.metrics.base import KnowsError
 from omsdpm.scoring.metrics.jackknife import block_edges, jackknife
 from omsdpm.scoring.metrics.opening import OpenMetric
 
@@ -133,12 +134,11 @@ class InBlocks:
     def __init__(self, fresh: Callable[[], Metric], edges: Sequence[int]) -> None:
         self.fresh, self.edges = fresh, edges
         first = fresh()
-        self.knows_error = callable(getattr(first, "error", None))
-        self.blocks = [first] if self.knows_error else [first, *(fresh() for _ in edges[2:])]
+        self.blocks = [first] if isinstance(first, KnowsError) else [first, *(fresh() for _ in edges[2:])]
 
     def update(self, images: torch.Tensor, first: int) -> None:
         """Takes in images of one block."""
-        block = 0 if self.knows_error else min(bisect_right(self.edges, first), len(self.edges) - 1) - 1
+        block = min(bisect_right(self.edges, first), len(self.blocks)) - 1
         self.blocks[block].update(images, first)
 
     def merge(self, other: InBlocks) -> None:
@@ -152,9 +152,8 @@ class InBlocks:
 
     def error(self) -> float | None:
         """Its own, or the delete-one-block jackknife; ``None`` where it has no value of so few images."""
-        if self.knows_error:
-            own: float | None = self.blocks[0].error()  # type: ignore[attr-defined]
-            return own
+        if isinstance(own := self.blocks[0], KnowsError):
+            return own.error()
         after: list[Metric] = [self.fresh()]  # after[b]: all blocks behind the b-th from the end
         for block in self.blocks[:0:-1]:
             after.append(self._merged([after[-1], block]))
