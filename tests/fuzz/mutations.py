@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -227,3 +229,18 @@ def _filled(array: np.ndarray, value: float, rng: Rng) -> np.ndarray:
         value if filled.dtype.kind == "f" else int(value) % 2**31 if filled.dtype.itemsize > 2 else int(value) % 100
     )
     return filled
+
+
+def json_damaged(path: Path, rng: Rng) -> str:
+    """Damages a JSON file, as bytes or as what it says, and tells how."""
+    raw = path.read_bytes()
+    if rng.random() < 0.35:
+        what, raw = damaged(raw, rng)
+        path.write_bytes(raw)
+        return what
+    what, table = changed(json.loads(raw), rng)
+    try:
+        path.write_text(json.dumps(table), encoding="utf-8", errors="surrogatepass")
+    except (ValueError, RecursionError):  # an integer that JSON writers refuse
+        path.write_text("[" * 5000 + "1" + "0" * 5000 + "]" * 5000)
+    return what

@@ -140,6 +140,8 @@ COMMANDS = (
     Command("zoo train", ("zoo", "train", "recipe.toml", "--output", "trained", "--device", "cpu"),
             needs=("recipe.toml",)),
     Command("zoo train-features", ("zoo", "train-features", "--output", "net/digits.safetensors"), needs=()),
+    Command("features train", ("features", "train", "classes", "-o", "net/small.safetensors", "--epochs", "2"),
+            needs=("classes",)),
     Command("zoo profile", ("zoo", "profile", "zoo", "--batch-size", "2", "--repeats", "2", "--device", "cpu"),
             needs=("zoo",)),
     Command("zoo add", ("zoo", "add", "zoo/2", "--zoo", "added"), needs=("zoo",)),
@@ -188,6 +190,7 @@ def prepare(folder: Path, build: Callable[[tuple[str, ...], Path], None]) -> Non
         (folder / name).mkdir()
         (folder / name / "benchmark.toml").write_text(BENCHMARK)
     (folder / "recipe.toml").write_text(RECIPE)
+    _write_classes(folder / "classes")
     write_schedule(folder / "schedule.pth", [0, 3, 0, 2, 1, 3], DDIMSpace(3, 6))
     build(("dataset", "build", "bench", "--jobs", "1", "--device", "cpu"), folder)
 
@@ -202,6 +205,19 @@ def lay_out(command: Command, prepared: Path, folder: Path) -> None:
             shutil.copytree(source, folder / name)
         elif source.exists():
             shutil.copy(source, folder / name)
+
+
+def _write_classes(folder: Path) -> None:
+    """Some digits, in a folder for each of three classes."""
+    from PIL import Image
+
+    from omsdpm.images import load_digits_images, load_digits_labels, to_uint8
+
+    pixels, labels = to_uint8(load_digits_images())[..., 0], load_digits_labels()
+    for digit in range(3):
+        (folder / str(digit)).mkdir(parents=True)
+        for number, image in enumerate(pixels[labels == digit][:20]):
+            Image.fromarray(image).save(folder / str(digit) / f"{number}.png")
 
 
 def _write_zoo(folder: Path) -> None:

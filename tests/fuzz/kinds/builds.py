@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import shutil
 import zipfile
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tests.fuzz.case import Case, Kind
-from tests.fuzz.mutations import Rng, array_changed, changed, damaged
+from tests.fuzz.mutations import Rng, array_changed, damaged, json_damaged
 from tests.fuzz.valid import ROUNDS
 
 WORK = Path("build") / "00-random"
@@ -37,7 +36,7 @@ class BuildKind(Kind):
         shutil.copytree(self.valid / "benchmark", bench)
         if finished:
             path = bench / "measured.json"
-            what = _damage_json(path, rng)
+            what = json_damaged(path, rng)
         else:
             (bench / "schedules.parquet").unlink()
             shutil.rmtree(bench / "build", ignore_errors=True)
@@ -45,7 +44,7 @@ class BuildKind(Kind):
             names = ["drawn.npy", "shard-00000.npz", "shard-00001.npz", "cut.json", MARKER]
             path = bench / WORK / names[int(rng.choice(5, p=[0.3, 0.2, 0.2, 0.2, 0.1]))]
             if path.suffix == ".json":
-                what = _damage_json(path, rng)
+                what = json_damaged(path, rng)
             elif path.suffix == ".npy":
                 what = _damage_npy(path, rng)
             else:
@@ -184,20 +183,6 @@ def _state_changed(content: dict[str, Any], rng: Rng) -> str:
     what, array = array_changed(holder[place].detach().numpy(), rng)
     holder[place] = torch.from_numpy(array.copy())
     return f"{key} {place} {what}"
-
-
-def _damage_json(path: Path, rng: Rng) -> str:
-    raw = path.read_bytes()
-    if rng.random() < 0.4:
-        what, raw = damaged(raw, rng)
-        path.write_bytes(raw)
-        return what
-    what, table = changed(json.loads(raw), rng)
-    try:
-        path.write_text(json.dumps(table), encoding="utf-8", errors="surrogatepass")
-    except (ValueError, RecursionError):
-        path.write_text("[" * 5000 + "1" + "0" * 5000 + "]" * 5000)
-    return what
 
 
 def _damage_npy(path: Path, rng: Rng) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 from tests.fuzz.case import Case, Kind
 from tests.fuzz.kinds.zoos import damaged_weights
-from tests.fuzz.mutations import Rng, changed, damaged
+from tests.fuzz.mutations import Rng, json_damaged
 
 TABLES = (
     "model_index.json", "scheduler/scheduler_config.json", "unet/config.json", "vae/config.json",
@@ -34,7 +33,7 @@ class PipelineKind(Kind):
         act = rng.random()
         if act < 0.6:
             path = pipeline / TABLES[int(rng.integers(len(TABLES)))]
-            what = _damage_table(path, rng)
+            what = json_damaged(path, rng)
         elif act < 0.9:
             path = pipeline / WEIGHTS[int(rng.integers(len(WEIGHTS)))]
             what = damaged_weights(path, rng)
@@ -56,20 +55,6 @@ class PipelineKind(Kind):
             return zoo, prompts, images
 
         return Case(f"{path.name}: {what}", path, read, lambda accepted: _wrong(accepted, pipeline))
-
-
-def _damage_table(path: Path, rng: Rng) -> str:
-    raw = path.read_bytes()
-    if rng.random() < 0.3:
-        what, raw = damaged(raw, rng)
-        path.write_bytes(raw)
-        return what
-    what, table = changed(json.loads(raw), rng)
-    try:
-        path.write_text(json.dumps(table), encoding="utf-8", errors="surrogatepass")
-    except (ValueError, RecursionError):  # an integer that JSON writers refuse
-        path.write_text('{"sample_size": 1' + "0" * 5000 + "}")
-    return what
 
 
 def _wrong(accepted: Any, pipeline: Path) -> str | None:
