@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -84,6 +84,7 @@ def measure_bias(benchmark: Benchmark, *, ranks: Sequence[float] = RANKS, seed: 
     from omsdpm.fid import Statistics
     from omsdpm.scoring.metrics import OpenMetric
     from omsdpm.scoring.metrics.fd import FrechetMetric
+    from omsdpm.scoring.metrics.fd_inf import FrechetLimitMetric
     from omsdpm.scoring.metrics.opening import feature_network
 
     meter = benchmark.measurement.open()
@@ -95,7 +96,7 @@ def measure_bias(benchmark: Benchmark, *, ranks: Sequence[float] = RANKS, seed: 
     order = np.argsort(benchmark.dataset.y)
     rows = [order[round(rank * (len(order) - 1))] for rank in ranks]
     X, most = benchmark.dataset.X[rows], max(IMAGES)
-    begun = [limit.fresh() for _ in rows]
+    begun = [cast(FrechetLimitMetric, limit.fresh()) for _ in rows]
     kept: list[list[np.ndarray]] = [[] for _ in rows]
     for row, first, x_0 in meter.sampler.batches(X, most, seed):
         begun[row].update(x_0, first)
@@ -103,7 +104,8 @@ def measure_bias(benchmark: Benchmark, *, ranks: Sequence[float] = RANKS, seed: 
     shuffled = np.random.default_rng(seed).permutation(most)
     for row, rank in enumerate(ranks):
         images = np.concatenate(kept[row])[shuffled]
-        value, error = float(begun[row].value()), begun[row].error()  # type: ignore[attr-defined]
+        value, error = begun[row].value(), begun[row].error()
+        assert error is not None  # of so many images there is one
         for n in IMAGES:
             sets = [images[at : at + n] for at in range(0, most - n + 1, n)]
             yield Bias(

@@ -50,7 +50,7 @@ class PlanScheduler(SchedulerMixin, ConfigMixin):
 
     order = 1
     init_noise_sigma = 1.0
-    ignore_for_config = ["plan", "members", "noise", "seed"]  # noqa: RUF012  # declared so by diffusers
+    ignore_for_config = ["plan", "members", "noise", "seed"]  # noqa: RUF012  # so ConfigMixin declares it
 
     @register_to_config
     def __init__(

@@ -55,7 +55,7 @@ def _passing_block(block: Any) -> Any:
     except ValueError:  # of a class that gives back its first argument
         return _passing(first_of=type(block).__name__ == "Transformer2DModel")
     hidden, text = known.return_hidden_states_index, known.return_encoder_hidden_states_index
-    return _Passing(known, hidden or 0, text)
+    return _passing_states(known, hidden or 0, text)
 
 
 def _passing(first_of: bool) -> Any:
@@ -69,7 +69,7 @@ def _passing(first_of: bool) -> Any:
     return First()
 
 
-def _Passing(known: Any, hidden: int, text: int | None) -> Any:  # noqa: N802  # a class that torch is imported for
+def _passing_states(known: Any, hidden: int, text: int | None) -> Any:
     """Gives back the hidden states, and those of the text in their place where the block changes them too."""
     import torch
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from omsdpm.devices import Parts
-from omsdpm.errors import InputError
+from omsdpm.errors import InputError, one_line
 from omsdpm.networks.diffusers_model import CONFIG_FILE, check_config, read_config, shared_model
 from omsdpm.networks.sizes import check_arguments, shapes_of
 from omsdpm.tables import read_json, read_table
@@ -206,8 +206,9 @@ class PipelineParts:
         except InputError:
             raise
         except Exception as error:  # whatever the files of strangers do to their own readers
-            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-            raise InputError(f"the text encoders of pipeline {self.folder} cannot be loaded ({reason})") from error
+            raise InputError(
+                f"the text encoders of pipeline {self.folder} cannot be loaded ({_told(error)})"
+            ) from error
 
     def _loaded(self, part: str, library: str, name: str) -> Any:
         """A part of the pipeline.
@@ -220,8 +221,9 @@ class PipelineParts:
         except InputError:
             raise
         except Exception as error:  # whatever the files of strangers do to their own readers
-            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-            raise InputError(f"{self.folder / part} cannot be loaded ({reason}); copy the pipeline again") from error
+            raise InputError(
+                f"{self.folder / part} cannot be loaded ({_told(error)}); copy the pipeline again"
+            ) from error
 
     def _read(self, part: str, library: str, name: str) -> Any:
         """A part of the pipeline; text encoders in single precision, with all of their weights from its files."""
@@ -248,6 +250,10 @@ class PipelineParts:
         stored = sum(path.stat().st_size for path in folder.iterdir() if path.suffix in WEIGHTS)
         if claimed > stored:  # a number takes a byte at least
             raise InputError(f"{where}: it asks for {claimed} numbers, and its weights have {stored} bytes")
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {one_line(error)}"[:200]
 
 
 @contextmanager

@@ -26,6 +26,16 @@ COMMANDS = {
 }
 
 
+_made_zoo = click.option(
+    "--zoo", "folder", type=click.Path(path_type=Path), required=True, help="The zoo's folder, made if new."
+)
+_size = click.option(
+    "--size", type=(click.IntRange(min=1), click.IntRange(min=1)), metavar="HEIGHT WIDTH",
+    help="Of what a new zoo denoises, in latents where there is a VAE.  [default: the model's own]",
+)  # fmt: skip
+_frames = click.option("--frames", type=click.IntRange(min=1), help="Of the videos of a new zoo, in latents.")
+
+
 @click.group(cls=LazyGroup, lazy=COMMANDS)
 def zoo() -> None:
     """Add, derive, train, profile and import the networks that schedules choose from."""
@@ -167,17 +177,14 @@ def profile(
 
 @click.command()
 @click.argument("source")
-@click.option("--zoo", "folder", type=click.Path(path_type=Path), required=True, help="The zoo's folder, made if new.")
+@_made_zoo
 @click.option("--variant", metavar="NAME", help="Of the weights' files, such as fp16.")
 @click.option(
     "--guidance", type=click.FloatRange(min=0), metavar="SCALE",
     help="Of the member, 1 for none.  [default: what the measurement says]",
 )  # fmt: skip
-@click.option(
-    "--size", type=(click.IntRange(min=1), click.IntRange(min=1)), metavar="HEIGHT WIDTH",
-    help="Of what a new zoo denoises, in latents where there is a VAE.  [default: the model's own]",
-)  # fmt: skip
-@click.option("--frames", type=click.IntRange(min=1), help="Of the videos of a new zoo, in latents.")
+@_size
+@_frames
 def add(
     source: str, folder: Path, variant: str | None, guidance: float | None, size: tuple[int, int] | None,
     frames: int | None,
@@ -203,13 +210,10 @@ def add(
     "--variant", "variants", multiple=True, required=True, metavar="NAME[PARAM=VALUE,...]",
     help="A member each, repeatable; several joined by + are one, as-is is the model itself. See list.",
 )  # fmt: skip
-@click.option("--zoo", "folder", type=click.Path(path_type=Path), required=True, help="The zoo's folder, made if new.")
+@_made_zoo
 @click.option("--weights", metavar="NAME", help="Variant of the weights' files, such as fp16.")
-@click.option(
-    "--size", type=(click.IntRange(min=1), click.IntRange(min=1)), metavar="HEIGHT WIDTH",
-    help="Of what a new zoo denoises, in latents where there is a VAE.  [default: the model's own]",
-)  # fmt: skip
-@click.option("--frames", type=click.IntRange(min=1), help="Of the videos of a new zoo, in latents.")
+@_size
+@_frames
 def derive(
     source: str, variants: tuple[str, ...], folder: Path, weights: str | None, size: tuple[int, int] | None,
     frames: int | None,

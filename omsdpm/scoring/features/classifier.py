@@ -129,7 +129,8 @@ def read_weights(path: Path, what: str) -> tuple[dict[str, str], dict[str, Any]]
 
     try:
         with safe_open(path, framework="pt") as file:
-            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            names = file.keys()  # it is no dict that could be walked itself
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in names}
     except (OSError, SafetensorError) as error:
         raise InputError(f"cannot read {what} {path}: {error}; train them anew") from error
 
