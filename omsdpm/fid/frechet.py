@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from omsdpm.errors import InputError
+from omsdpm.threads import one_thread
 
 Array = NDArray[np.float64]
 
@@ -72,7 +73,9 @@ class Reference:
             )
         difference = mu - self.mu
         with np.errstate(over="ignore", invalid="ignore"):
-            spread = np.trace(sigma) + np.trace(self.sigma) - 2.0 * _trace_of_root(self.root, sigma)
+            with one_thread(len(mu)):
+                cross = _trace_of_root(self.root, sigma)
+            spread = np.trace(sigma) + np.trace(self.sigma) - 2.0 * cross
             distance = float(difference @ difference + spread)
         if not np.isfinite(distance):
             raise InputError("the distance overflows: features are too large; check what they were computed from")

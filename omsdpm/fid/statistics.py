@@ -15,6 +15,7 @@ from omsdpm.arrays import read_npz
 from omsdpm.errors import InputError
 from omsdpm.fid.frechet import Reference, checked_moments, real_array
 from omsdpm.files import replacing
+from omsdpm.threads import one_thread
 
 FEATURES = 8192
 """Most features that statistics in a file are of; Inception's have 2,048."""
@@ -173,7 +174,9 @@ class Moments:
             self._mean, self._scatter = np.zeros(batch.shape[1]), np.zeros((batch.shape[1],) * 2)
         mean = batch.mean(axis=0)
         centered = batch - mean
-        self._add(len(batch), mean, centered.T @ centered)
+        with one_thread(batch.shape[1]):
+            scatter = centered.T @ centered
+        self._add(len(batch), mean, scatter)
 
     def merge(self, other: Moments) -> None:
         """Takes in what another one took in.
