@@ -24,7 +24,7 @@ from omsdpm.latency import LatencyTable
 from omsdpm.names import plain_name
 from omsdpm.noise import Noise
 from omsdpm.scoring.identity import check_measured, identity
-from omsdpm.scoring.measurement import Measurement
+from omsdpm.scoring.measurement import Measurement, Meter
 from omsdpm.solvers import ScheduleSpace, SolverOptions
 from omsdpm.zoo import ModelZoo
 from omsdpm.zoo.files import card_batch_size
@@ -308,17 +308,22 @@ class Benchmark:
         m = self.measurement
         return ModelZoo.load(m.zoo, device, running=m.running).subset(m.numbers)
 
-    def prepare(self, device: str = "cpu", progress: Callable[[int, int], object] | None = None) -> None:
+    def prepare(self, device: str = "cpu", progress: Callable[[int, int], object] | None = None) -> Meter:
         """Computes what the metric needs of the real images, which is kept on disk, and finds what cannot be loaded.
 
         Args:
             device: where to sample.
             progress: called with ``(images done, images)`` of the real ones.
 
+        Returns:
+            What measures; as long as somebody holds it, nothing of the zoo is read again.
+
         Raises:
             InputError: the zoo, the metric or its reference cannot be used.
         """
-        self.measurement.open(device).prepare(progress)
+        meter = self.measurement.open(device)
+        meter.prepare(progress)
+        return meter
 
     def evaluate(
         self, X: ArrayLike, device: str = "cpu", progress: Callable[[int, int], object] | None = None
@@ -396,16 +401,13 @@ class Benchmark:
         measured = measure_latency(loaded.zoo, batch_size=size, repeats=5, warmup=2)
         return Validation(scores, self.space.latency(batch, measured), grids)
 
-    def contest(
-        self, X: ArrayLike, *, images: int, seeds: Sequence[int], step: int, device: str = "cpu"
-    ) -> GrowingScores:
+    def contest(self, X: ArrayLike, *, images: int, seeds: Sequence[int], device: str = "cpu") -> GrowingScores:
         """Schedules ``(n, L)`` whose scores can be had from more and more images of fresh noise.
 
         Args:
             X, device: as for :meth:`validate`.
             images: from the noise of each seed, at most.
             seeds: of the noise.
-            step: images that come at once.
 
         Raises:
             InputError: an invalid schedule, or the dataset's own seed.
@@ -415,7 +417,7 @@ class Benchmark:
         if self.measurement.seed in seeds:
             raise InputError(f"validation seed {self.measurement.seed} is the dataset's noise: use another")
         meter = self.measurement.open(device)
-        return GrowingScores(meter.sampler, meter.metric, X, images=images, seeds=seeds, step=step)
+        return GrowingScores(meter.sampler, meter.metric, X, images=images, seeds=seeds)
 
     def check_comparable(self) -> None:
         """Raises :class:`InputError` if fresh scores could not stand beside those of the stored baselines.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +12,7 @@ from omsdpm.errors import InputError
 
 if TYPE_CHECKING:
     from omsdpm.scoring.metrics import Metric, OpenMetric
-    from omsdpm.scoring.sampler import Sampler, Start
+    from omsdpm.scoring.sampler import Sampler
 
 Progress = Callable[[int], object]
 
@@ -30,13 +29,12 @@ class GrowingScores:
         X: ``(n, L)`` schedules.
         images: from the noise of each seed.
         seeds: of the noise, one after the other; images of all seeds are scored together.
-        step: images that come at once.
 
     Raises:
         InputError: as :meth:`omsdpm.scoring.sampler.Sampler.check`.
 
     Example:
-        >>> growing = GrowingScores(sampler, metric, X, images=500, seeds=(1, 2), step=125)
+        >>> growing = GrowingScores(sampler, metric, X, images=500, seeds=(1, 2))
         >>> first = growing.grow(range(len(X)), 125)  # (n,) scores of 125 images
         >>> second = growing.grow(first.argsort()[:4], 500)  # the best four go on
     """
@@ -49,23 +47,18 @@ class GrowingScores:
         *,
         images: int,
         seeds: Sequence[int],
-        step: int,
     ) -> None:
         self.X = sampler.check(np.asarray(X), images)
         self.limit = images * len(seeds)
-        self._sampler, self._metric = replace(sampler, batch_size=min(step, images)), metric
-        self._coming = self._starts(images, seeds)
+        self._sampler, self._metric = sampler, metric
+        self._of_seed, self._seeds = images, iter(seeds)
+        self._seed, self._left = 0, 0
         self._images = np.zeros(len(self.X), dtype=np.int64)
         self._taken: dict[int, Metric] = {}
         self._sampled = 0
 
-    def _starts(self, images: int, seeds: Sequence[int]) -> Iterator[tuple[int, int, Start]]:
-        for number, seed in enumerate(seeds):
-            for start in self._sampler.starts(images, seed):
-                yield seed, number * images + start.first, start
-
     def grow(self, rows: Sequence[int] | NDArray[np.int64], images: int, progress: Progress | None = None) -> NDArray:
-        """Scores of some rows ``(m,)`` of at least so many images, lower is better: ``(m,)``.
+        """Scores of some rows ``(m,)`` of so many images, lower is better: ``(m,)``.
 
         Args:
             rows: those that go on; others are left behind.
@@ -81,19 +74,24 @@ class GrowingScores:
         if images > self.limit:
             raise InputError(f"{images} images: there is noise for {self.limit}")
         while self._sampled < images:
-            self._go(rows, progress)
+            self._go(rows, images - self._sampled, progress)
         self._taken = {row: self._taken[row] for row in rows.tolist()}
         return np.array([self._metric.score(self._taken[row]) for row in rows.tolist()])
 
-    def _go(self, rows: NDArray[np.int64], progress: Progress | None) -> None:
-        seed, first, start = next(self._coming)
-        size = len(start.x_T)
-        with self._sampler.scored_from(self._metric, start, seed):
-            for number, x_0 in self._sampler.sample(self.X[rows], start, seed):
+    def _go(self, rows: NDArray[np.int64], lacking: int, progress: Progress | None) -> None:
+        """Samples at most so many images more, of one seed and in one batch."""
+        if not self._left:
+            self._seed, self._left = next(self._seeds), self._of_seed
+            self._following = self._sampler.stream(self._of_seed, self._seed)
+        size = min(lacking, self._left, self._sampler.batch_size)
+        start = self._following(size)
+        self._left -= size
+        with self._sampler.scored_from(self._metric, start, self._seed):
+            for number, x_0 in self._sampler.sample(self.X[rows], start, self._seed):
                 row = int(rows[number])
                 if row not in self._taken:
                     self._taken[row] = self._metric.fresh()
-                self._taken[row].update(x_0, first)
+                self._taken[row].update(x_0, self._sampled)
                 self._images[row] += size
                 if progress is not None:
                     progress(size)

@@ -145,7 +145,13 @@ class Sampler:
         return batch
 
     def starts(self, images: int, seed: int) -> Iterator[Start]:
-        """What each batch starts from, on the zoo's device.
+        """What each batch starts from, on the zoo's device; see :meth:`stream`."""
+        following = self.stream(images, seed)
+        for first in range(0, images, self.batch_size):
+            yield following(min(self.batch_size, images - first))
+
+    def stream(self, images: int, seed: int) -> Callable[[int], Start]:
+        """Gives what the next so many images start from, on the zoo's device, each time it is asked.
 
         Args:
             images: of each schedule.
@@ -161,8 +167,10 @@ class Sampler:
         # Drawn on the CPU, one batch after the other from one stream, so that every device
         # and every batch size starts from the same.
         generator = torch_generator(seed)
-        for number, first in enumerate(range(0, images, self.batch_size)):
-            size = min(self.batch_size, images - first)
+        number = first = 0
+
+        def following(size: int) -> Start:
+            nonlocal number, first
             if self.start is not None:
                 drawn = self.start[first : first + size]
             else:
@@ -171,7 +179,11 @@ class Sampler:
             prompts = None
             if self.prompts is not None:
                 prompts = self.prompts.rows(np.arange(first, first + size) % len(self.prompts))
-            yield Start(number, first, drawn.to(self.zoo.device), given, prompts)
+            start = Start(number, first, drawn.to(self.zoo.device), given, prompts)
+            number, first = number + 1, first + size
+            return start
+
+        return following
 
     def sample(
         self, X: ArrayLike, start: Start, seed: int, count: Count | None = None

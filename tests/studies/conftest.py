@@ -147,9 +147,7 @@ class TinyBenchmark:
         assert grids is not None
         return Validation(np.stack(scores, axis=1), 1.5 * self.space.latency(X, self.latency), grids[:, :64])
 
-    def contest(
-        self, X: np.ndarray, *, images: int, seeds: tuple[int, ...], step: int, device: str = "cpu"
-    ) -> TinyContest:
+    def contest(self, X: np.ndarray, *, images: int, seeds: tuple[int, ...], device: str = "cpu") -> TinyContest:
         self.raced.append((len(X), images, tuple(seeds)))
         return TinyContest(self, np.asarray(X), images, tuple(seeds))
 

@@ -112,7 +112,7 @@ def test_the_winner_is_the_best_of_the_race(finished, _tiny_made):
         cheap = train[tiny.space.latency(train.X, tiny.latency) <= winner["budget_ms"]]
         labels = [tuple(row) for row in cheap.X[np.argsort(cheap.y, kind="stable")[:3]].tolist()]
         assert winner["raced"] == len(own) + len(labels)
-        contest = tiny.contest(np.array(own + labels), images=96, seeds=(100, 101), step=24)
+        contest = tiny.contest(np.array(own + labels), images=96, seeds=(100, 101))
         scores = contest.grow(range(len(own + labels)), 192)
         # Halving may lose a candidate that few images speak against, never to one that is far behind.
         chosen = (own + labels).index(tuple(winner["schedule"]))
@@ -194,7 +194,7 @@ def test_the_baseline_of_another_budget_is_made_for_it_and_races(tiny, here):
     (winner,) = json.loads((here / "out" / "result.json").read_text())["winners"]
     proposed = {one.name: one.x for one in all_baselines(tiny.space, tiny.latency, [6.0])}
     stored = min((b for b in tiny.baselines if b.latency <= 6), key=lambda b: b.mean)
-    contest = tiny.contest(np.array([*proposed.values(), stored.schedule]), images=96, seeds=(100, 101), step=24)
+    contest = tiny.contest(np.array([*proposed.values(), stored.schedule]), images=96, seeds=(100, 101))
     scores = contest.grow(range(len(proposed) + 1), 192)
     name, score = winner["baseline"]["name"], dict(zip([*proposed, stored.name], scores, strict=True))
     assert name in proposed and score[name] <= np.sort(scores)[2]

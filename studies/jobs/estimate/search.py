@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -112,32 +112,59 @@ def _sampled(
     """What is sampled, in the order of the search."""
     from benchmarks.baselines import all_baselines
     from studies.active.start import start_design
+    from studies.jobs.run.race import rounds
     from studies.jobs.search.job import RACING_LABELS
 
     space, latency, m = benchmark.space, benchmark.latency, benchmark.measurement
     labels = start_design(space, latency, budgets, settings.labels, np.random.default_rng(settings.seed))
     parts = [Part("labels", count(labels, m, shard_size=10).scaled(settings.labels), m.images)]
-    images = plan.race_images * len(plan.race_seeds)
-    groups: list[tuple[int, Estimate]] = []
+    groups: list[_Group] = []
     for budget in budgets:
         baselines = np.array([one.x for one in all_baselines(space, latency, [budget])])
-        own = _dearest(baselines, space.latency(baselines, latency))
-        groups += [
-            (settings.top + RACING_LABELS, count(own, m, 1)),
-            (len(baselines), count(baselines, m, len(baselines)).scaled(1)),
-        ]
-    raced = [_raced(size, images, groups) / m.images for size, _ in groups]
-    cost = total(one.times(many) for many, (_, one) in zip(raced, groups, strict=True))
-    parts.append(Part("race", cost, m.images))
+        dearest = count(_dearest(baselines, space.latency(baselines, latency)), m, 1)
+        own = settings.top + RACING_LABELS
+        groups.append(_Group(own, dearest.times(own), dearest))
+        groups.append(_Group(len(baselines), count(baselines, m, len(baselines)), dearest))
+    sizes = rounds(max(group.rows for group in groups), plan.race_images * len(plan.race_seeds))
+    parts.append(Part("race", total(group.raced(sizes, m.images) for group in groups), m.images))
     # Of each budget a winner and a baseline, which use it up; two budgets may share one.
-    reported = total(one for number, (_, one) in enumerate(groups) if number % 2 == 0)
-    parts.append(Part("report", reported.times(2 * plan.images * len(plan.seeds) / m.images), m.images))
+    reported = total(group.dearest for group in groups)
+    parts.append(Part("report", reported.times(plan.images * len(plan.seeds) / m.images), m.images))
     # Latencies of this device are measured for the report: each member seven times on the table's batch.
     turns = 7 * card_batch_size(benchmark.latency_card) / m.images
     alone = [_alone(benchmark, member) for member in range(1, space.num_models + 1)]
     evaluated = total(count(x, m, 1) for x in alone).times(turns)
     parts.append(Part("latencies", replace(evaluated, schedules=0), 0))  # evaluations that nothing is scored of
     return parts
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Schedules that race against each other (:func:`studies.jobs.run.race.race`).
+
+    Attributes:
+        rows: how many.
+        whole: cost of all, which share beginnings.
+        dearest: cost of one that uses the budget up.
+    """
+
+    rows: int
+    whole: Estimate
+    dearest: Estimate
+
+    def raced(self, sizes: Sequence[int], images: int) -> Estimate:
+        """Cost of the race: after the first round those are left that use the budget up, and share little.
+
+        Args:
+            sizes: images of a schedule after each round.
+            images: that the costs are of.
+        """
+        from studies.jobs.run.race import turns
+
+        (_, first), *later = turns(self.rows, sizes)
+        return total(
+            [self.whole.times(first / images), *(self.dearest.times(rows * more / images) for rows, more in later)]
+        )
 
 
 def _dearest(X: Schedules, ms: np.ndarray) -> Schedules:
@@ -148,13 +175,6 @@ def _alone(benchmark: Benchmark, member: int) -> Schedules:
     x = np.zeros((1, benchmark.space.length), dtype=np.int64)
     x[0, benchmark.space.even_slots(1)] = member
     return x
-
-
-def _raced(size: int, images: int, groups: Sequence[tuple[int, Estimate]]) -> float:
-    """Images of all schedules of a group in a race (:func:`studies.jobs.run.race.race`)."""
-    from studies.jobs.run.race import images_of, rounds
-
-    return images_of([size], rounds(max(size for size, _ in groups), images))
 
 
 def _thinking(settings: SearchSettings, benchmark: Benchmark, budgets: Sequence[float]) -> float:

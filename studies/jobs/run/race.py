@@ -91,8 +91,18 @@ def images_of(groups: Sequence[int], sizes: Sequence[int]) -> int:
         groups: rows of each.
         sizes: images of a row in each round, rising.
     """
-    total, before, counts = 0, 0, list(groups)
+    return sum(rows * images for size in groups for rows, images in turns(size, sizes))
+
+
+def turns(rows: int, sizes: Sequence[int]) -> list[tuple[int, int]]:
+    """Rows of a group that are left in each round, and further images that each of them has in it.
+
+    Example:
+        >>> turns(13, [125, 250, 500, 1000])
+        [(13, 125), (7, 125), (4, 250), (2, 500)]
+    """
+    left, before = [], 0
     for size in sizes:
-        total += sum(counts) * (size - before)
-        counts, before = [_kept(count) for count in counts], size
-    return total
+        left.append((rows, size - before))
+        rows, before = _kept(rows), size
+    return left

@@ -23,6 +23,7 @@ from studies.records.grid import write_grid
 if TYPE_CHECKING:
     from benchmarks import Benchmark
     from omsdpm.dataset import ScheduleDataset
+    from omsdpm.scoring.measurement import Meter
     from omsdpm.solvers import ScheduleSpace
     from predictors import Predictor
     from studies import Optimizer
@@ -52,6 +53,8 @@ class Begun:
     optimizer: Optimizer = field(init=False)
     device: str = field(init=False)
     plan: ValidationPlan = field(init=False)
+    meter: Meter | None = field(init=False, default=None)
+    """Held, so that the zoo is read once."""
 
     def __post_init__(self) -> None:
         settings = self.settings
@@ -65,7 +68,7 @@ class Begun:
     def prepare(self) -> None:
         """Loads what will sample, and computes what the metric needs of the real images, before anything is fitted."""
         with self.clock.part("prepare", "Loading networks and real images") as step:
-            self.benchmark.prepare(self.device, step)
+            self.meter = self.benchmark.prepare(self.device, step)
 
     @property
     def predictor_name(self) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field as PydanticField
 
-from studies.jobs.run.race import race, rounds
+from studies.jobs.run.race import race
 from studies.jobs.run.search import PricedSpace, SearchOutcome
 from studies.paired import Paired
 from studies.records.progress import Step
@@ -251,10 +251,8 @@ def choose(
     rows = iter(row_of.reshape(-1).tolist())
     numbered = [[next(rows) for _ in group] for group in groups]
     images = plan.race_images * len(plan.race_seeds)
-    first = rounds(max(len(group) for group in groups), images)[0]
     contest = run.contest(
-        unique,
-        lambda: benchmark.contest(unique, images=plan.race_images, seeds=plan.race_seeds, step=first, device=device),
+        unique, lambda: benchmark.contest(unique, images=plan.race_images, seeds=plan.race_seeds, device=device)
     )
     ranked, _ = race(contest, numbered, images, progress)
 
