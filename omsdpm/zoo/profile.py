@@ -68,16 +68,20 @@ class Profile:
     def fitted(self) -> LatencyTable:
         """The members' latencies, with the costs of a step and of a switch that explain whole schedules best.
 
-        What schedules take longer than the sum of their members is fitted to their numbers of steps and of switches
-        (nonnegative least squares), so that members cost what they were measured to cost.
+        What schedules take longer than the sum of their members, as a share of their time, is fitted to their numbers
+        of steps and of switches (nonnegative least squares), so that members cost what they were measured to cost.
+        Where that is no nearer to the schedules than the sum, the sum stays.
         """
+        plain = LatencyTable(self.ms)
         if not len(self.X):
-            return LatencyTable(self.ms)
+            return plain
         from scipy.optimize import nnls
 
         counts = np.column_stack([self.space.nfe(self.X), self.space.switches(self.X)]).astype(float)
-        (step, switch), _ = nnls(counts, self.whole - self.space.latency(self.X, self.ms))
-        return LatencyTable(self.ms, round(float(step), 3), round(float(switch), 3))
+        beyond = self.whole - self.space.latency(self.X, self.ms)
+        (step, switch), _ = nnls(counts / self.whole[:, None], beyond / self.whole)
+        fitted = LatencyTable(self.ms, round(float(step), 3), round(float(switch), 3))
+        return min(plain, fitted, key=self.error)
 
     def error(self, table: Sequence[float]) -> float:
         """By how much a table is off the time of a whole schedule at most, as a share of that time."""
