@@ -79,16 +79,21 @@ class Running:
         dtype: precision of the weights, one of :data:`DTYPES`; ``None`` leaves them as they are.
         channels_last: weights of convolutions stand in memory with their channels last, which tensor cores like.
         compiled: networks are compiled by ``torch.compile`` when they are first evaluated.
+        offload: the weights of one network at a time are on the device, and all wait on the CPU (`omsdpm.offload`);
+            where that is the device nothing changes.
 
     Raises:
-        InputError: a precision that is none of those.
+        InputError: a precision that is none of those, or compiled networks that are to be offloaded.
     """
 
     dtype: str | None = None
     channels_last: bool = False
     compiled: bool = False
+    offload: bool = False
 
     def __post_init__(self) -> None:
+        if self.compiled and self.offload:
+            raise InputError("compiled networks cannot wait on the CPU: leave out --compile or --offload")
         if self.dtype is not None and self.dtype not in DTYPES:
             raise unknown_name("dtype", str(self.dtype), DTYPES)
 

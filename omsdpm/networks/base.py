@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from omsdpm.errors import InputError, unknown_name
+from omsdpm.networks.lazy import LazyModel
 from omsdpm.networks.predictions import check_prediction
+from omsdpm.offload import Offload
 from omsdpm.plugins import Registry
 
 if TYPE_CHECKING:
@@ -35,7 +37,6 @@ class Network(ABC):
         takes_guidance: whether ``guidance`` means something to it.
         guidance: scale of classifier-free guidance that it is called with; 1 is unguided, ``None`` leaves it
             to whoever samples.
-        module: the torch module that is evaluated, which may stand in a pipeline; ``None`` where there is none.
         exact_timesteps: it wants timesteps in the precision of the solver's states, though its own is less.
         pipeline: folder of the pipeline whose text encoders read its prompts; ``None`` for the zoo's own.
         stateful: an evaluation depends on earlier ones of the same trajectory, by what :meth:`snapshot` gives.
@@ -44,10 +45,45 @@ class Network(ABC):
     num_classes: int | None = None
     takes_guidance: bool = False
     guidance: float | None = None
-    module: torch.nn.Module | None = None
     exact_timesteps: bool = False
     pipeline: str | None = None
     stateful: bool = False
+
+    _model: Any = None
+
+    @property
+    def module(self) -> Any:
+        """The torch module that is evaluated, which may stand in a pipeline; ``None`` where there is none.
+
+        One whose weights wait to be read (:class:`~omsdpm.networks.lazy.LazyModel`) is read now.
+        """
+        return self._model.load() if isinstance(self._model, LazyModel) else self._model
+
+    @module.setter
+    def module(self, model: Any) -> None:
+        self._model = model
+
+    def offload(self, offload: Offload) -> None:
+        """Makes its weights wait on the CPU whenever another network is evaluated; they may be read later.
+
+        Raises:
+            InputError: they have to stay where they are.
+        """
+        if isinstance(self._model, LazyModel):
+            self._model.when_loaded(offload.add)
+        elif self.weights is not None:
+            offload.add(self.weights)
+
+    @property
+    def config(self) -> Any:
+        """The configuration of :attr:`module`, for which nothing is read."""
+        return getattr(self._model, "config", None)
+
+    @property
+    def weights(self) -> torch.nn.Module | None:
+        """What holds its weights, where they are a torch module's."""
+        module: torch.nn.Module | None = self.module
+        return module
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -74,7 +110,7 @@ class Network(ABC):
 
     def parameters(self) -> Iterable[torch.Tensor]:
         """Its weights, where it has any."""
-        return () if self.module is None else self.module.parameters()
+        return () if self.weights is None else self.weights.parameters()
 
     @property
     def dtype(self) -> torch.dtype | None:
@@ -139,6 +175,16 @@ class MemberTable(BaseModel):
         Raises:
             InputError: it cannot be loaded, or is for other images.
         """
+
+    def lazy(self, folder: Path, shape: tuple[int, ...], device: str) -> Network:
+        """As :meth:`load`, but what takes memory may wait until the network is evaluated.
+
+        Kinds that know of no such thing load it now.
+
+        Raises:
+            InputError: as :meth:`load`, as far as it is known without the weights; the rest when they are read.
+        """
+        return self.load(folder, shape, device)
 
     def with_variants(self, variants: Sequence[str]) -> MemberTable:
         """The member with more variants of its model (:mod:`omsdpm.variants`), made after its own.

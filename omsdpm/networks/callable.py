@@ -16,7 +16,7 @@ prediction_type = "v_prediction"
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -47,10 +47,11 @@ class CallableNetwork(Network):
             raise InputError(f"network {self.name} returned {what}: expected a tensor of shape {tuple(x.shape)}")
         return output
 
-    def parameters(self) -> Iterable[torch.Tensor]:
+    @property
+    def weights(self) -> torch.nn.Module | None:
         import torch
 
-        return self.function.parameters() if isinstance(self.function, torch.nn.Module) else ()
+        return self.function if isinstance(self.function, torch.nn.Module) else None
 
 
 class CallableTable(MemberTable):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
 from omsdpm.errors import InputError, one_line
 from omsdpm.files import regular_file, replacing
-from omsdpm.networks.sizes import check_arguments, check_evaluated, shapes_of
+from omsdpm.networks.sizes import check_arguments, check_evaluated, shapes_of, skeleton_of
 from omsdpm.networks.weights import WEIGHTS_FILE, current_names, load_weights, stored_shapes, weight_files
 from omsdpm.tables import read_json
 
@@ -21,14 +23,45 @@ _SHARED: WeakValueDictionary[tuple[object, ...], Any] = WeakValueDictionary()
 """Models that somebody holds, by what they were read from: two members with one set of weights hold it once."""
 
 
-def load_model(
+@dataclass(frozen=True)
+class StoredModel:
+    """A diffusers model whose files fit each other, before its weights are read.
+
+    Attributes:
+        skeleton: the model without memory, with its configuration.
+        files: of the weights.
+        build: makes the model with weights drawn at random.
+    """
+
+    skeleton: Any
+    files: tuple[Path, ...]
+    build: Callable[[], Any]
+
+    def read(self) -> Any:
+        """The model, in evaluation mode, on the CPU in single precision.
+
+        Raises:
+            InputError: the weights are truncated, or no numbers.
+        """
+        import torch
+
+        with _readable(self.files[0]):
+            model = self.build()
+            state = current_names(load_weights(self.files), shapes_of(self.skeleton))
+            model.load_state_dict(state)
+        if not all(torch.isfinite(tensor).all() for tensor in state.values()):
+            raise InputError(f"{self.files[0]} holds NaN or infinite weights: train or copy the member again")
+        return model.eval()
+
+
+def stored_model(
     folder: str | Path,
     classes: tuple[str, ...],
     kind: str,
     variant: str | None = None,
     evaluate: Callable[[Any], Any] | None = None,
-) -> Any:
-    """A diffusers model from its folder, in evaluation mode, on the CPU in single precision.
+) -> StoredModel:
+    """A diffusers model in its folder, whose weights are not read yet.
 
     What ``from_pretrained`` reads is read: safetensors and ``.bin``, shards, variants, and attentions
     under their first names; but nothing is unpickled, and no memory is taken for what is claimed and not there.
@@ -44,34 +77,45 @@ def load_model(
         InputError: it is another model; ``config.json`` or the weights are missing, truncated or do not fit.
     """
     import diffusers
-    import safetensors
-    import torch
 
     folder = Path(folder)
     check_config(folder, classes[0])
     config = read_config(folder, classes[0])
     name = _checked_class(config, folder, classes, kind)
-    build = getattr(diffusers, name).from_config
+    from_config = getattr(diffusers, name).from_config
     files = weight_files(folder, variant, name)
+
+    def build() -> Any:
+        return from_config(config)
+
     for path in files:
         regular_file(path, f"expected a file of a diffusers {name} folder")
     where = f"{folder / CONFIG_FILE} is not a {name} config"
-    try:
+    with _readable(files[0]):
         stored = stored_shapes(files)
         check_arguments(config, where, layers=len(stored))
         # Claimed shapes are compared with those of the file before memory is taken for them.
-        asked = shapes_of(lambda: build(config), where)
+        skeleton = skeleton_of(build, where)
+        asked = shapes_of(skeleton)
         _compare(asked, current_names(stored, asked), files[0])
         if evaluate is not None:
-            check_evaluated(lambda: build(config), evaluate, where)
-        model = build(config)
-        state = current_names(load_weights(files), asked)
-        model.load_state_dict(state)
-    except (safetensors.SafetensorError, OSError, RuntimeError) as error:
-        raise InputError(f"{files[0]} is truncated or not this network's weights: {_line(error)}") from error
-    if not all(torch.isfinite(tensor).all() for tensor in state.values()):
-        raise InputError(f"{files[0]} holds NaN or infinite weights: train or copy the member again")
-    return model.eval()
+            check_evaluated(build, evaluate, where)
+    return StoredModel(skeleton, files, build)
+
+
+def load_model(
+    folder: str | Path,
+    classes: tuple[str, ...],
+    kind: str,
+    variant: str | None = None,
+    evaluate: Callable[[Any], Any] | None = None,
+) -> Any:
+    """A diffusers model from its folder, in evaluation mode, on the CPU in single precision; see :func:`stored_model`.
+
+    Raises:
+        InputError: as :func:`stored_model` and :meth:`StoredModel.read`.
+    """
+    return stored_model(folder, classes, kind, variant, evaluate).read()
 
 
 def shared_model(
@@ -173,5 +217,12 @@ def _compare(asked: dict[str, tuple[int, ...]], stored: dict[str, tuple[int, ...
             )
 
 
-def _line(error: BaseException) -> str:
-    return one_line(error)[:200]
+@contextmanager
+def _readable(weights: Path) -> Iterator[None]:
+    """What reading weights raises, in one line."""
+    import safetensors
+
+    try:
+        yield
+    except (safetensors.SafetensorError, OSError, RuntimeError) as error:
+        raise InputError(f"{weights} is truncated or not this network's weights: {one_line(error)[:200]}") from error

@@ -12,10 +12,11 @@ from pydantic import AfterValidator, Field
 from omsdpm.errors import InputError
 from omsdpm.names import PlainName
 from omsdpm.networks.base import MemberTable, Network
-from omsdpm.networks.diffusers_model import model_content, shared_model
+from omsdpm.networks.diffusers_model import model_content, shared_model, stored_model
+from omsdpm.networks.lazy import LazyModel
 from omsdpm.plugins import Named
 from omsdpm.variants import VARIANTS, varied
-from omsdpm.variants.base import variant_files
+from omsdpm.variants.base import keep_state, variant_files
 
 
 def _known(text: str) -> str:
@@ -48,7 +49,18 @@ class FolderTable(MemberTable):
         path = folder / self.folder
         model = self.model(path, device)
         self.check_shape(model.config, shape, path)
-        return self.network(varied(model, [_with_paths(text, folder) for text in self.variants]))
+        return self.network(self._varied(model, folder))
+
+    def lazy(self, folder: Path, shape: tuple[int, ...], device: str) -> Network:
+        path = folder / self.folder
+        skeleton = stored_model(path, self.model_classes, self.kind, self.variant, self.evaluate_once).skeleton
+        self.check_shape(skeleton.config, shape, path)
+        return self.network(
+            LazyModel(skeleton, lambda: self._varied(self.model(path, device), folder), keep_state(self.variants))
+        )
+
+    def _varied(self, model: Any, folder: Path) -> Any:
+        return varied(model, [_with_paths(text, folder) for text in self.variants])
 
     def with_variants(self, variants: Sequence[str]) -> Self:
         return self.model_copy(update={"variants": (*self.variants, *variants)}) if variants else self

@@ -35,7 +35,6 @@ class GuidedNetwork(Network):
 
     takes_guidance = True
     exact_timesteps = True
-    module: Any
 
     def __init__(self, model: Any, guidance: float | None = None, batched: bool = True) -> None:
         self.module = model

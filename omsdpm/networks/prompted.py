@@ -39,7 +39,7 @@ class PromptedNetwork(GuidedNetwork):
 
     def check_prompts(self, prompts: Prompts, name: str) -> None:
         """Raises :class:`InputError` for prompts that are of another width than the model takes."""
-        given, config = prompts.of(self.pipeline).given, self.module.config
+        given, config = prompts.of(self.pipeline).given, self.config
         for part, keys in WIDTHS.items():
             key = next((key for key in keys if config.get(key) is not None), "")
             wanted = config.get(key)
@@ -61,7 +61,12 @@ class PromptedTable(GuidedTable):
     pipeline: Annotated[str, Field(min_length=1)] | None = None
 
     def load(self, folder: Path, shape: tuple[int, ...], device: str) -> Network:
-        network = super().load(folder, shape, device)
+        return self._with_pipeline(super().load(folder, shape, device))
+
+    def lazy(self, folder: Path, shape: tuple[int, ...], device: str) -> Network:
+        return self._with_pipeline(super().lazy(folder, shape, device))
+
+    def _with_pipeline(self, network: Network) -> Network:
         network.pipeline = self.pipeline
         return network
 

@@ -38,8 +38,8 @@ def check_arguments(arguments: Any, where: str, layers: int = LAYERS) -> None:
                 raise InputError(f"{where}: {key} = {shown}, expected {most} at most")
 
 
-def shapes_of(build: Callable[[], Any], where: str) -> dict[str, tuple[int, ...]]:
-    """Shapes of the network's tensors by name, from a network without memory.
+def skeleton_of(build: Callable[[], Any], where: str) -> Any:
+    """The network without memory: all that it is but for its weights.
 
     Args:
         build: makes the network, on whichever device is set.
@@ -52,16 +52,20 @@ def shapes_of(build: Callable[[], Any], where: str) -> dict[str, tuple[int, ...]
 
     try:
         with torch.device("meta"):
-            state = build().state_dict()
+            network = build()
+            count = sum(tensor.numel() for tensor in network.state_dict().values())
     except InputError:
         raise
     except Exception as error:  # whatever the wrong arguments do to a stranger's constructor
         raise InputError(f"{where}: no network has these arguments ({_reason(error)})") from error
-    shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    count = sum(tensor.numel() for tensor in state.values())
     if count > PARAMETERS:
         raise InputError(f"{where}: a network of {count:.3g} parameters, expected {PARAMETERS:.3g} at most")
-    return shapes
+    return network
+
+
+def shapes_of(skeleton: Any) -> dict[str, tuple[int, ...]]:
+    """Shapes of a network's tensors by name."""
+    return {name: tuple(tensor.shape) for name, tensor in skeleton.state_dict().items()}
 
 
 def check_evaluated(build: Callable[[], Any], evaluate: Callable[[Any], Any], where: str) -> None:

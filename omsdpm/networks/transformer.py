@@ -10,6 +10,7 @@ from abc import abstractmethod
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from omsdpm.networks.lazy import class_of
 from omsdpm.networks.prompted import PromptedNetwork, PromptedTable
 from omsdpm.plugins import Registry
 
@@ -49,7 +50,7 @@ class TransformerTable(PromptedTable):
     kind: Literal["transformer"] = "transformer"
 
     def network(self, model: Any) -> PromptedTransformer:
-        adapter = TRANSFORMERS.load(type(model).__name__)
+        adapter = TRANSFORMERS.load(class_of(model))
         network: PromptedTransformer = adapter(model, self.guidance, self.guidance_batched)
         return network
 

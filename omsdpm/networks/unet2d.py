@@ -29,7 +29,6 @@ class UNet2D(Network):
     """
 
     exact_timesteps = True
-    module: Any
 
     def __init__(self, unet: Any) -> None:
         self.module = unet

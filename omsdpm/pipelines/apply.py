@@ -157,7 +157,7 @@ def _opened(zoo: str | Path | ModelZoo, pipe: Any) -> ModelZoo:
 
     if isinstance(zoo, ModelZoo):
         return zoo
-    return ModelZoo.load(zoo, device=str(pipe.device), profiled=False)
+    return ModelZoo.load(zoo, device=str(pipe.device), profiled=False, lazy=True)  # those that are called are read
 
 
 def _module(number: int, member: Any, pipe: Any, place: str) -> Any:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omsdpm.errors import InputError
-from omsdpm.networks.sizes import check_arguments, shapes_of
+from omsdpm.networks.sizes import check_arguments, shapes_of, skeleton_of
 
 if TYPE_CHECKING:
     import torch
@@ -196,7 +196,8 @@ def to_diffusers(config: DDPMConfig, state: Mapping[str, torch.Tensor], path: Pa
     where = f"{path}: config.yml describes another network"
     if config.blocks * len(config.widths) > len(state):
         raise InputError(f"{where}, of {len(config.widths)} levels of {config.blocks} blocks")
-    wanted = shapes_of(config.network, where)  # memory is taken for the network once its weights are known to fit
+    # Memory is taken for the network once its weights are known to fit.
+    wanted = shapes_of(skeleton_of(config.network, where))
     converted = {}
     released = dict(_released_names(config, wanted))
     several = config.heads

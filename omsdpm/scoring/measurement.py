@@ -64,7 +64,7 @@ class Measurement:
         negative_prompt: what guidance leads away from; ``None`` leaves it to the zoo's pipeline.
         guidance: scale of classifier-free guidance, for members that do not say their own; ``None`` for none.
         dtype: precision of the members, one of :data:`omsdpm.devices.DTYPES`; ``None`` is their own.
-        channels_last, compiled: see :class:`omsdpm.devices.Running`; scores depend on them by rounding alone.
+        channels_last, compiled, offload: see :class:`omsdpm.devices.Running`; scores depend on them by rounding alone.
         latency_of: name of the device whose latencies count, those of ``latency-NAME.toml`` in the zoo's folder;
             ``None`` is ``latency.toml``. Scores do not depend on it.
     """
@@ -89,6 +89,7 @@ class Measurement:
     latency_of: str | None = field(default=None, compare=False)
     channels_last: bool = field(default=False, compare=False)
     compiled: bool = field(default=False, compare=False)
+    offload: bool = field(default=False, compare=False)
     origin: str = field(default="", compare=False, repr=False)
     """The file that says all this, for errors."""
 
@@ -112,12 +113,12 @@ class Measurement:
 
     @property
     def running(self) -> Running:
-        """Precision and layout of the members."""
-        return Running(self.dtype, self.channels_last, self.compiled)
+        """Precision and layout of the members, and where they wait."""
+        return Running(self.dtype, self.channels_last, self.compiled, self.offload)
 
     def with_running(self, running: Running) -> Measurement:
-        """The same measurement by members that run otherwise."""
-        return replace(self, **asdict(running))
+        """The same measurement by members that run otherwise; without a precision they keep theirs."""
+        return replace(self, **{**asdict(running), "dtype": running.dtype or self.dtype})
 
     @property
     def options(self) -> SolverOptions:

@@ -22,6 +22,8 @@ class Variant:
     Attributes:
         own_weights: :meth:`apply` changes weights, and has to be given some of its own.
         files: names of those parameters that are paths of files; their bytes count, not their names.
+        keeps_state: evaluations of the changed model depend on earlier ones; :meth:`apply` gives it an attribute
+            ``keeps_state`` too.
 
     Example:
         >>> class NoMiddle(Variant):
@@ -32,6 +34,7 @@ class Variant:
 
     own_weights: ClassVar[bool] = False
     files: ClassVar[tuple[str, ...]] = ()
+    keeps_state: ClassVar[bool] = False
 
     def keys(self) -> Mapping[str, Any]:
         """Keys of the ``[[member]]`` that say the same; where there are some, :meth:`apply` is not called."""
@@ -109,6 +112,11 @@ def split_keys(variants: Sequence[str]) -> tuple[dict[str, Any], tuple[str, ...]
         if not said:
             changing.append(str(Named.parse(text)))
     return keys, tuple(changing)
+
+
+def keep_state(variants: Sequence[str]) -> bool:
+    """Whether a model with some variants depends on its earlier evaluations."""
+    return any(getattr(VARIANTS.load(Named.parse(text).name), "keeps_state", False) for text in variants)
 
 
 def variant_files(text: str) -> dict[str, str]:

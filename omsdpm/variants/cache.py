@@ -30,6 +30,8 @@ class CacheVariant(Variant):
         InputError: another method, or a parameter that it does not have.
     """
 
+    keeps_state = True
+
     def __init__(self, method: str = "FirstBlockCache", **parameters: Any) -> None:
         if method not in METHODS:
             raise unknown_name("cache", str(method), METHODS)

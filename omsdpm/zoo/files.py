@@ -191,6 +191,18 @@ class BatchTable(ZooTable):
     ms: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
 
 
+class WeightsTable(ZooTable):
+    """Weights that some members hold in common.
+
+    Attributes:
+        members: their numbers, from 1.
+        mib: how many MiB they are.
+    """
+
+    members: Annotated[list[Positive], Field(min_length=1)]
+    mib: Annotated[float, Field(ge=0)]
+
+
 class LatencyCard(ZooTable):
     """What ``latency.toml`` says; only ``ms`` has to be there.
 
@@ -206,8 +218,11 @@ class LatencyCard(ZooTable):
         schedules: whole schedules that were timed to fit those two, and to check what they say.
         error: by how much the table is off the time of such a schedule at most, as a share of it.
         error_of_sum: the same of the members' sum alone.
-        peak_mib: most memory of the device while a member is evaluated, with all of the zoo loaded.
+        peak_mib: most memory of the device while a member is evaluated, with all of the zoo loaded, or with `offload`
+            that member alone.
+        weights: MiB of the members' weights, those apart that several hold in common.
         other_batches: latencies of members at other batch sizes.
+        dtype, channels_last, compiled, offload: how members ran, as with the options of `omsdpm-bench zoo profile`.
     """
 
     ms: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
@@ -225,7 +240,12 @@ class LatencyCard(ZooTable):
     error: Annotated[float, Field(ge=0)] | None = None
     error_of_sum: Annotated[float, Field(ge=0)] | None = None
     peak_mib: list[Annotated[float, Field(gt=0)]] | None = None
+    weights: tuple[WeightsTable, ...] = Field((), strict=False)
     other_batches: tuple[BatchTable, ...] = Field((), strict=False)
+    dtype: str | None = None
+    channels_last: bool = False
+    compiled: bool = False
+    offload: bool = False
     versions: dict[str, str] = Field(default_factory=dict)
 
 
@@ -293,6 +313,9 @@ def read_latency_card(
                 f"{path} {part}has {len(values)} latencies for {expected} members: "
                 "measure anew with `omsdpm-bench zoo profile`"
             )
+    for number in (number for part in card.weights for number in part.members):
+        if number > len(card.ms):
+            raise InputError(f"{path} weights are of a member {number}, and there are {len(card.ms)}: {MEASURE}")
     return card.model_dump(exclude_unset=True)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from omsdpm.devices import USUAL_RUNNING, Running
 from omsdpm.errors import InputError
 from omsdpm.latency import LatencyTable
+from omsdpm.offload import offload_to
 from omsdpm.zoo.files import LATENCY_FILE, MEASURE, ZOO_FILE, device_of, latency_path, read_latency_card
 
 if TYPE_CHECKING:
@@ -16,7 +17,13 @@ if TYPE_CHECKING:
 
 
 def open_zoo(
-    folder: str | Path, device: str = "cpu", latency: str | Path | None = None, running: Running = USUAL_RUNNING
+    folder: str | Path,
+    device: str = "cpu",
+    latency: str | Path | None = None,
+    running: Running = USUAL_RUNNING,
+    *,
+    profiled: bool = True,
+    lazy: bool = False,
 ) -> ModelZoo:
     """A zoo from a folder with a ``zoo.toml``, or from a released one with ``N/config.yml``.
 
@@ -24,7 +31,8 @@ def open_zoo(
         folder: where it is.
         device: where its members go.
         latency: a table for :func:`read_latency_table`, instead of the zoo's own.
-        running: precision and layout of its members.
+        running: see :meth:`ModelZoo.load`.
+        profiled, lazy: likewise; released zoos have no latencies of their own, and are loaded whole.
 
     Raises:
         InputError: neither layout, or a zoo that cannot be loaded.
@@ -39,11 +47,15 @@ def open_zoo(
 
     folder = Path(folder)
     if (folder / ZOO_FILE).is_file():
-        zoo = ModelZoo.load(folder, device, running=running)
+        zoo = ModelZoo.load(folder, device, profiled=profiled, running=running, lazy=lazy)
     elif any(folder.glob("[0-9]*/config.yml")):
         zoo = load_zoo(folder, device=device)
         for member in zoo.members if running.variants else ():
             member.network.module = varied(member.network.module, running.variants)
+        if running.offload and (offload := offload_to(zoo.device)) is not None:
+            zoo = replace(zoo, offload=offload)
+            for member in zoo.members:
+                member.network.offload(offload)
     else:
         raise InputError(f"{folder} is no zoo: expected a folder with {ZOO_FILE}, or the release's N/config.yml")
     if latency is None:

@@ -20,12 +20,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from omsdpm.devices import Parts
 from omsdpm.errors import InputError, one_line
 from omsdpm.networks.diffusers_model import CONFIG_FILE, check_config, read_config, shared_model
-from omsdpm.networks.sizes import check_arguments, shapes_of
+from omsdpm.networks.sizes import check_arguments, shapes_of, skeleton_of
 from omsdpm.tables import read_json, read_table
 
 if TYPE_CHECKING:
     import torch
 
+    from omsdpm.offload import Offload
     from omsdpm.prompts import Prompts
     from omsdpm.zoo.files import Shape
 
@@ -131,17 +132,35 @@ class PipelineParts:
         frames = () if len(shape) == 3 else (time * (shape[1] - 1) + 1,)
         return (int(self._config.get("out_channels", 3)), *frames, space * shape[-2], space * shape[-1])
 
-    def decode(self, latents: torch.Tensor) -> torch.Tensor:
-        """Images of latents, ``(n, C, [F,] h, w) -> (n, C', [F',] H, W)``, as the pipeline scales and shifts them."""
+    def decode(self, latents: torch.Tensor, offload: Offload | None = None) -> torch.Tensor:
+        """Images of latents, ``(n, C, [F,] h, w) -> (n, C', [F',] H, W)``, as the pipeline scales and shifts them.
+
+        Args:
+            latents: on the device that decodes them.
+            offload: keeps the VAE's weights on the CPU until it is called.
+        """
         import torch
 
         if not self.has_vae:
             return latents
-        vae = shared_model(self.folder / VAE, CLASSES, "VAE", None, str(latents.device))
+        vae = self._vae(str(latents.device))
+        if offload is not None:
+            offload.add(vae)
+            offload.enter(vae)
         scaled = _unscaled(latents, self._config).to(vae.dtype)
         with torch.inference_mode(False), torch.no_grad():
             parts = [self._decoded(vae, part) for part in scaled.split(DECODED_AT_ONCE)]
         return torch.cat(parts).to(latents.dtype)
+
+    def _vae(self, device: str) -> Any:
+        """The VAE, which is read once."""
+        if device not in self._vaes:
+            self._vaes[device] = shared_model(self.folder / VAE, CLASSES, "VAE", None, device)
+        return self._vaes[device]
+
+    @cached_property
+    def _vaes(self) -> dict[str, Any]:
+        return {}
 
     @cached_property
     def _decoding(self) -> Parts:
@@ -245,7 +264,7 @@ class PipelineParts:
         where = f"{folder / CONFIG_FILE} is not a {kind.__name__} config"
         check_arguments(read_config(folder, kind.__name__), where)
         config = kind.config_class.from_pretrained(folder, local_files_only=True)
-        shapes = shapes_of(lambda: kind(config), where)
+        shapes = shapes_of(skeleton_of(lambda: kind(config), where))
         claimed = sum(math.prod(shape) for shape in shapes.values())
         stored = sum(path.stat().st_size for path in folder.iterdir() if path.suffix in WEIGHTS)
         if claimed > stored:  # a number takes a byte at least

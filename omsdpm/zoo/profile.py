@@ -8,17 +8,18 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from omsdpm.devices import device_name, peak_memory, synchronize
+from omsdpm.devices import USUAL_RUNNING, Running, device_name, peak_memory, synchronize
 from omsdpm.errors import InputError, InputWarning
 from omsdpm.files import check_writable
 from omsdpm.latency import LatencyTable
+from omsdpm.memory import weights_of
 from omsdpm.solvers import Schedules, ScheduleSpace
 from omsdpm.zoo.files import latency_path, write_latency_card
 from omsdpm.zoo.zoo import ModelZoo
@@ -198,6 +199,8 @@ class _Timed:
     def member(self, number: int) -> float:
         """One evaluation of a member, counted from 0; the mean of a trajectory where it has a memory."""
         member, given = self.zoo.members[number], self.conditions[number]
+        if self.zoo.offload is not None and member.network.weights is not None:
+            self.zoo.offload.enter(member.network.weights)  # what that takes is found out by whole schedules
         if member.stateful:
             return self._sampling([self.denoisers[number]], [1] * TRAJECTORY, self.alone) / TRAJECTORY
         return self._clocked(lambda: member(self.x, self.middle, **given))
@@ -229,6 +232,7 @@ def profile_zoo(
     name: str | None = None,
     other_batches: Sequence[int] = (),
     schedules: int = SCHEDULES,
+    running: Running = USUAL_RUNNING,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Measures the members of a folder and writes its ``latency.toml``, whatever was there; returns what it says.
@@ -240,6 +244,8 @@ def profile_zoo(
         guidance: scale for members that do not say their own; a guided evaluation is two, and costs as much.
         name: of this device, whose table is then ``latency-NAME.toml`` beside the usual one.
         other_batches: further batch sizes at which the members are timed.
+        running: precision and layout of the members. Where they wait on the CPU, ``ms`` is of a member that is on the
+            device already, and what it takes to get it there is part of what a change of members costs.
         progress: told ``(turns, all turns)``, those of all batch sizes together.
 
     Raises:
@@ -252,7 +258,7 @@ def profile_zoo(
     import torch
 
     path = latency_path(folder, name)
-    zoo = ModelZoo.load(folder, device, profiled=False).guided(guidance)
+    zoo = ModelZoo.load(folder, device, profiled=False, running=running).guided(guidance)
     check_writable(path)
     sizes = [batch_size, *dict.fromkeys(size for size in other_batches if size != batch_size)]
     profiles = []
@@ -277,6 +283,7 @@ def profile_zoo(
         **({} if guidance is None else {"guidance": guidance}),
         **_of_schedules(first),
         **({"peak_mib": first.peaks} if first.peaks else {}),
+        **{key: value for key, value in asdict(running).items() if value and (key != "offload" or zoo.offload)},
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__,
@@ -286,6 +293,8 @@ def profile_zoo(
     if len(sizes) > 1:
         others = zip(sizes[1:], profiles[1:], strict=True)
         card["other_batches"] = tuple({"batch_size": size, "ms": _milliseconds(profile)} for size, profile in others)
+    if weights := weights_of(zoo):
+        card["weights"] = tuple(weights)
     write_latency_card(folder, card, name)
     if card.get("error", 0.0) > WARNED_ERROR:
         warnings.warn(

@@ -21,7 +21,7 @@ from omsdpm.files import replacing
 from omsdpm.guidance import check_labels
 from omsdpm.images import Images
 from omsdpm.networks.predictions import training_target
-from omsdpm.networks.sizes import check_arguments, shapes_of
+from omsdpm.networks.sizes import check_arguments, skeleton_of
 from omsdpm.networks.unet2d import WEIGHTS_FILE, write_unet
 from omsdpm.noise import Noise
 from omsdpm.seeds import seed_torch, torch_generator
@@ -201,7 +201,7 @@ def _network(recipe: ZooRecipe, member: MemberRecipe) -> Any:
             raise InputError(f"{where}: {error}") from error
 
     check_arguments(member.unet, where)
-    shapes_of(build, where)
+    skeleton_of(build, where)
     return build()
 
 

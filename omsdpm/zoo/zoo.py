@@ -11,6 +11,7 @@ from omsdpm.devices import USUAL_RUNNING, Running, resolve_device
 from omsdpm.errors import InputError
 from omsdpm.latency import LatencyTable
 from omsdpm.noise import Noise
+from omsdpm.offload import Offload, offload_to
 from omsdpm.zoo.files import Shape, ZooFile, read_latency_card
 from omsdpm.zoo.member import Member
 
@@ -35,6 +36,7 @@ class ModelZoo:
         device: where the members are.
         pipeline: VAE and text encoders of the pipeline that the members are from, where they are from one.
         encoders: text encoders of members that have others, by the folder that ``zoo.toml`` says.
+        offload: what keeps the members' weights on the CPU until they are called; ``None`` where they do not wait.
 
     Example:
         >>> zoo = ModelZoo.load("benchmarks/data/digits-zoo")
@@ -49,10 +51,17 @@ class ModelZoo:
     device: str = "cpu"
     pipeline: PipelineParts | None = None
     encoders: Mapping[str, PipelineParts] = field(default_factory=dict)
+    offload: Offload | None = None
 
     @classmethod
     def load(
-        cls, folder: str | Path, device: str = "cpu", *, profiled: bool = True, running: Running = USUAL_RUNNING
+        cls,
+        folder: str | Path,
+        device: str = "cpu",
+        *,
+        profiled: bool = True,
+        running: Running = USUAL_RUNNING,
+        lazy: bool = False,
     ) -> ModelZoo:
         """Loads a folder with a ``zoo.toml``.
 
@@ -60,7 +69,9 @@ class ModelZoo:
             folder: with the zoo's files.
             device: where the members go.
             profiled: whether its latencies are read too; a new measurement needs none, least of all broken ones.
-            running: precision and layout of the members.
+            running: precision and layout of the members, and whether they wait on the CPU.
+            lazy: read the weights of a member when it is first evaluated, so that one that no schedule calls takes
+                neither time nor memory; faults of its weights are then told no sooner.
 
         Raises:
             InputError: a file missing, truncated or not what ``zoo.toml`` says, or a member that cannot run so.
@@ -69,11 +80,15 @@ class ModelZoo:
         file = ZooFile.read(folder)
         card = read_latency_card(folder, len(file.members)) if profiled else None
         device = resolve_device(device)
-        members = [
-            Member(entry.name, entry.load(folder, file.shape, device), file.noise, entry.prediction_type, entry.clip)
-            for entry in (entry.with_variants(running.variants) for entry in file.members)
-        ]
-        return cls(members, file.noise, file.shape, file.name, card, device, file.parts(folder), file.encoders(folder))
+        offload = offload_to(device) if running.offload else None
+        members = []
+        for entry in (entry.with_variants(running.variants) for entry in file.members):
+            network = (entry.lazy if lazy else entry.load)(folder, file.shape, device)
+            if offload is not None:
+                network.offload(offload)
+            members.append(Member(entry.name, network, file.noise, entry.prediction_type, entry.clip))
+        parts, encoders = file.parts(folder), file.encoders(folder)
+        return cls(members, file.noise, file.shape, file.name, card, device, parts, encoders, offload)
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.shape))
@@ -119,7 +134,7 @@ class ModelZoo:
 
     def decode(self, x_0: torch.Tensor) -> torch.Tensor:
         """Images ``(n, *image_shape)`` of what was denoised, ``(n, *shape)``: itself, unless there is a VAE."""
-        return x_0 if self.pipeline is None else self.pipeline.decode(x_0)
+        return x_0 if self.pipeline is None else self.pipeline.decode(x_0, self.offload)
 
     def encode(self, prompts: Sequence[str], negative: str | None = None) -> Prompts:
         """What the members take of prompts, on their device.

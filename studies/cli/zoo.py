@@ -10,6 +10,8 @@ import click
 
 from studies.cli import _options
 from studies.cli._lazy import LazyGroup
+from studies.cli._settings import click_options
+from studies.jobs.running import RunningSettings
 
 if TYPE_CHECKING:
     from omsdpm.zoo.adding import Added
@@ -134,9 +136,10 @@ def train(
 )  # fmt: skip
 @click.option("--name", help="Of this device: writes latency-NAME.toml, for --latency-of NAME.")
 @_options.device
+@click_options(RunningSettings)
 def profile(
-    folder: Path, batch_sizes: tuple[int, ...], repeats: int, schedules: int, guidance: float | None, name: str | None,
-    device: str,
+    settings: RunningSettings, folder: Path, batch_sizes: tuple[int, ...], repeats: int, schedules: int,
+    guidance: float | None, name: str | None, device: str,
 ) -> None:  # fmt: skip
     """Measure the latency of each member of the zoo FOLDER into its latency.toml.
 
@@ -155,7 +158,7 @@ def profile(
     with Reporter().part("Profiling") as step:
         card = profile_zoo(
             folder, batch_size=first, repeats=repeats, device=where, guidance=guidance, name=name,
-            other_batches=others, schedules=schedules, progress=step,
+            other_batches=others, schedules=schedules, running=settings.running, progress=step,
         )  # fmt: skip
     caption = f"{card['statistic']} of {repeats}, {first} images, {card['device']}, {card['date']}"
     columns = {"latency (ms)": card["ms"]}

@@ -1,4 +1,4 @@
-"""How networks run: precision, layout, compiled or not; for every job that samples."""
+"""How networks run: precision, layout, compiled or not, and where they wait; for every job that samples."""
 
 from __future__ import annotations
 
@@ -25,7 +25,14 @@ class RunningSettings(Settings):
         False, flags=("--compile",), topic=DEVICE, help="Compile members by torch.compile; takes minutes at first."
     )
 
+    offload: bool = option(
+        False,
+        flags=("--offload",),
+        topic=DEVICE,
+        help="Members wait on the CPU while another is called, for zoos that the device has no memory for.",
+    )
+
     @property
     def running(self) -> Running:
         """The same for a zoo."""
-        return Running(self.dtype, self.channels_last, self.compiled)
+        return Running(self.dtype, self.channels_last, self.compiled, self.offload)

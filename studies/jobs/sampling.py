@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omsdpm.devices import DEVICES
 from omsdpm.errors import InputError
 from omsdpm.plugins import Named, split_list
+from omsdpm.zoo.files import read_latency_card
 from studies.jobs.conditions import ConditionSettings
 from studies.jobs.running import RunningSettings
 from studies.jobs.settings import option
@@ -89,6 +91,16 @@ def real_images(metrics: Sequence[str], stats: str | None) -> str | None:
 
     usual = (usual_reference(metric) for metric in metrics)
     return stats or next((reference for reference in usual if reference is not None), None)
+
+
+def with_known_latency(zoo: ModelZoo, folder: Path, reporter: Reporter) -> ModelZoo:
+    """The zoo with the latencies of its folder, for who samples without a need of them: a broken table is noted."""
+    try:
+        card = read_latency_card(folder, len(zoo.members))
+    except InputError as error:
+        reporter.note(f"latencies are left out: {error}")
+        return zoo
+    return zoo if card is None else replace(zoo, latency_card=card)
 
 
 def open_sampler(settings: SamplingSettings, zoo: ModelZoo, space: ScheduleSpace, options: SolverOptions) -> Sampler:

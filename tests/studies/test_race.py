@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from omsdpm.solvers import DDIMSpace
-from studies.jobs.run.race import race, rounds
+from studies.jobs.run.race import images_of, race, rounds, turns
 from studies.jobs.run.search import SearchOutcome, side_by_side
 from studies.pessimist import Pessimist
 
@@ -45,6 +45,14 @@ class Known:
 )
 def test_images_are_doubled_while_candidates_are_halved(candidates, images, expected):
     assert rounds(candidates, images) == expected
+
+
+def test_images_of_a_race_are_those_of_its_rounds():
+    assert turns(13, [125, 250, 500, 1000]) == [(13, 125), (7, 125), (4, 250), (2, 500)]
+    contest = Known(range(13))
+    race(contest, [range(13)], 1000)
+    assert images_of([13], rounds(13, 1000)) == 13 * 125 + 7 * 125 + 4 * 250 + 2 * 500
+    assert [(len(rows), images) for rows, images in contest.asked] == [(13, 125), (7, 250), (4, 500), (2, 1000)]
 
 
 def test_the_best_wins_and_two_go_to_the_end():

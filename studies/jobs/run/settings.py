@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import model_validator
 
-from omsdpm.devices import DEVICES
+from omsdpm.devices import DEVICES, USUAL_RUNNING
 from omsdpm.errors import InputError
 from omsdpm.latency import LatencyTable
 from omsdpm.plugins import split_list
@@ -170,7 +170,7 @@ class RunSettings(ReportedSettings):
         benchmark = benchmark_of(self.benchmark)
         if self.metric is not None:
             benchmark = benchmark.with_metric(self.metric)
-        if self.running.variants:
+        if self.running != USUAL_RUNNING:
             benchmark = benchmark.with_running(self.running)
         if self.latency_of is None:
             return benchmark
@@ -226,6 +226,7 @@ ONLY_BENCHMARK = frozenset(
         "dtype",
         "channels_last",
         "compiled",
+        "offload",
         "leaderboard",
     )
 )

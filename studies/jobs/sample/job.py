@@ -15,7 +15,7 @@ from omsdpm.solvers import Schedules, SolverOptions, space_on
 from omsdpm.zoo.opening import open_zoo
 from studies.jobs.sample.result import SampleResult
 from studies.jobs.sample.settings import SampleSettings
-from studies.jobs.sampling import open_metrics, open_sampler
+from studies.jobs.sampling import open_metrics, open_sampler, with_known_latency
 from studies.jobs.schedules import read_source
 from studies.records.environment import environment
 from studies.records.progress import SILENT, Reporter, Step
@@ -43,7 +43,8 @@ def sample(settings: SampleSettings, reporter: Reporter = SILENT) -> SampleResul
     if solver is None:
         solver = infer_solver(source.X)
         reporter.note(f"solver: {solver}, by the schedule's slots; --solver says otherwise")
-    zoo = open_zoo(settings.zoo, device, running=settings.running)
+    zoo = open_zoo(settings.zoo, device, running=settings.running, profiled=False, lazy=True)
+    zoo = with_known_latency(zoo, settings.zoo, reporter)
     (x,) = source.renumbered(len(zoo.members))
     timesteps = settings.timesteps or (source.timesteps if solver == source.solver else None)
     space = space_on(zoo.noise, solver, len(zoo.members), len(x), timesteps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from pydantic import model_validator
 
 from omsdpm.errors import InputError
+from omsdpm.memory import MEASURE, members_within
+from omsdpm.zoo.files import read_latency_card
 from studies.jobs.conditions import ConditionSettings
 from studies.jobs.run.settings import ACTIVE_PREDICTOR, LABELS, RESULTS, SEARCH, ReportedSettings
 from studies.jobs.settings import option
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
     from benchmarks import Benchmark
 
 PROBLEM = "Problem"
+
+SHOWN = 5
+"""Sets of members that a message names."""
 
 
 class SearchSettings(ConditionSettings, ReportedSettings):
@@ -40,6 +46,14 @@ class SearchSettings(ConditionSettings, ReportedSettings):
     budgets: tuple[float, ...] = option(
         (), flags=("--budget",), metavar="MS", topic=PROBLEM, help="Latency budget in ms, repeatable; one at least."
     )
+    members: str | None = option(
+        None, metavar="N,...", topic=PROBLEM, shown="all", help="Numbers of the zoo's members that take part, from 1."
+    )
+    max_memory: float | None = option(
+        None, gt=0, metavar="MIB", topic=PROBLEM, shown="no limit",
+        help="Memory of the device: members that do not fit into it take no part, by the zoo's table; "
+        "with --offload each has to fit alone, without it all together.",
+    )  # fmt: skip
     labels: int = option(LABELS, ge=2, topic=PROBLEM, help="Schedules that are measured.")
     label_images: int = option(
         500, ge=2, topic=PROBLEM, shown="500, or one a prompt for psnr and the like", help="Images of a label."
@@ -103,6 +117,32 @@ class SearchSettings(ConditionSettings, ReportedSettings):
             raise InputError("a search needs a latency budget: give --budget MS, perhaps several times")
         return self
 
+    def _members(self) -> tuple[int, ...] | None:
+        """The members that take part; ``None`` for all.
+
+        Raises:
+            InputError: a text that is no list of numbers, members that do not fit into the memory, or several ways
+                to choose some that do.
+        """
+        chosen = None if self.members is None else _numbers(self.members)
+        if self.max_memory is None:
+            return chosen
+        card = read_latency_card(self.zoo, name=self.latency_of)
+        if card is None:
+            raise InputError(f"--max-memory {self.max_memory:g}: zoo {self.zoo} has no table of it: {MEASURE}")
+        fitting = members_within(card, self.max_memory, self.offload)
+        if chosen is not None:
+            if any(set(chosen) <= set(some) for some in fitting):
+                return chosen
+            shown = ",".join(map(str, chosen))
+            raise InputError(f"--members {shown} take more than --max-memory {self.max_memory:g} MiB; {_ways(fitting)}")
+        if len(fitting) > 1:
+            raise InputError(
+                f"--max-memory {self.max_memory:g}: not all members fit together; {_ways(fitting)}: choose by "
+                "--members, or give --offload, by which one at a time is on the device"
+            )
+        return fitting[0]
+
     def open_benchmark(self, folder: Path) -> Benchmark:
         """The problem, whose dataset are the labels in ``folder``.
 
@@ -125,6 +165,7 @@ class SearchSettings(ConditionSettings, ReportedSettings):
             )
         measurement = Measurement(
             zoo=str(self.zoo),
+            members=self._members(),
             solver=self.solver,
             length=self.length,
             spacing=self.spacing,
@@ -147,3 +188,20 @@ class SearchSettings(ConditionSettings, ReportedSettings):
             validation_images=max(self.label_images, 1000),
             validation_seeds=tuple(seed for seed in (1001, 1002, 1003) if seed != self.seed),
         )
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """Distinct numbers from 1, rising, as ``"1,2,5"``."""
+    try:
+        numbers = sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        numbers = [0]
+    if numbers[0] < 1:
+        raise InputError(f"--members {text}: expected numbers from 1, as 1,2,5")
+    return tuple(numbers)
+
+
+def _ways(fitting: Sequence[Sequence[int]]) -> str:
+    shown = [",".join(map(str, some)) for some in fitting]
+    more = f" and {len(shown) - SHOWN} other sets" if len(shown) > SHOWN else ""
+    return f"{' or '.join(shown[:SHOWN])}{more} fit{'s' if len(fitting) == 1 and len(fitting[0]) == 1 else ''}"

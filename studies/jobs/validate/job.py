@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from omsdpm.devices import resolve_device
+from omsdpm.devices import USUAL_RUNNING, resolve_device
 from omsdpm.errors import InputError
 from omsdpm.files import check_writable
 from omsdpm.plugins import Named
@@ -19,7 +19,7 @@ from omsdpm.seeds import after
 from omsdpm.solvers import Schedules, ScheduleSpace, SolverOptions, space_on
 from omsdpm.zoo.opening import open_zoo
 from studies.jobs.naming import benchmark_of
-from studies.jobs.sampling import check_references, open_metrics, open_sampler
+from studies.jobs.sampling import check_references, open_metrics, open_sampler, with_known_latency
 from studies.jobs.schedules import ScheduleSource, read_source
 from studies.jobs.validate.result import ScoredSchedule, ValidateResult
 from studies.jobs.validate.settings import ValidateSettings
@@ -124,7 +124,9 @@ def _of_zoo(
     settings: ValidateSettings, source: ScheduleSource, device: str, reporter: Reporter
 ) -> tuple[Schedules, _Ground]:
     assert settings.zoo is not None  # ValidateSettings has seen to it
-    zoo = open_zoo(settings.zoo, device, settings.latency, settings.running)
+    own = settings.latency is None
+    zoo = open_zoo(settings.zoo, device, settings.latency, settings.running, profiled=False, lazy=True)
+    zoo = with_known_latency(zoo, settings.zoo, reporter) if own else zoo
     metrics = settings.metrics or (usual_metric(zoo.image_shape, settings.stats),)
     X = source.renumbered(len(zoo.members))
     solver = settings.solver or source.solver
@@ -140,7 +142,8 @@ def _of_zoo(
 
 
 def _of_benchmark(benchmark: Benchmark, settings: ValidateSettings, X: Schedules, device: str) -> _Ground:
-    m = benchmark.measurement.with_running(settings.running) if settings.running.variants else benchmark.measurement
+    usual = settings.running == USUAL_RUNNING  # the benchmark's own precision stays
+    m = benchmark.measurement if usual else benchmark.measurement.with_running(settings.running)
     _check_schedules(settings, X, m.space)
     start = None if settings.noise is None else read_noise(settings.noise)
     sampler = replace(m.open(device).sampler, batch_size=settings.batch_size, start=start)
