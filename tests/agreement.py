@@ -1,8 +1,9 @@
 """How closely schedules of one member agree with the sampling of diffusers' own schedulers.
 
 ``python -m tests.agreement`` runs all of :data:`CASES` on tiny pipelines of random weights and writes
-``docs/agreement.md``. Each case samples twice from the same noise and prompt in float32: with the pipeline's own
-scheduler, and with our plan in the same pipeline (:func:`omsdpm.pipelines.apply`), which gives what our executor does.
+``docs/agreement.md``, and the table of each kind of network into its page in ``docs/kinds``. Each case samples twice
+from the same noise and prompt in float32: with the pipeline's own scheduler, and with our plan in the same pipeline
+(:func:`omsdpm.pipelines.apply`), which gives what our executor does.
 """
 
 from __future__ import annotations
@@ -19,6 +20,17 @@ from omsdpm.networks.base import Network
 from tests import pipelines
 
 PAGE = Path(__file__).parents[1] / "docs" / "agreement.md"
+
+KINDS = {
+    "unet2d": ("ddpm", "ddim"),
+    "unet2d-condition": ("sd", "sdxl"),
+    "dit": ("dit",),
+    "transformer": ("pixart", "sd3", "sana", "flux", "wan"),
+}
+"""Pipelines of each kind of network that has a page of its own."""
+
+BEGIN, END = "<!-- agreement -->\n", "<!-- end -->"
+"""In a kind's page, around its table."""
 
 STEPS = 10
 
@@ -94,14 +106,10 @@ class Itself(Network):
     """A pipeline's own model as a member."""
 
     def __init__(self, module: Any) -> None:
-        self._module = module
-
-    @property
-    def module(self) -> Any:
-        return self._module
+        self.module = module
 
     def __call__(self, x: Any, timesteps: Any, **conditions: Any) -> Any:
-        return self._module(x, timesteps, **conditions).sample
+        return self.module(x, timesteps, **conditions).sample
 
 
 def difference(case: Case, folder: str | Path) -> float:
@@ -201,11 +209,10 @@ from the same noise and prompt, on tiny pipelines of random weights: the largest
 the final latents, in units of their largest value where that is above 1. Up to {LIMIT:g} counts as agreement.
 "in the pipeline" has our plan in the pipeline itself (`omsdpm.pipelines.apply`); "as a zoo" is what
 `omsdpm-bench zoo add` makes of its folder: our networks, text encoders, guidance at the pipeline's usual scale, and
-solver (`-` where the scheduler draws fresh noise from the call's generator). Made by `python -m tests.agreement`.
+solver (`-` where the scheduler draws fresh noise from the call's generator). Made by `python -m tests.agreement`. Each
+kind of network has a page: {", ".join(f"[{kind}](kinds/{kind}.md)" for kind in KINDS)}.
 
-| pipeline | scheduler | solver here | `timesteps` | in the pipeline | as a zoo |
-|---|---|---|---|---|---|
-ROWS
+TABLE
 
 `t_end = 0.001` is DDIM's `set_alpha_to_one=False`, which ends at the first of 1,000 timesteps. `clip` of a member is
 `clip_sample` with `use_clipped_model_output=True`; without that, diffusers' DDIM steps from a clipped image and the
@@ -216,14 +223,42 @@ and are not compared.
 """
 
 
-def page(measured: Sequence[tuple[Case, float, float | None]]) -> str:
-    """The page as Markdown."""
-    rows = []
+HEAD = """| pipeline | scheduler | solver here | `timesteps` | in the pipeline | as a zoo |
+|---|---|---|---|---|---|"""
+
+Measured = Sequence[tuple[Case, float, float | None]]
+"""Cases with the difference in the pipeline, and as a zoo."""
+
+
+def table(measured: Measured) -> str:
+    """Markdown."""
+    rows = [HEAD]
     for case, applied, zoo in measured:
         grid = f"`{case.grid}`" if case.grid else "the usual"
         last = "-" if zoo is None else f"{zoo:.0e}"
         rows.append(f"| {case.kind} | {case.theirs} | {case.ours} | {grid} | {applied:.0e} | {last} |")
-    return PAGE_TEXT.replace("ROWS", "\n".join(rows))
+    return "\n".join(rows)
+
+
+def page(measured: Measured) -> str:
+    """The page of all as Markdown."""
+    return PAGE_TEXT.replace("TABLE", table(measured))
+
+
+def kind_page(kind: str) -> Path:
+    """Where a kind of network has its page."""
+    return PAGE.parent / "kinds" / f"{kind}.md"
+
+
+def with_table(text: str, measured: Measured) -> str:
+    """A page with another table between its two marks."""
+    before, _, rest = text.partition(BEGIN)
+    return f"{before}{BEGIN}{table(measured)}\n{END}{rest.partition(END)[2]}"
+
+
+def of_kind(kind: str, measured: Measured) -> Measured:
+    """The cases of a kind of network."""
+    return [one for one in measured if one[0].kind in KINDS[kind]]
 
 
 def main(show: Callable[[str], object] = print) -> None:
@@ -236,6 +271,9 @@ def main(show: Callable[[str], object] = print) -> None:
         last = "-" if zoo is None else f"{zoo:.1e}"
         show(f"{case.kind:7} {case.scheduler:32} {case.solver:13} {case.grid or '-':22} {applied:.1e} {last}")
     PAGE.write_text(page(measured), encoding="utf-8")
+    for kind in KINDS:
+        own = kind_page(kind)
+        own.write_text(with_table(own.read_text(encoding="utf-8"), of_kind(kind, measured)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,19 @@ import re
 
 import pytest
 
-from tests.agreement import CASES, LIMIT, PAGE, difference, difference_of_zoo, page
+from omsdpm.networks import network_names
+from tests.agreement import (
+    CASES,
+    KINDS,
+    LIMIT,
+    PAGE,
+    difference,
+    difference_of_zoo,
+    kind_page,
+    of_kind,
+    page,
+    with_table,
+)
 
 pytest.importorskip("transformers", minversion="5")  # whose tokenizers are made from a vocabulary
 pytest.importorskip("diffusers", minversion="0.34")
@@ -19,10 +31,24 @@ def test_a_case_agrees(case, tmp_path):
     assert (zoo is None) == bool(case.options.get("eta")) and (zoo or 0.0) <= LIMIT
 
 
+MEASURED = [(case, 0.0, None) for case in CASES]
+VALUES = re.compile(r"\| [^|]+ \| [^|]+ \|$", re.M)
+
+
 def test_the_page_is_of_these_cases():
-    values = r"\| [^|]+ \| [^|]+ \|$"
     said = PAGE.read_text(encoding="utf-8")
-    assert re.sub(values, "", said, flags=re.M) == re.sub(
-        values, "", page([(case, 0.0, None) for case in CASES]), flags=re.M
-    )
+    assert VALUES.sub("", said) == VALUES.sub("", page(MEASURED))
     assert all(float(found) <= LIMIT for found in re.findall(r"(\de-\d\d) \|", said))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_has_a_page_with_its_cases(kind):
+    said = kind_page(kind).read_text(encoding="utf-8")
+    assert VALUES.sub("", said) == VALUES.sub("", with_table(said, of_kind(kind, MEASURED)))
+    rows = re.findall(r"^\| \w+ \| `\w+Scheduler`.*\|$", said, flags=re.M)
+    assert rows and set(rows) <= set(PAGE.read_text(encoding="utf-8").splitlines())  # made by one run
+
+
+def test_every_case_is_on_the_page_of_a_kind():
+    assert {case.kind for case in CASES} == {name for names in KINDS.values() for name in names}
+    assert set(KINDS) | {"callable"} == set(network_names())  # docs/network.md is the page of functions
