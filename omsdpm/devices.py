@@ -67,6 +67,25 @@ def synchronize(device: str) -> None:
         torch.mps.synchronize()
 
 
+def to_device(tensor: torch.Tensor, device: str) -> torch.Tensor:
+    """A tensor of the CPU on a device; to CUDA by pinned memory, without waiting for what the device does."""
+    if not device.startswith("cuda"):
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def to_host(tensor: torch.Tensor) -> torch.Tensor:
+    """A tensor of a device on the CPU; from CUDA into pinned memory, waiting for its own stream alone."""
+    if tensor.device.type != "cuda":
+        return tensor.cpu()
+    import torch
+
+    there = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+    there.copy_(tensor, non_blocking=True)
+    torch.cuda.current_stream(tensor.device).synchronize()
+    return there
+
+
 DTYPES = ("float32", "float16", "bfloat16")
 """Precisions that networks may be told to compute in."""
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from omsdpm.beside import Beside
+from omsdpm.devices import to_device
 from omsdpm.errors import InputError
 from omsdpm.guidance import conditioned, draw_labels, num_classes
 from omsdpm.noise import Noise
@@ -179,7 +181,7 @@ class Sampler:
             prompts = None
             if self.prompts is not None:
                 prompts = self.prompts.rows(np.arange(first, first + size) % len(self.prompts))
-            start = Start(number, first, drawn.to(self.zoo.device), given, prompts)
+            start = Start(number, first, to_device(drawn, self.zoo.device), given, prompts)
             number, first = number + 1, first + size
             return start
 
@@ -284,20 +286,30 @@ class Sampler:
         batch = self.check(X, images)
         begun: dict[int, Takes] = {}
         done = 0
-        for start in self.starts(images, seed):
-            with self.scored_from(metric, start, seed):
-                for row, x_0 in self.sample(batch, start, seed, count):
-                    taking = begun.pop(row) if row in begun else metric.fresh()
-                    taking.update(x_0, start.first)
-                    if keep is not None:
-                        keep(row, start.first, x_0)
-                    done += len(x_0)
-                    if progress is not None:
-                        progress(done, images * len(batch))
-                    if start.first + len(x_0) < images:
-                        begun[row] = taking
-                    else:  # what it took in may be large, and is let go of
-                        yield row, taking
+        working: Beside[int] = Beside(self.zoo.device, None if self._separable else False)
+        with working.working() as beside:
+            for start in self.starts(images, seed):
+                last = start.first + len(start.x_T) == images
+                with self.scored_from(metric, start, seed):
+                    for row, x_0 in self.sample(batch, start, seed, count):
+                        if row not in begun:
+                            begun[row] = metric.fresh()
+                        taken_in = beside.give(row, partial(begun[row].update, x_0, start.first), x_0)
+                        if keep is not None:
+                            keep(row, start.first, x_0)
+                        done += len(x_0)
+                        if progress is not None:
+                            progress(done, images * len(batch))
+                        for ready in taken_in if last else ():
+                            yield ready, begun.pop(ready)  # what it took in may be large, and is let go of
+                    for ready in beside.rest():
+                        if last:
+                            yield ready, begun.pop(ready)
+
+    @property
+    def _separable(self) -> bool:
+        """Whether scoring may run beside sampling: a metric may sample too, by members without a memory."""
+        return self.zoo.offload is None and not any(member.stateful for member in self.zoo.members)
 
     @contextmanager
     def scored_from(self, metric: Openable[Any], start: Start, seed: int) -> Iterator[None]:

@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from omsdpm.devices import to_host
 from omsdpm.errors import InputError
 from omsdpm.plugins import Registry
 
@@ -75,5 +76,5 @@ def in_batches(
             batch = images[start : start + batch_size].to(device, torch.float32)
             if not torch.isfinite(batch).all():
                 raise InputError(f"images {start} to {start + len(batch) - 1} hold NaN or infinity: check the sampler")
-            features[start : start + len(batch)] = function(batch).cpu().double().numpy()
+            features[start : start + len(batch)] = to_host(function(batch)).double().numpy()
     return features
