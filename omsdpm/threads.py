@@ -1,7 +1,8 @@
-"""Linear algebra on one thread, where matrices are so small that waking others takes longer than the work."""
+"""Threads that are not in each other's way: those of small linear algebra, and those that wait for work."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -9,6 +10,24 @@ from typing import Any
 
 SMALL = 512
 """Rows of a matrix from which more threads are faster; PyTorch's own threads, who wait busily, are in the way."""
+
+
+SPINS = "3000"
+"""How often a thread of PyTorch looks whether there is work before it sleeps; 300,000 times where nobody says it."""
+
+WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+"""Variables of the environment by which a user may have said how threads wait."""
+
+
+def wait_briefly() -> None:
+    """Lets PyTorch's threads sleep soon, if it is not loaded yet and the user has not said how they wait.
+
+    Beside other busy processes threads that wait busily take the time of those that work: a run then takes six times as
+    long, and sleeping at once costs a third on a quiet machine (``python -m benchmarks.speed.waiting``). Processes
+    that are started later are told the same. Only GNU's OpenMP, which PyTorch has on Linux, knows of it.
+    """
+    if not any(name in os.environ for name in WAITING):
+        os.environ["GOMP_SPINCOUNT"] = SPINS
 
 
 @contextmanager

@@ -6,6 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from omsdpm.threads import wait_briefly
+
+wait_briefly()  # several processes of pytest share the processors
+
 DATA = Path(__file__).parent / "data"
 
 

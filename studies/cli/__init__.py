@@ -4,6 +4,9 @@ Nothing here imports torch, pandas or scikit-learn before a command needs it, so
 ``--help`` and ``list`` answer at once.
 """
 
+from omsdpm.threads import wait_briefly
 from studies.cli._root import main
+
+wait_briefly()
 
 __all__ = ["main"]

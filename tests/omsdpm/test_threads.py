@@ -1,11 +1,15 @@
 """Small matrices are worked on by one thread."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController
 
 from omsdpm.fid.frechet import frechet_distance
-from omsdpm.threads import SMALL, one_thread
+from omsdpm.threads import SMALL, SPINS, WAITING, one_thread, wait_briefly
 
 
 def threads():
@@ -32,3 +36,24 @@ def test_a_distance_of_few_features_is_worked_on_by_one_thread(monkeypatch):
     mean, spread = np.zeros(8), np.diag(np.arange(1.0, 9.0))
     assert frechet_distance(mean, spread, mean + 1, spread) == pytest.approx(8.0)
     assert seen == [{1}]
+
+
+def test_threads_wait_briefly_unless_the_user_says_how(monkeypatch):
+    for name in WAITING:
+        monkeypatch.delenv(name, raising=False)
+    wait_briefly()
+    assert os.environ["GOMP_SPINCOUNT"] == SPINS
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    wait_briefly()
+    assert os.environ["GOMP_SPINCOUNT"] == "7"
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    wait_briefly()
+    assert "GOMP_SPINCOUNT" not in os.environ
+
+
+def test_the_command_says_it_before_torch_is_loaded():
+    script = "import sys, os, studies.cli; print('torch' in sys.modules, os.environ['GOMP_SPINCOUNT'])"
+    environment = {name: value for name, value in os.environ.items() if name not in WAITING}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", SPINS]
