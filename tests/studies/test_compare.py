@@ -18,7 +18,7 @@ from studies.cli import main
 from studies.jobs.compare.columns import COLUMNS
 from studies.jobs.compare.plot import _limits
 from studies.jobs.compare.predictions import Predictions
-from studies.jobs.compare.result import ComparisonFile
+from studies.jobs.compare.result import Comparison, ComparisonFile
 from studies.paired import mean_and_margin
 
 PERFECT = "perfect"
@@ -204,6 +204,52 @@ def test_threads_are_those_of_the_environment(tiny, fakes, monkeypatch):
     assert rows()[0]["threads"] == "3"
 
 
+# -- what a search finds -------------------------------------------------------------
+
+
+def numbers(cell):
+    return np.array([float(part) for part in cell.split()])
+
+
+def test_what_a_search_finds_is_measured(tiny, here):
+    args = ("--benchmark", "tiny", "--predictor", "ridge,gbdt", "--train-sizes", 30, "--seeds", 1)
+    plain = compare(*args)
+    assert plain.exit_code == 0 and "found" not in plain.output
+    searched = compare(*args, "--search")
+    assert searched.exit_code == 0, searched.output
+    assert "skipped" not in searched.output and "found (%)" in searched.output
+    without, found = rows()[:2], rows()[2:]
+    assert all(row["found_top_1"] == row["found_top_10"] == row["found_gap_percent"] == "" for row in without)
+    latency = tiny.space.latency(tiny.dataset.X, tiny.latency)
+    known = np.array([tiny.dataset.y[latency <= budget].min() for budget in tiny.budgets])
+    for row in found:
+        first, best = numbers(row["found_top_1"]), numbers(row["found_top_10"])
+        assert len(first) == len(tiny.budgets) and (best <= first).all()
+        assert float(row["found_gap_percent"]) == pytest.approx(np.mean(100 * (best / known - 1)), rel=1e-4)
+    # The row with a search stands for the fit, and its rank is the table's.
+    comparison = Comparison.read("out", tiny)
+    gaps = {row["predictor"]: float(row["found_gap_percent"]) for row in found}
+    assert comparison.by_search == sorted(gaps, key=gaps.get)
+    assert {key[0]: row["found_top_10"] for key, row in comparison.rows.items()} == {
+        row["predictor"]: row["found_top_10"] for row in found
+    }
+    assert "skipped: 2 of 2 rows" in compare(*args, "--search").output
+    assert "skipped: 2 of 2 rows" in compare(*args).output
+
+
+def test_what_is_known_is_looked_up_and_the_rest_sampled_once(tiny, here, monkeypatch):
+    from studies.jobs.compare import found
+
+    predictor = make_predictor("ridge", space=tiny.space, latency=tiny.latency)
+    predictor.fit(tiny.dataset.X, tiny.dataset.y)
+    sampled = []
+    monkeypatch.setattr(type(tiny), "evaluate", lambda self, X, device: sampled.append(X) or np.full(len(X), 9.0))
+    outcome = found.found_by_search(tiny, predictor, 0, "cpu")
+    (X,) = sampled
+    assert np.isnan(tiny.stored_scores(X)).all() and len(np.unique(X, axis=0)) == len(X)
+    assert len(X) <= found.TOP * len(tiny.budgets) and set(outcome.first) | set(outcome.best) <= {9.0, *tiny.dataset.y}
+
+
 # -- going on ------------------------------------------------------------------------
 
 
@@ -358,7 +404,7 @@ def test_defaults_are_all_predictors_and_the_sizes_that_there_are(tiny, fakes, m
             ["--output", "other"],
             "has other columns than a comparison (it lacks benchmark, data_hash, predictor, train_size, seed): ",
         ),
-        (["--output", "torn"], "row 1 has 3 cells, expected 20; mend it or give another --output"),
+        (["--output", "torn"], f"row 1 has 3 cells, expected {len(COLUMNS.names)}; mend it or give another --output"),
         (["--output", "damaged"], "could not convert string to float: 'high'; mend it or give another --output"),
     ],
 )

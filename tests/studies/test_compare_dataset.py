@@ -72,6 +72,7 @@ def test_parquet_keeps_its_splits():
     [
         (("--dataset", "no.pth"), "no.pth"),
         (("--dataset", GOLDEN / "dataset_ddim.pth", "--benchmark", "digits-tab"), "--benchmark beside --dataset"),
+        (("--dataset", GOLDEN / "dataset_ddim.pth", "--search"), "--search beside --dataset: a dataset has no budgets"),
         (("--members", 3), "--members is of a dataset"),
         (("--dataset", GOLDEN / "dataset_ddim.pth", "--train-sizes", 1000), "train size 1000"),
     ],

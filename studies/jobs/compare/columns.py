@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from benchmarks import Benchmark
     from omsdpm.dataset import ScheduleDataset
     from predictors import Predictor
+    from studies.jobs.compare.found import Found
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Fit:
         data: the candidates that it is judged on, with ``predicted`` ``(n,)`` of them.
         fit_seconds, predictions_per_second: its speed.
         threads, version: of what.
+        found: what a search on it finds, where that was measured.
     """
 
     when: str
@@ -45,6 +47,7 @@ class Fit:
     predictions_per_second: float
     threads: str
     version: str
+    found: Found | None = None
 
     def ranks(self, split: str) -> Correlations:
         """Rank correlations on a split."""
@@ -80,6 +83,14 @@ def _number(name: str, value: Callable[[Fit], float | None], *, undefined: str =
     return Column(name, text, "number")
 
 
+def _spaced(values: NDArray[np.float64]) -> str:
+    """Numbers of the budgets in one cell."""
+    return " ".join(f"{value:.6g}" for value in values)
+
+
+FOUND_FIRST, FOUND_BEST, FOUND_GAP = "found_top_1", "found_top_10", "found_gap_percent"
+"""Columns of what a search finds; empty where none was made."""
+
 COLUMNS: Columns[Fit] = Columns(
     Column("when", lambda fit: fit.when),
     Column("benchmark", lambda fit: fit.benchmark.name, required=True),
@@ -93,8 +104,11 @@ COLUMNS: Columns[Fit] = Columns(
     _number("precision_top_1_percent", lambda fit: fit.precision(1)),
     _number("precision_top_5_percent", lambda fit: fit.precision(5)),
     Column("budgets_ms", lambda fit: " ".join(f"{budget:.12g}" for budget in fit.benchmark.budgets)),
-    Column("regret", lambda fit: " ".join(f"{value:.6g}" for value in fit.regrets()[0])),
+    Column("regret", lambda fit: _spaced(fit.regrets()[0])),
     _number("mean_regret_percent", lambda fit: judging.mean_regret_percent(*fit.regrets())),
+    Column(FOUND_FIRST, lambda fit: "" if fit.found is None else _spaced(fit.found.first)),
+    Column(FOUND_BEST, lambda fit: "" if fit.found is None else _spaced(fit.found.best)),
+    _number(FOUND_GAP, lambda fit: None if fit.found is None else fit.found.gap, undefined=""),
     _number("fit_seconds", lambda fit: fit.fit_seconds),
     _number("predictions_per_second", lambda fit: fit.predictions_per_second),
     _number("coverage_50", lambda fit: fit.coverage(0.5), undefined=""),

@@ -5,20 +5,21 @@ from __future__ import annotations
 import datetime
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from omsdpm.devices import usable_cpus
+from omsdpm.devices import resolve_device, usable_cpus
 from omsdpm.errors import InputError
 from predictors import predictor_names
 from studies import judging
-from studies.jobs.compare.columns import COLUMNS, Fit
+from studies.jobs.compare.columns import COLUMNS, FOUND_BEST, Fit
+from studies.jobs.compare.found import found_by_search
 from studies.jobs.compare.measured import MeasuredProblem
 from studies.jobs.compare.plot import write_learning_curves, write_predicted_against_measured
 from studies.jobs.compare.predictions import predictions_path, write_predictions
-from studies.jobs.compare.result import ONCE, Comparison, ComparisonFile
+from studies.jobs.compare.result import ONCE, Comparison, ComparisonFile, Key, Row
 from studies.jobs.compare.settings import CompareSettings
 from studies.jobs.naming import benchmark_of, check_predictor, predictor_of, text_of
 from studies.jobs.run.settings import training_data
@@ -50,6 +51,8 @@ def compare(settings: CompareSettings, reporter: Reporter = SILENT) -> Compariso
     - Regret under a budget is the measured score of the schedule predicted best within it,
       less the best measured score within it: over the whole space where a benchmark is
       tabular, else over test and elite together.
+    - What a search finds, where it is asked for: `nsga2` on the predictor, as pessimistic as `run` is, under all
+      budgets; the schedule predicted best under each, and the best of ten, are measured from the dataset's own noise.
     - Ties count against a predictor: equal predictions all over have tau 0, and of schedules
       predicted equally good the worst is taken.
 
@@ -79,14 +82,15 @@ def compare(settings: CompareSettings, reporter: Reporter = SILENT) -> Compariso
     file = ComparisonFile(output)
     file.check()
     timed = judging.timed_schedules(benchmark.space)
+    device = resolve_device(settings.device) if settings.search else "cpu"
 
     plan = [(name, size, seed) for seed in range(settings.seeds) for size in sizes for name in families]
     there = file.of(benchmark.name, benchmark.data_hash)
-    todo = [key for key in plan if key not in there]
+    todo = [key for key in plan if _lacking(there, key, settings)]
     if len(todo) < len(plan):
         reporter.note(f"skipped: {len(plan) - len(todo)} of {len(plan)} rows, which {file.path} has already")
     for number, (name, size, seed) in enumerate(todo, start=1):
-        if (name, size, seed) in file.of(benchmark.name, benchmark.data_hash):
+        if not _lacking(file.of(benchmark.name, benchmark.data_hash), (name, size, seed), settings):
             continue  # another process made it meanwhile
         with reporter.part(f"[{number}/{len(todo)}] {name} on {size} schedules, seed {seed}"):
             if isinstance(benchmark, MeasuredProblem):
@@ -110,6 +114,7 @@ def compare(settings: CompareSettings, reporter: Reporter = SILENT) -> Compariso
                 predictions_per_second=judging.predictions_per_second(predictor, timed),
                 threads=os.environ.get("OMP_NUM_THREADS") or str(usable_cpus()),
                 version=package_version("omsdpm"),
+                found=found_by_search(benchmark, predictor, seed, device) if settings.search else None,
             )
             row = COLUMNS.row(fit)
             if (size, seed) == (max(sizes), 0):  # before the row, which says that all is there
@@ -123,6 +128,11 @@ def compare(settings: CompareSettings, reporter: Reporter = SILENT) -> Compariso
     if missing:
         reporter.note(f"not in {picture.name}, because no predictions of seed 0 are kept: {', '.join(missing)}")
     return comparison
+
+
+def _lacking(there: Mapping[Key, Row], key: Key, settings: CompareSettings) -> bool:
+    """Whether a fit is to be made: no row is there, or one without what a search finds."""
+    return key not in there or (settings.search and not there[key][FOUND_BEST])
 
 
 def _problem_of(settings: CompareSettings) -> Any:

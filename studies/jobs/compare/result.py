@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omsdpm.errors import InputError
-from studies.jobs.compare.columns import COLUMNS
+from studies.jobs.compare.columns import COLUMNS, FOUND_BEST, FOUND_GAP
 from studies.jobs.naming import benchmark_of
 from studies.records.appended import AppendedCSV
 
 FILE = "predictors.csv"
 
-ONCE = ("benchmark", "data_hash", "predictor", "train_size", "seed")
+ONCE = ("benchmark", "data_hash", "predictor", "train_size", "seed", FOUND_BEST)
 """What rows are told by: of two comparisons that make the same fit at once the first writes it."""
 
 Key = tuple[str, int, int]
@@ -39,7 +39,7 @@ class ComparisonFile(AppendedCSV):
         )
 
     def of(self, benchmark: str, data_hash: str) -> dict[Key, Row]:
-        """The rows of one benchmark's data; of rows with equal keys the first.
+        """The rows of one benchmark's data; of rows with equal keys the first for which a search was made, if any.
 
         Raises:
             InputError: the file has other columns, or a row that is damaged.
@@ -53,7 +53,8 @@ class ComparisonFile(AppendedCSV):
                         float(row[column] or 0)
                 except ValueError as error:
                     raise InputError(f"comparison {self.path}: {error}; mend it or give another --output") from error
-                kept.setdefault(key, row)
+                if key not in kept or (row[FOUND_BEST] and not kept[key][FOUND_BEST]):
+                    kept[key] = row
         return kept
 
 
@@ -89,6 +90,16 @@ class Comparison:
     def predictors(self) -> list[str]:
         """Names, sorted."""
         return sorted({name for name, _, _ in self.rows})
+
+    @property
+    def by_search(self) -> list[str]:
+        """Names, those first on which searches find the best schedules with most labels; the others by name."""
+
+        def gap(name: str) -> float:
+            measured = self.values(FOUND_GAP, name, self.sizes[-1])
+            return float(measured.mean()) if len(measured) else float("inf")
+
+        return sorted(self.predictors, key=lambda name: (gap(name), name))
 
     @cached_property
     def sizes(self) -> list[int]:

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from pydantic import model_validator
 
+from omsdpm.devices import DEVICES
 from omsdpm.errors import InputError
 from studies.jobs.settings import Settings, option
 from studies.jobs.solvers import solver_names
@@ -27,6 +28,10 @@ class CompareSettings(Settings):
 
     With --dataset the schedules are those of a file, ours or the release's. Where it has no
     splits train and test, each seed trains on a random half and is judged on the other.
+
+    With --search it also says what a search on each predictor finds under each budget, really
+    measured: the score of the schedule predicted best, and the best of ten. Ranking well is not
+    finding good schedules. Where not all schedules are measured, some 40 are sampled for each fit.
 
     Rows that are there already are skipped, so a run that was stopped goes on where it was.
     Several runs may write to one folder at once.
@@ -50,21 +55,27 @@ class CompareSettings(Settings):
         help="Schedules to fit on.",
     )  # fmt: skip
     seeds: int = option(5, ge=1, help="How many, from 0.")
+    search: bool = option(False, flags=("--search",), help="Search on each predictor, and measure what is found.")
+    device: str = option("auto", choices=lambda: DEVICES, help="Where what is found is sampled.")
     output: Path = option(help="Folder; what it has is continued.")
 
     def applies(self, name: str) -> bool:
         """A comparison is on a benchmark or on a dataset."""
-        return name != "benchmark" if self.dataset is not None else name not in ONLY_DATASET
+        return name not in (ONLY_BENCHMARK if self.dataset is not None else ONLY_DATASET)
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         for name in self.model_fields_set:
             if not self.applies(name) and self.dataset is not None:
-                raise InputError(f"{self.flag(name)} beside --dataset: give either")
+                told = "give either" if name == "benchmark" else "a dataset has no budgets and no networks"
+                raise InputError(f"{self.flag(name)} beside --dataset: {told}")
             if not self.applies(name) and getattr(self, name) is not None:
                 raise InputError(f"{self.flag(name)} is of a dataset: give --dataset FILE too")
         return self
 
+
+ONLY_BENCHMARK = frozenset(("benchmark", "search", "device"))
+"""Fields that mean nothing with a dataset."""
 
 ONLY_DATASET = frozenset(("dataset", "solver", "members", "latency"))
 """Fields that mean nothing with a benchmark."""
