@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,10 +59,10 @@ class LeftToSpend:
 class ActiveSearch:
     """Bayesian optimization of the schedules under all budgets at once.
 
-    A round fits a predictor on all labels, searches the lower confidence bound ``mean - beta std`` (for each of
-    :data:`BETAS` by one run of the optimizer for all budgets, and among the neighbors of the best labels), and measures
-    the best new schedules of each budget in turn, first one that strategies propose, if it may be better than the best
-    label. Where none is expected to be better, the neighbors of the best labels are measured all the same.
+    A round fits a predictor on all labels, searches the lower confidence bound ``mean - beta std`` (for
+    each of :data:`BETAS` by one run of the optimizer for all budgets, and among the neighbors of the best
+    labels), and measures the best new schedules of each budget in turn. Where none is expected to be better than the
+    best label, the neighbors of the best labels are measured all the same.
 
     Attributes:
         priced: the schedules to choose from, and what one evaluation of each member costs in ms.
@@ -135,9 +134,6 @@ class ActiveSearch:
                 taken.add(space.canonical(x[None])[0].tobytes())
             return x is not None
 
-        # An optimizer goes where the bound is lowest, and may be led astray there for long.
-        at = len(store) // self.batch % len(self.budgets)
-        take(self._proposed[at], HOPE, self._best(store, self.budgets[at]))
         # Budgets in turn, and betas in turn for each, so that a small batch has a bit of all.
         for turn in range(n * len(BETAS)):
             for at, budget in enumerate(self.budgets):
@@ -170,18 +166,6 @@ class ActiveSearch:
             evaluations=EVALUATIONS, seed=self.seed + labels, progress=lambda done, total: None,
         )  # fmt: skip
         return outcome.populations
-
-    @cached_property
-    def _proposed(self) -> list[Schedules]:
-        """For each budget what strategies propose within it."""
-        from benchmarks.baselines import all_baselines
-
-        space, latency = self.priced.space, self.priced.latency
-        empty = np.zeros((0, space.length), dtype=np.int64)
-        return [
-            np.array([one.x for one in all_baselines(space, latency, [budget])] or empty, dtype=np.int64)
-            for budget in self.budgets
-        ]
 
     def _neighbors(self, store: LabelStore) -> list[Schedules]:
         """For each budget the schedules within it that differ from one of its best labels in one slot."""
