@@ -136,7 +136,13 @@ class MemberTable(BaseModel):
         ...         return NullNetwork()
     """
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        allow_inf_nan=False,
+        protected_namespaces=(),  # older versions of pydantic take names that begin with `model_` for their own
+    )
 
     model_classes: ClassVar[tuple[str, ...]] = ()
     """Classes of diffusers whose folders the kind takes under its key ``folder``."""

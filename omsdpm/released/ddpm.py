@@ -193,6 +193,8 @@ def to_diffusers(config: DDPMConfig, state: Mapping[str, torch.Tensor], path: Pa
     Raises:
         InputError: the weights are not those of the config; names the first that differs.
     """
+    from diffusers import UNet2DModel  # noqa: F401  # not for the first time where everything is without memory
+
     where = f"{path}: config.yml describes another network"
     if config.blocks * len(config.widths) > len(state):
         raise InputError(f"{where}, of {len(config.widths)} levels of {config.blocks} blocks")

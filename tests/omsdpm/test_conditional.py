@@ -17,7 +17,7 @@ from omsdpm.zoo.adding import add_member
 from omsdpm.zoo.digest import zoo_digest
 from omsdpm.zoo.files import ZooFile
 
-pytest.importorskip("transformers")
+pytest.importorskip("transformers", minversion="5")
 pipelines = pytest.importorskip("tests.pipelines")
 
 KINDS = {

@@ -127,7 +127,7 @@ def test_compiled_members_cannot_wait():
 
 def test_a_vae_waits_too(tmp_path, watched):
     pipelines = pytest.importorskip("tests.pipelines")
-    pytest.importorskip("transformers")
+    pytest.importorskip("transformers", minversion="5")
     derive_members(pipelines.tiny_sd(tmp_path / "sd"), tmp_path / "zoo", ["guidance[scale=1]", "guidance[scale=3]"])
     zoo, plain = (ModelZoo.load(tmp_path / "zoo", running=Running(offload=waits)) for waits in (True, False))
     unet, other = (member.network.module for member in zoo.members)
@@ -180,7 +180,7 @@ def test_what_is_wrong_with_a_file_is_told_at_once_and_with_its_numbers_when_the
 
 def test_lazy_members_share_what_they_have_in_common_and_know_what_they_are(tmp_path):
     pipelines = pytest.importorskip("tests.pipelines")
-    pytest.importorskip("transformers")
+    pytest.importorskip("transformers", minversion="5")
     pipe = pipelines.tiny_sd3(tmp_path / "sd3", num_layers=3)
     variants = ["guidance[scale=1]", "guidance[scale=3]", "skip[blocks=[1]]"]
     derive_members(pipe, tmp_path / "zoo", variants)
@@ -203,7 +203,7 @@ def test_lazy_members_share_what_they_have_in_common_and_know_what_they_are(tmp_
 
 def test_a_lazy_member_with_a_cache_is_known_to_have_one(tmp_path):
     pipelines = pytest.importorskip("tests.pipelines")
-    pytest.importorskip("transformers")
+    pytest.importorskip("transformers", minversion="5")
     pipe = pipelines.tiny_flux(tmp_path / "flux", num_layers=3)
     derive_members(pipe, tmp_path / "zoo", ["as-is", "cache[method=FirstBlockCache,threshold=0.5]"], size=(8, 8))
     zoo, plain = ModelZoo.load(tmp_path / "zoo", lazy=True), ModelZoo.load(tmp_path / "zoo")

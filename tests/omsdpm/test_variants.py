@@ -22,7 +22,7 @@ from omsdpm.zoo.digest import zoo_digest
 from omsdpm.zoo.files import ZooFile
 from studies.cli import main
 
-pytest.importorskip("transformers")
+pytest.importorskip("transformers", minversion="5")
 pipelines = pytest.importorskip("tests.pipelines")
 
 NEW = {"flux": {"size": (8, 8)}, "wan": {"size": (4, 4), "frames": 1}}
