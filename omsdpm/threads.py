@@ -22,9 +22,9 @@ WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 def wait_briefly() -> None:
     """Lets PyTorch's threads sleep soon, if it is not loaded yet and the user has not said how they wait.
 
-    Beside two busy processes on two cores threads that wait busily take the time of those that work: the main job takes
-    3.7 times as long as on a quiet machine, and 2.8 times so (``python -m benchmarks.speed.waiting``). Processes that are
-    started later are told the same. Only GNU's OpenMP, which PyTorch has on Linux, knows of it.
+    Beside two busy processes on two cores threads that wait busily take the time of those that work: the main job then
+    takes 3.7 times as long as on a quiet machine, and 2.8 times so (``python -m benchmarks.speed.waiting``). Processes
+    that are started later are told the same. Only GNU's OpenMP, which PyTorch has on Linux, knows of it.
     """
     if not any(name in os.environ for name in WAITING):
         os.environ["GOMP_SPINCOUNT"] = SPINS
