@@ -262,6 +262,60 @@ def test_search_needs_no_dataset(zoo, here):
     assert again.seeds == (77, 78) and again.duels[0].baseline == winner.baseline.name
 
 
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_labels_of_several_processes_are_those_of_one(zoo, here, jobs):
+    args = ("search", "--zoo", zoo, "--length", "6", "--label-images", "8", "--optimizer", "random", *SMALL)
+    args += ("--budget", 4 * max(_latency(zoo)), "--labels", "21")
+    assert cli(*args, "--output", "one").exit_code == 0
+    outcome = cli(*args, "--executor", "joblib", "--jobs", jobs, "--output", "several")
+    assert outcome.exit_code == 0, outcome.output
+    one, several = (ScheduleDataset.read(f"{name}/schedules.parquet") for name in ("one", "several"))
+    assert np.array_equal(one.X, several.X)
+    np.testing.assert_allclose(several.y, one.y, rtol=1e-4)
+    assert not Path("several/labels.work").exists()
+    # Where labels are sampled is no part of what a search is: it goes on in this process.
+    more = cli(*args[:-1], "22", "--output", "several")
+    assert more.exit_code == 0, more.output
+
+
+def test_a_search_that_was_stopped_has_the_shards_that_were_done(zoo, here, monkeypatch):
+    from omsdpm.dataset import build
+
+    args = ("search", "--zoo", zoo, "--length", "6", "--label-images", "8", "--optimizer", "random", *SMALL)
+    args += ("--budget", 4 * max(_latency(zoo)), "--labels", "20", "--executor", "joblib", "--jobs", "1")
+    own, measured = build.measure_shard, []
+
+    def stops(measurement, shard, device, threads):
+        if len(measured) == 1:
+            raise KeyboardInterrupt
+        measured.append(shard.X)
+        return own(measurement, shard, device, threads)
+
+    monkeypatch.setattr(build, "measure_shard", stops)
+    sizes = iter((2,))  # the first batch is cut into two shards, which are measured one after the other
+    monkeypatch.setattr(build.Pool, "in_flight", property(lambda pool: next(sizes, 1)))
+    assert cli(*args, "--output", "out").exit_code == 1
+    assert len(list(Path("out/labels.work").glob("*/*"))) >= 1
+    again, sizes = [], iter((2,))
+    monkeypatch.setattr(build, "measure_shard", lambda *given: again.append(given[1].X) or own(*given))
+    outcome = cli(*args, "--output", "out")
+    assert outcome.exit_code == 0, outcome.output
+    assert len(again) == 2 and not any(np.array_equal(measured[0], X) for X in again)
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        (("--jobs", "2"), "--jobs is of --executor joblib: give that too"),
+        (("--scheduler", "tcp://nowhere:1"), "--scheduler is of --executor dask: give that too"),
+        (("--executor", "dask"), "executor 'dask' needs the address of a scheduler: give --scheduler ADDRESS"),
+    ],
+)
+def test_workers_that_cannot_be_are_one_line(zoo, here, given, message):
+    outcome = cli("search", "--zoo", zoo, "--length", "6", "--label-images", "8", "--budget", "9", *SMALL, *given)
+    assert outcome.exit_code == 2 and message in outcome.stderr.splitlines()[-1]
+
+
 def _latency(zoo):
     import tomllib
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from omsdpm.errors import InputError
 from omsdpm.files import replacing
+from omsdpm.solvers import Schedules
 from studies.active import ActiveSearch, LabelStore
 from studies.active.loop import START, LeftToSpend
 from studies.jobs.naming import predictor_of
@@ -18,11 +23,15 @@ from studies.jobs.run.report import Begun
 
 if TYPE_CHECKING:
     from omsdpm.dataset import ScheduleDataset
+    from omsdpm.dataset.build import Workers
 
 LABELS_FILE = "labels.parquet"
 """Of a run on a benchmark."""
 
 PLOT = "labels.png"
+
+WORK = "labels.work"
+"""Folder of a batch's shards, while it is measured."""
 
 
 def check_labels(labels: int) -> None:
@@ -48,15 +57,18 @@ def collect(begun: Begun, run: RunFolder, file: str, facts: Mapping[str, Any], l
     """
     benchmark, folder = begun.benchmark, run.path
     store = LabelStore(folder / file, benchmark.space, benchmark.metric, facts)
-    search = ActiveSearch(
-        begun.priced,
-        begun.budgets,
-        begun.optimizer,
-        lambda seed: predictor_of(begun.settings.predictor, benchmark, seed),
-        lambda X: benchmark.evaluate(X, device=begun.device),
-        seed=begun.settings.seed,
-    )
-    with run.part(begun.clock, "labels", f"Measuring {labels} labels where they decide") as step:
+    with (
+        _measuring(begun, folder) as measure,
+        run.part(begun.clock, "labels", f"Measuring {labels} labels where they decide") as step,
+    ):
+        search = ActiveSearch(
+            begun.priced,
+            begun.budgets,
+            begun.optimizer,
+            lambda seed: predictor_of(begun.settings.predictor, benchmark, seed),
+            measure,
+            seed=begun.settings.seed,
+        )
 
         def report_state(state: LeftToSpend) -> None:
             step(state.labels, labels)
@@ -71,6 +83,29 @@ def collect(begun: Begun, run: RunFolder, file: str, facts: Mapping[str, Any], l
         search.run(store, labels, report_state)
     write_plot(store.dataset, begun, folder / PLOT)
     return store.dataset
+
+
+@contextmanager
+def _measuring(begun: Begun, folder: Path) -> Iterator[Callable[[Schedules], NDArray[np.float64]]]:
+    """What measures a batch of schedules: this process, or workers, whose shards are kept until all are there."""
+    workers: Workers | None = getattr(begun.settings, "workers", None)
+    if workers is None:
+        yield lambda X: begun.benchmark.evaluate(X, device=begun.device)
+        return
+    from omsdpm.dataset.build import measure_sharded
+    from omsdpm.dataset.shards import scores_of
+
+    with workers.open() as pool:
+
+        def measure(X: Schedules) -> NDArray[np.float64]:
+            # By content: a search that was killed asks for the same batch again, and has what was done of it.
+            work = folder / WORK / hashlib.blake2b(np.ascontiguousarray(X).tobytes(), digest_size=8).hexdigest()
+            size = -(-len(X) // pool.in_flight)
+            scores = scores_of(measure_sharded(begun.benchmark.measurement, X, work, pool, size))
+            shutil.rmtree(folder / WORK, ignore_errors=True)
+            return scores
+
+        yield measure
 
 
 def write_plot(dataset: ScheduleDataset, begun: Begun, path: Path) -> None:
