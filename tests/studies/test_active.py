@@ -278,6 +278,22 @@ def test_labels_of_several_processes_are_those_of_one(zoo, here, jobs):
     assert more.exit_code == 0, more.output
 
 
+def test_labels_are_sampled_on_a_cluster(zoo, here):
+    distributed = pytest.importorskip("distributed")
+    args = ("search", "--zoo", zoo, "--length", "6", "--label-images", "8", "--optimizer", "random", *SMALL)
+    args += ("--budget", 4 * max(_latency(zoo)), "--labels", "20")
+    assert cli(*args, "--output", "one").exit_code == 0
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None, scheduler_port=0
+    ) as cluster:
+        workers = ("--executor", "dask", "--scheduler", cluster.scheduler_address, "--device", "cpu")
+        outcome = cli(*args, *workers, "--output", "cluster")
+    assert outcome.exit_code == 0, outcome.output
+    one, there = (ScheduleDataset.read(f"{name}/schedules.parquet") for name in ("one", "cluster"))
+    assert np.array_equal(one.X, there.X)
+    np.testing.assert_allclose(there.y, one.y, rtol=1e-4)
+
+
 def test_a_search_that_was_stopped_has_the_shards_that_were_done(zoo, here, monkeypatch):
     from omsdpm.dataset import build
 
