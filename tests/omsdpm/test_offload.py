@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import shutil
 
 import numpy as np
@@ -111,6 +112,7 @@ def test_a_zoo_that_is_gone_leaves_nothing_behind(tiny_zoo, watched):
     images(zoo)
     assert watched.values
     del zoo
+    gc.collect()
     assert watched.values == 0 and not len(watched._waiting)
 
 
