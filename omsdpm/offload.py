@@ -41,10 +41,12 @@ class Offload:
         """Sends a model's weights to the CPU until it is called; one that was added stays as it is.
 
         Raises:
-            InputError: the model is compiled, and its weights have to stay where they are.
+            InputError: the model is compiled or quantized, and its weights have to stay where they are.
         """
         if getattr(model, "_compiled_call_impl", None) is not None:
             raise InputError(f"a {type(model).__name__} that is compiled cannot wait on the CPU: leave out one of both")
+        if _quantized(model):
+            raise InputError(f"a {type(model).__name__} of whole numbers cannot wait on the CPU: leave out one of both")
         for tensor in _tensors(model):
             if tensor not in self._waiting:
                 self._waiting[tensor] = self._kept(tensor.data)
@@ -85,9 +87,14 @@ def offload_to(device: str) -> Offload | None:
 
 
 def _tensors(model: torch.nn.Module) -> Iterator[torch.Tensor]:
-    """Parameters and buffers that are plain: those of quantized weights are not, and stay on the device."""
+    yield from model.parameters()
+    yield from model.buffers()
+
+
+def _quantized(model: torch.nn.Module) -> bool:
+    """Whether some weights are no plain tensors: torchao's are of a class of their own, torch's are no parameters."""
     import torch
 
-    for tensor in (*model.parameters(), *model.buffers()):
-        if type(tensor) in (torch.Tensor, torch.nn.Parameter):
-            yield tensor
+    plain = (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer)
+    packed = any(type(module).__module__.startswith("torch.ao.nn.quantized") for module in model.modules())
+    return packed or any(type(tensor) not in plain for tensor in _tensors(model))

@@ -127,6 +127,13 @@ def test_compiled_members_cannot_wait():
         Running(compiled=True, offload=True)
 
 
+def test_members_on_whole_numbers_cannot_wait(tiny_zoo, tmp_path, watched):
+    derive_members(tiny_zoo / "1", tmp_path, ["as-is", "int8"])
+    assert len(ModelZoo.load(tmp_path).members) == 2
+    with pytest.raises(InputError, match="of whole numbers cannot wait on the CPU: leave out one of both"):
+        ModelZoo.load(tmp_path, running=Running(offload=True))
+
+
 def test_a_vae_waits_too(tmp_path, watched):
     pipelines = pytest.importorskip("tests.pipelines")
     pytest.importorskip("transformers", minversion="5")
