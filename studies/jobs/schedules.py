@@ -30,7 +30,8 @@ RUNS = ("run", "search")
 """Kinds of results that have winners."""
 
 EXPECTED = (
-    "a run folder or its result.json, winners.csv, a leaderboard, the release's .pth, JSON, CSV, text or .npy, "
+    "a run folder or its result.json, winners.csv, a leaderboard, what `export --to json` wrote, the release's .pth, "
+    "JSON, CSV, text or .npy, "
     'or the schedule itself as "3 0 3 2 0"'
 )
 
@@ -141,6 +142,8 @@ def read_source(given: str | Path) -> ScheduleSource:
         return _of_result(path, table)
     if (rows := _csv(path)) is not None:
         return _of_csv(path, rows)
+    if _exported(path):
+        return _of_export(path)
     from omsdpm.released import read_schedules
 
     return ScheduleSource(text, read_schedules(path))
@@ -185,6 +188,31 @@ def _of_result(path: Path, table: dict[str, Any]) -> ScheduleSource:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise damaged(path, error) from error
+
+
+def _exported(path: Path) -> bool:
+    """Whether a file says that it is a schedule of ``export --to json``."""
+    from omsdpm.pipelines.file import FORMAT
+
+    if path.suffix.lower() != ".json":
+        return False
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return FORMAT in file.read(2**12)
+
+
+def _of_export(path: Path) -> ScheduleSource:
+    from omsdpm.pipelines.file import ScheduleFile
+    from omsdpm.solvers import USUAL
+
+    file = ScheduleFile.read(path)
+    if file.options.options != USUAL:
+        raise InputError(
+            f"{path}: its solver runs with {file.options.options}, which is not taken from a file here: put it into "
+            "the pipeline with omsdpm.pipelines.apply, or type the schedule and give the options"
+        )
+    timesteps = file.space.timesteps
+    said = {"solver": file.space.solver, **({} if timesteps is None else {"timesteps": list(timesteps)})}
+    return ScheduleSource(str(path), _rows(str(path), [list(file.schedule)]), problem=said)
 
 
 def _csv(path: Path) -> list[dict[str, str]] | None:

@@ -20,6 +20,7 @@ from studies.cli import main
 from studies.jobs.confirm import ConfirmSettings, confirm
 from studies.jobs.run import RunResult
 from studies.jobs.run.search import PricedSpace
+from studies.jobs.schedules import read_source
 
 LATENCY = [1.0, 2.0, 4.0]
 
@@ -276,6 +277,17 @@ def test_labels_of_several_processes_are_those_of_one(zoo, here, jobs):
     # Where labels are sampled is no part of what a search is: it goes on in this process.
     more = cli(*args[:-1], "22", "--output", "several")
     assert more.exit_code == 0, more.output
+
+
+def test_members_that_take_part_are_told_by_the_zoos_numbers(zoo, here):
+    args = ("search", "--zoo", zoo, "--length", "6", "--label-images", "8", "--optimizer", "random", *SMALL)
+    outcome = cli(*args, "--members", "1,3", "--budget", 4 * max(_latency(zoo)), "--labels", "20", "--output", "out")
+    assert outcome.exit_code == 0, outcome.output
+    told = "members are counted among those that take part: 1 is the zoo's 1, 2 is the zoo's 3"
+    assert told in " ".join(outcome.output.split())
+    (winner,) = RunResult.read("out").winners
+    assert set(winner.schedule) <= {0, 1, 2}
+    assert set(np.ravel(read_source("out/winners.csv").renumbered(3)).tolist()) <= {0, 1, 3}
 
 
 def test_labels_are_sampled_on_a_cluster(zoo, here):

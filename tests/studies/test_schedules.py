@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from omsdpm import InputError
 from omsdpm.released import write_population
+from studies.cli import main
 from studies.jobs.run import RunResult, RunSettings, run
 from studies.jobs.schedules import read_source
 
@@ -41,6 +44,22 @@ def test_all_files_of_a_run_say_its_winners(result):
     populations = read_source("out").within(4.0).populations
     assert [population.tolist() for population in populations] == [result.outcome.populations[0].tolist()]
     assert RunResult.read("out") == result
+
+
+def test_what_was_exported_is_read_back(result, tiny_zoo):
+    asked = ["export", "out", "--budget", "8", "--to", "json", "--zoo", str(tiny_zoo), "--output", "schedule.json"]
+    done = CliRunner().invoke(main, asked)
+    assert done.exit_code == 0, done.output
+    found = read_source("schedule.json")
+    assert found.X.tolist() == [list(result.winners[1].schedule)] and found.solver == "ddim"
+    assert (found.timesteps or list(range(900, -1, -100))) == list(range(900, -1, -100))
+    table = json.loads(Path("schedule.json").read_text())
+    Path("other.json").write_text(json.dumps({**table, "options": {**table["options"], "eta": 1.0}}))
+    with pytest.raises(InputError, match=r"other\.json: its solver runs with .*eta=1\.0"):
+        read_source("other.json")
+    Path("broken.json").write_text(json.dumps({**table, "schedule": [9]}))
+    with pytest.raises(InputError, match=r"broken\.json"):
+        read_source("broken.json")
 
 
 def test_a_leaderboard_row_is_that_of_its_budget(result):

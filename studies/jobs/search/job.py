@@ -45,6 +45,10 @@ def search(settings: SearchSettings, reporter: Reporter = SILENT) -> RunResult:
         budgets = resolve_budgets(settings.budgets, benchmark.latency, f"the cheapest schedule of {settings.zoo}")
         begun = Begun(settings, benchmark, budgets, reporter, clock, when)
         facts = {"measured": identity_digest(benchmark.measurement), "seed": settings.seed}
+    numbers = benchmark.measurement.numbers
+    if numbers != tuple(range(1, len(numbers) + 1)):  # as the table, the plot and winners.csv count them
+        counted = ", ".join(f"{at} is the zoo's {number}" for at, number in enumerate(numbers, start=1))
+        reporter.note(f"members are counted among those that take part: {counted}")
     begun.prepare()
     with open_run(
         settings, data_facts(benchmark, begun.device, stored=False), settings.output, begun.name, when,
