@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 SMALL = 512
@@ -43,7 +44,7 @@ def one_thread(rows: int) -> Iterator[None]:
 @cache
 def _blas() -> Any:
     """The BLAS libraries that NumPy and SciPy have loaded; looking for them takes milliseconds."""
-    import scipy.linalg  # noqa: F401  # loads its own
     from threadpoolctl import ThreadpoolController
 
+    import_module("scipy.linalg")  # which has a BLAS of its own
     return ThreadpoolController().select(user_api="blas")

@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python -m benchmarks.speed.images [--benchmark digits-ddim] [--seeds 3] [--pair 500x100 ...]
 
 A pair is images a label and labels. After the labels a search on the predictor follows, and its ten best candidates
-and the three best labels under each budget race, as in ``omsdpm-bench search``: from 250 images of each of two seeds,
+and the three best labels under each budget race, as in ``omsdpm-bench run``: from 250 images of each of two seeds,
 for all pairs alike. Winners are scored on seeds that nothing was chosen by. Rows go to
 ``benchmarks/leaderboards/images.csv``, in place of those of the same benchmark, pair and seed.
 """
@@ -29,6 +29,8 @@ from studies import make_optimizer
 from studies.active import ActiveSearch, LabelStore
 from studies.jobs.run.race import race
 from studies.jobs.run.search import PricedSpace, search, side_by_side
+from studies.jobs.run.settings import EVALUATIONS, TOP
+from studies.jobs.run.winners import LABELS
 from studies.pessimist import KAPPA, Pessimist
 from studies.records.tables import compact, write_csv
 
@@ -37,10 +39,6 @@ OUTPUT = Path(__file__).parents[1] / "leaderboards" / "images.csv"
 PAIRS = ((1000, 50), (500, 100), (250, 200), (250, 100), (125, 400))
 """Images a label, and labels: 50,000 images but for the last but one, which has half as many."""
 
-EVALUATIONS = 10_000
-"""Of the search on the predictor, as ``omsdpm-bench search`` makes them."""
-
-TOP, LABELS = 10, 3
 RACED, RACE_SEEDS = 250, (1001, 1002)
 REPORTED, REPORT_SEEDS = 1000, (3001, 3002, 3003, 3004, 3005)
 

@@ -103,21 +103,6 @@ def stored_model(
     return StoredModel(skeleton, files, build)
 
 
-def load_model(
-    folder: str | Path,
-    classes: tuple[str, ...],
-    kind: str,
-    variant: str | None = None,
-    evaluate: Callable[[Any], Any] | None = None,
-) -> Any:
-    """A diffusers model from its folder, in evaluation mode, on the CPU in single precision; see :func:`stored_model`.
-
-    Raises:
-        InputError: as :func:`stored_model` and :meth:`StoredModel.read`.
-    """
-    return stored_model(folder, classes, kind, variant, evaluate).read()
-
-
 def shared_model(
     folder: Path,
     classes: tuple[str, ...],
@@ -126,12 +111,12 @@ def shared_model(
     device: str,
     evaluate: Callable[[Any], Any] | None = None,
 ) -> Any:
-    """As :func:`load_model`, on a device; the same object for the same files, as long as somebody holds it.
+    """A diffusers model from its folder, on a device; the same object for the same files, as long as it is held.
 
     Nobody may change such a model.
 
     Raises:
-        InputError: as :func:`load_model`.
+        InputError: as :func:`stored_model` and :meth:`StoredModel.read`.
     """
     check_config(folder, classes[0])
     files = weight_files(folder, variant, classes[0])
@@ -139,7 +124,7 @@ def shared_model(
     key = (*facts, device, classes)
     model = _SHARED.get(key)
     if model is None:
-        model = load_model(folder, classes, kind, variant, evaluate).to(device).requires_grad_(False)
+        model = stored_model(folder, classes, kind, variant, evaluate).read().to(device).requires_grad_(False)
         _SHARED[key] = model
     return model
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from omsdpm.errors import InputError
 from omsdpm.networks.base import Network
-from omsdpm.networks.diffusers_model import CONFIG_FILE, load_model, write_model
+from omsdpm.networks.diffusers_model import CONFIG_FILE, stored_model, write_model
 from omsdpm.networks.folder import FolderTable
 from omsdpm.networks.heads import set_heads
 from omsdpm.networks.weights import WEIGHTS_FILE
@@ -74,8 +74,8 @@ class UNet2DTable(FolderTable):
 
 
 def load_unet(folder: str | Path, variant: str | None = None) -> Any:
-    """A ``UNet2DModel`` of one's own, on the CPU; see :func:`omsdpm.networks.diffusers_model.load_model`."""
-    return load_model(folder, UNet2DTable.model_classes, "unet2d", variant, _evaluate)
+    """A ``UNet2DModel`` of one's own, on the CPU; see :func:`omsdpm.networks.diffusers_model.stored_model`."""
+    return stored_model(folder, UNet2DTable.model_classes, "unet2d", variant, _evaluate).read()
 
 
 def write_unet(unet: Any, folder: str | Path) -> None:

@@ -14,7 +14,7 @@ The missing factor ``1 / sqrt(heads)`` goes into the query projection's weights.
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,15 +133,17 @@ class DDPMConfig:
             f"up_blocks.{last - level}": heads for level, heads in several.items()
         }
 
-    def network(self) -> Any:
-        """The ``UNet2DModel`` with random weights."""
-        from diffusers import UNet2DModel
+    def network(self, unet_class: Callable[..., Any]) -> Any:
+        """The network with random weights.
 
+        Args:
+            unet_class: ``UNet2DModel``, imported by who asks: its module may not be made on a device without memory.
+        """
         from omsdpm.networks.heads import set_heads
 
         down = tuple("AttnDownBlock2D" if heads else "DownBlock2D" for heads in self.attention)
         up = tuple("AttnUpBlock2D" if heads else "UpBlock2D" for heads in reversed(self.attention))
-        unet = UNet2DModel(
+        unet = unet_class(
             sample_size=self.image_size,
             in_channels=self.in_channels,
             out_channels=self.out_channels,
@@ -193,13 +195,13 @@ def to_diffusers(config: DDPMConfig, state: Mapping[str, torch.Tensor], path: Pa
     Raises:
         InputError: the weights are not those of the config; names the first that differs.
     """
-    from diffusers import UNet2DModel  # noqa: F401  # not for the first time where everything is without memory
+    from diffusers import UNet2DModel
 
     where = f"{path}: config.yml describes another network"
     if config.blocks * len(config.widths) > len(state):
         raise InputError(f"{where}, of {len(config.widths)} levels of {config.blocks} blocks")
     # Memory is taken for the network once its weights are known to fit.
-    wanted = shapes_of(skeleton_of(config.network, where))
+    wanted = shapes_of(skeleton_of(lambda: config.network(UNet2DModel), where))
     converted = {}
     released = dict(_released_names(config, wanted))
     several = config.heads
@@ -219,7 +221,7 @@ def to_diffusers(config: DDPMConfig, state: Mapping[str, torch.Tensor], path: Pa
     superfluous = sorted(set(state) - set(released) - UNUSED)
     if superfluous:
         raise InputError(f"{path} has {superfluous[0]!r}, which the network of config.yml has not")
-    unet = config.network()
+    unet = config.network(UNet2DModel)
     unet.load_state_dict(converted)
     return unet.eval().requires_grad_(False)
 

@@ -95,7 +95,7 @@ def test_a_search_is_of_the_members_that_fit(zoo, tmp_path, given, members):
 )
 def test_members_that_do_not_fit_are_told(zoo, tmp_path, given, message):
     with pytest.raises(InputError, match=message):
-        settings(zoo, **given).open_benchmark(tmp_path).measurement.numbers  # noqa: B018
+        _ = settings(zoo, **given).open_benchmark(tmp_path).measurement.numbers
 
 
 def test_a_zoo_without_a_table_of_memory(zoo, tmp_path):

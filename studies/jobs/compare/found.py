@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from omsdpm.solvers import Schedules
+from benchmarks.oracle import Oracle
 from studies import make_optimizer
 from studies.jobs.run.search import PricedSpace, search
+from studies.jobs.run.settings import EVALUATIONS, TOP
 from studies.pessimist import KAPPA, Pessimist
 
 if TYPE_CHECKING:
@@ -19,12 +20,6 @@ if TYPE_CHECKING:
 
 OPTIMIZER = "nsga2"
 """Of the search on each predictor; the usual one of `run`."""
-
-EVALUATIONS = 10_000
-"""Schedules that it scores, under all budgets together, as in `run`."""
-
-TOP = 10
-"""Predicted best schedules under each budget that are measured."""
 
 
 @dataclass(frozen=True)
@@ -64,25 +59,13 @@ def found_by_search(benchmark: Benchmark, predictor: Predictor, seed: int, devic
         benchmark.budgets, evaluations=EVALUATIONS, seed=seed, progress=lambda done, total: None,
     )  # fmt: skip
     pools = [pool[:TOP] for pool in outcome.populations]
-    scores = np.split(
-        _measured(benchmark, np.concatenate(pools), device), np.cumsum([len(pool) for pool in pools])[:-1]
-    )
+    measured = Oracle(benchmark, device).predict(np.concatenate(pools))
+    scores = np.split(measured, np.cumsum([len(pool) for pool in pools])[:-1])
     return Found(
         np.array([own[0] for own in scores]),
         np.array([own.min() for own in scores]),
         np.array([_best_known(benchmark, budget) for budget in benchmark.budgets]),
     )
-
-
-def _measured(benchmark: Benchmark, X: Schedules, device: str) -> NDArray[np.float64]:
-    """``(n, L) -> (n,)``: stored scores, and those of the rest, each sampled once."""
-    unique, rows = np.unique(benchmark.space.canonical(X), axis=0, return_inverse=True)
-    scores = benchmark.stored_scores(unique)
-    unknown = np.isnan(scores)
-    if unknown.any():
-        scores[unknown] = benchmark.evaluate(unique[unknown], device)
-    measured: NDArray[np.float64] = scores[rows.reshape(-1)]
-    return measured
 
 
 def _best_known(benchmark: Any, budget: float) -> float:

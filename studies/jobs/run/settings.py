@@ -41,12 +41,22 @@ BENCHMARK, SEARCH, VALIDATION, CHECKPOINT, RESULTS = (
 """Topics of the options."""
 
 
+EVALUATIONS = 10_000
+"""Schedules that a search scores with the predictor where nobody says it, all budgets together."""
+
+TOP = 10
+"""Best predicted schedules under each budget that are sampled where nobody says it."""
+
+
 class ReportedSettings(RunningSettings):
     """What jobs share that search on a predictor, race what it finds, and report who won."""
 
     optimizer: Any = option("nsga2", metavar="NAME", topic=SEARCH, help="How to search; see 'list'.")
     evaluations: int = option(
-        10_000, ge=1, topic=SEARCH, help="Schedules that the search may score with the predictor, all budgets together."
+        EVALUATIONS,
+        ge=1,
+        topic=SEARCH,
+        help="Schedules that the search may score with the predictor, all budgets together.",
     )
     kappa: float = option(
         KAPPA, topic=SEARCH, allow_inf_nan=False,
@@ -54,7 +64,7 @@ class ReportedSettings(RunningSettings):
     )  # fmt: skip
     seed: int = option(0, ge=0, le=LARGEST, topic=SEARCH, help="Seed of fit and search.")
     top: int = option(
-        10, ge=1, topic=VALIDATION,
+        TOP, ge=1, topic=VALIDATION,
         help="Best predicted schedules under each budget that are sampled and race for the win.",
     )  # fmt: skip
     race_images: int = option(
