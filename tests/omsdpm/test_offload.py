@@ -24,6 +24,12 @@ from studies.cli import main
 SCHEDULE = [1, 3, 0, 3, 1]
 
 
+@pytest.fixture
+def tiny_zoo(tiny_zoo, tmp_path):
+    """The zoo in a folder of the test's own: members of one folder are held once, whoever else holds them."""
+    return shutil.copytree(tiny_zoo, tmp_path / "tiny")
+
+
 class Watched(Offload):
     """On the CPU itself: what is on the device is a copy of what waits there."""
 
