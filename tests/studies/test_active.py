@@ -306,6 +306,52 @@ def test_labels_are_sampled_on_a_cluster(zoo, here):
     np.testing.assert_allclose(there.y, one.y, rtol=1e-4)
 
 
+@pytest.fixture
+def few_images(plugins):
+    """``digits-ddim`` with few images a label, registered as ``few``."""
+    benchmark = load_benchmark("digits-ddim")
+    few = replace(benchmark, measurement=benchmark.measurement.with_noise(images=16, seed=0))
+    plugins.add("omsdpm.benchmarks", few=lambda: few)
+    return few
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_run_samples_its_labels_in_several_processes(few_images, here, jobs):
+    args = ("run", "--benchmark", "few", "--active", "--optimizer", "random", "--no-validate")
+    args += ("--evaluations", "200", "--budget", "200", "--labels", "21")
+    assert cli(*args, "--output", "one").exit_code == 0
+    outcome = cli(*args, "--executor", "joblib", "--jobs", jobs, "--output", "several")
+    assert outcome.exit_code == 0, outcome.output
+    one, several = (ScheduleDataset.read(f"{name}/labels.parquet") for name in ("one", "several"))
+    assert np.array_equal(one.X, several.X)
+    np.testing.assert_allclose(several.y, one.y, rtol=1e-4)
+    assert not Path("several/labels.work").exists()
+    assert "--executor" not in RunResult.read("several").settings.command()  # which says what was done, not where
+    more = cli(*args[:-1], "22", "--output", "several")  # goes on in this process
+    assert more.exit_code == 0, more.output
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        (("--executor", "joblib"), "--executor joblib samples the labels of --active, or runs the cells of lists"),
+        (("--active", "--jobs", "2"), "--jobs is of --executor joblib: give that too"),
+        (
+            ("--active", "--executor", "joblib", "--benchmark", "digits-tab"),
+            "--executor joblib samples labels, and digits-tab has its own way to measure schedules, such as a table",
+        ),
+        (
+            ("--executor", "joblib", "--predictor-checkpoint", "x", "--latency", "y", "--budget", "1"),
+            "--executor with --predictor-checkpoint, which searches without a benchmark: give either",
+        ),
+    ],
+)
+def test_workers_of_a_run_without_labels_are_refused(here, given, message):
+    outcome = cli("run", *given)
+    assert outcome.exit_code == 2 and message in outcome.stderr.splitlines()[-1]
+    assert not list(here.iterdir())
+
+
 def test_a_search_that_was_stopped_has_the_shards_that_were_done(zoo, here, monkeypatch):
     from omsdpm.dataset import build
 

@@ -11,9 +11,11 @@ from click.testing import CliRunner
 from scipy import stats
 
 from benchmarks import load_benchmark
+from omsdpm.devices import usable_cpus
 from omsdpm.errors import InputError
 from predictors import Predictor
 from studies.cli import main
+from studies.jobs.run.settings import RunSettings, matrix_of
 from studies.jobs.study import cell as cells
 from studies.jobs.study import job
 from studies.jobs.study.cell import any_time
@@ -287,5 +289,9 @@ def test_lists_of_a_run_are_a_study(tmp_path, monkeypatch):
     outcome = CliRunner().invoke(main, args)
     assert outcome.exit_code == 0, outcome.output
     assert len(list((tmp_path / "cells" / "cells").iterdir())) == 2 * 2
+    elsewhere = matrix_of(RunSettings(optimizer="random,local", executor="dask", scheduler="tcp://there:1"))
+    assert (elsewhere.executor, elsewhere.scheduler) == ("dask", "tcp://there:1")
+    assert matrix_of(RunSettings(optimizer="random,local", executor="joblib", jobs=3)).jobs == 3
+    assert matrix_of(RunSettings(optimizer="random,local", executor="joblib")).jobs == usable_cpus()
     refused = CliRunner().invoke(main, [*args, "--top", "3"])
     assert refused.exit_code == 2 and "--top with lists of names, which are a study" in refused.stderr

@@ -22,8 +22,9 @@ from studies.jobs.run.folder import RunFolder
 from studies.jobs.run.report import Begun
 
 if TYPE_CHECKING:
+    from benchmarks import Benchmark
     from omsdpm.dataset import ScheduleDataset
-    from omsdpm.dataset.build import Workers
+    from studies.jobs.run.settings import ReportedSettings
 
 LABELS_FILE = "labels.parquet"
 """Of a run on a benchmark."""
@@ -38,6 +39,17 @@ def check_labels(labels: int) -> None:
     """Raises :class:`InputError` for fewer labels than an active search starts with."""
     if labels < START:
         raise InputError(f"{labels} labels: the start design alone has {START}; give more")
+
+
+def check_workers(settings: ReportedSettings, benchmark: Benchmark) -> None:
+    """Raises :class:`InputError` for an executor of a benchmark that samples no labels, or has its own way to."""
+    from benchmarks import Benchmark
+
+    if settings.executor is not None and type(benchmark).evaluate is not Benchmark.evaluate:
+        raise InputError(
+            f"--executor {settings.executor} samples labels, and {benchmark.name} has its own way to measure "
+            "schedules, such as a table: leave it out"
+        )
 
 
 def collect(begun: Begun, run: RunFolder, file: str, facts: Mapping[str, Any], labels: int) -> ScheduleDataset:
@@ -88,7 +100,7 @@ def collect(begun: Begun, run: RunFolder, file: str, facts: Mapping[str, Any], l
 @contextmanager
 def _measuring(begun: Begun, folder: Path) -> Iterator[Callable[[Schedules], NDArray[np.float64]]]:
     """What measures a batch of schedules: this process, or workers, whose shards are kept until all are there."""
-    workers: Workers | None = getattr(begun.settings, "workers", None)
+    workers = begun.settings.workers
     if workers is None:
         yield lambda X: begun.benchmark.evaluate(X, device=begun.device)
         return

@@ -11,7 +11,7 @@ from omsdpm.latency import LatencyTable
 from omsdpm.released import write_population, write_schedule
 from studies.jobs.naming import check_predictor, optimizer_of, predictor_of, short_name, text_of
 from studies.jobs.run.checkpoint import open_checkpoint, open_latency, sha256
-from studies.jobs.run.collect import LABELS_FILE, check_labels, collect
+from studies.jobs.run.collect import LABELS_FILE, check_labels, check_workers, collect
 from studies.jobs.run.folder import RunFolder, data_facts, finished, open_run
 from studies.jobs.run.report import Begun, report, search_twice, space_facts
 from studies.jobs.run.result import RunResult, Source, write_pareto, write_predicted_winners
@@ -67,6 +67,8 @@ def _on_benchmark(settings: RunSettings, reporter: Reporter) -> RunResult:
             f"the cheapest schedule of {benchmark.name}",
             f"its own budgets are {own} ms",
         )
+        if settings.active:
+            check_workers(settings, benchmark)
         train = None if settings.active else training_data(benchmark, settings.train_size, settings.seed)
         begun = Begun(settings, benchmark, budgets, reporter, clock, when)
     board = Leaderboard(settings.leaderboard) if settings.validated else None

@@ -192,17 +192,14 @@ def space_facts(space: ScheduleSpace) -> dict[str, Any]:
 
 def zoo_facts(measurement: Any) -> dict[str, Any]:
     """What a result says of the zoo that winners were found on, and the noise schedule that it was trained with."""
+    from omsdpm.pipelines.file import MemberEntry
     from omsdpm.zoo.files import ZooFile
 
     if getattr(measurement, "zoo", None) is None:  # a problem that was made otherwise than of a zoo
         return {}
     file = ZooFile.read(measurement.zoo)
     members = [
-        {
-            "number": number,
-            "name": file.members[number - 1].name,
-            "prediction_type": getattr(file.members[number - 1], "prediction_type", "epsilon"),
-        }
+        MemberEntry.of(number, file.members[number - 1]).model_dump(exclude_defaults=True)
         for number in measurement.numbers
     ]
     return {

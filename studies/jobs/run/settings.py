@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import model_validator
 
-from omsdpm.devices import DEVICES, USUAL_RUNNING
+from omsdpm.devices import DEVICES, USUAL_RUNNING, usable_cpus
 from omsdpm.errors import InputError
 from omsdpm.latency import LatencyTable
 from omsdpm.plugins import split_list
@@ -21,6 +21,7 @@ from studies.pessimist import KAPPA
 if TYPE_CHECKING:
     from benchmarks import Benchmark
     from omsdpm.dataset import ScheduleDataset
+    from omsdpm.dataset.build import Workers
     from studies.jobs.study.settings import StudySettings
 
 RACE_IMAGES = 250
@@ -35,11 +36,13 @@ ACTIVE_PREDICTOR = "gp"
 MIN_TRAIN = 2
 """Fewest schedules that can be ranked."""
 
-BENCHMARK, SEARCH, VALIDATION, CHECKPOINT, RESULTS = (
-    "Problem", "Search", "Validation", "Search without a benchmark", "Results",
+BENCHMARK, SEARCH, VALIDATION, CHECKPOINT, WORKERS, RESULTS = (
+    "Problem", "Search", "Validation", "Search without a benchmark", "Workers", "Results",
 )  # fmt: skip
 """Topics of the options."""
 
+EXECUTORS = ("joblib", "dask")
+"""Who samples labels beside the process itself."""
 
 EVALUATIONS = 10_000
 """Schedules that a search scores with the predictor where nobody says it, all budgets together."""
@@ -86,6 +89,34 @@ class ReportedSettings(RunningSettings):
         "auto", choices=lambda: DEVICES, topic=VALIDATION,
         help="Where networks run; auto takes CUDA if there is one.",
     )  # fmt: skip
+    executor: str | None = option(
+        None, choices=lambda: EXECUTORS, repeats=False, topic=WORKERS, shown="this process",
+        help="Where labels that the job measures are sampled: joblib, on processes of this machine, or dask, "
+        "on a cluster.",
+    )  # fmt: skip
+    jobs: int | None = option(
+        None, ge=1, repeats=False, topic=WORKERS, shown="one a core", help="Processes of joblib, of one thread each."
+    )
+    scheduler: str | None = option(
+        None, metavar="ADDRESS", repeats=False, topic=WORKERS,
+        help="Of the Dask scheduler, as tcp://host:8786. It and its workers must be trusted, and see the zoo.",
+    )  # fmt: skip
+
+    @property
+    def workers(self) -> Workers | None:
+        """Where labels are sampled; ``None`` for this process."""
+        if self.executor is None:
+            return None
+        from omsdpm.dataset.build import Workers
+
+        return Workers(self.executor, self.jobs or usable_cpus(), 1, self.scheduler, self.device)
+
+    @model_validator(mode="after")
+    def _workers_of_an_executor(self) -> Self:
+        for name, executor in (("jobs", "joblib"), ("scheduler", "dask")):
+            if getattr(self, name) is not None and self.executor != executor:
+                raise InputError(f"{self.flag(name)} is of --executor {executor}: give that too")
+        return self
 
 
 class RunSettings(ReportedSettings):
@@ -94,10 +125,11 @@ class RunSettings(ReportedSettings):
     With --predictor-checkpoint and --latency, only search: no benchmark is loaded and
     nothing is sampled. The final population is for 'validate'.
 
-    With --active the search measures its own labels instead of taking the benchmark's.
+    With --active the search measures its own labels instead of taking the benchmark's, with
+    --executor on several processes or a cluster.
 
     A predictor or an optimizer takes parameters in brackets: --predictor 'lstm[updates=800]'. Lists,
-    as --optimizer nsga2,tpe, are a study: see 'study'.
+    as --optimizer nsga2,tpe, are a study, whose cells are run by --executor: see 'study'.
     """
 
     words = ("run",)
@@ -199,6 +231,11 @@ class RunSettings(ReportedSettings):
             )
         if self.labels is not None and not self.active:
             raise InputError("--labels is for a search that measures its own: give --active too, or --train-size")
+        if self.executor is not None and not self.active and not _is_matrix(self) and not self.only_search:
+            raise InputError(
+                f"--executor {self.executor} samples the labels of --active, or runs the cells of lists of names: "
+                "give one of those too, or leave it out"
+            )
         if self.active and self.train_size is not None:
             raise InputError("--train-size takes labels of the benchmark, and --active measures its own: give either")
         for name in self.model_fields_set:
@@ -237,6 +274,9 @@ ONLY_BENCHMARK = frozenset(
         "channels_last",
         "compiled",
         "offload",
+        "executor",
+        "jobs",
+        "scheduler",
         "leaderboard",
     )
 )
@@ -296,14 +336,9 @@ def matrix_of(settings: RunSettings) -> StudySettings | None:
     Raises:
         InputError: a list that is none, or an option that a study does not have.
     """
-    asked: dict[str, Any] = {"validated": settings.validated}
-    several = False
-    for name in MATRIX:
-        value = getattr(settings, name[:-1])
-        asked[name] = tuple(split_list(value)) if isinstance(value, str) else (value,)
-        several = several or len(asked[name]) > 1
-    if settings.only_search or not several:
+    if settings.only_search or not _is_matrix(settings):
         return None
+    asked: dict[str, Any] = {"validated": settings.validated, **_names(settings)}
     given = settings.model_fields_set
     for name in sorted(given - {*(name[:-1] for name in MATRIX), *SHARED_WITH_STUDIES}):
         raise InputError(
@@ -314,6 +349,8 @@ def matrix_of(settings: RunSettings) -> StudySettings | None:
     shared = {name: getattr(settings, name) for name in given & set(SHARED_WITH_STUDIES)}
     if (first := shared.pop("seed", None)) is not None:
         shared["first_seed"] = first
+    if settings.executor == "joblib":
+        shared["jobs"] = settings.jobs or usable_cpus()
     return StudySettings(**asked | shared)
 
 
@@ -321,6 +358,18 @@ MATRIX = ("benchmarks", "optimizers", "predictors")
 """Fields of a study whose singulars are fields of a run."""
 
 SHARED_WITH_STUDIES = (
-    "seeds", "seed", "budgets", "evaluations", "train_size", "kappa", "validated", "device", "output",
+    "seeds", "seed", "budgets", "evaluations", "train_size", "kappa", "validated", "device", "executor", "jobs",
+    "scheduler", "output",
 )  # fmt: skip
 """Fields of a run that a study has as well, or under another name."""
+
+
+def _names(settings: RunSettings) -> dict[str, tuple[Any, ...]]:
+    """Benchmarks, optimizers and predictors, one or several of each."""
+    values = {name: getattr(settings, name[:-1]) for name in MATRIX}
+    return {name: tuple(split_list(value)) if isinstance(value, str) else (value,) for name, value in values.items()}
+
+
+def _is_matrix(settings: RunSettings) -> bool:
+    """Whether there are several of something."""
+    return any(len(names) > 1 for names in _names(settings).values())

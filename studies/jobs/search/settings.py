@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import model_validator
 
-from omsdpm.devices import usable_cpus
 from omsdpm.errors import InputError
 from omsdpm.memory import MEASURE, members_within
 from omsdpm.zoo.files import read_latency_card
@@ -20,14 +19,9 @@ from studies.jobs.solvers import solver_names
 
 if TYPE_CHECKING:
     from benchmarks import Benchmark
-    from omsdpm.dataset.build import Workers
 
 PROBLEM = "Problem"
-
-WORKERS = "Workers"
-"""Topics of options."""
-
-EXECUTORS = ("joblib", "dask")
+"""Topic of options."""
 
 SHOWN = 5
 """Sets of members that a message names."""
@@ -81,17 +75,6 @@ class SearchSettings(ConditionSettings, ReportedSettings):
     predictor: Any = option(
         ACTIVE_PREDICTOR, metavar="NAME", topic=SEARCH, help="What tells where to measure; see 'list'."
     )
-    executor: str | None = option(
-        None, choices=lambda: EXECUTORS, repeats=False, topic=WORKERS, shown="this process",
-        help="Where labels are sampled: joblib, on processes of this machine, or dask, on a cluster.",
-    )  # fmt: skip
-    jobs: int | None = option(
-        None, ge=1, repeats=False, topic=WORKERS, shown="one a core", help="Processes of joblib, of one thread each."
-    )
-    scheduler: str | None = option(
-        None, metavar="ADDRESS", repeats=False, topic=WORKERS,
-        help="Of the Dask scheduler, as tcp://host:8786. It and its workers must be trusted, and see the zoo.",
-    )  # fmt: skip
     estimate: bool = option(
         False,
         flags=("--estimate",),
@@ -128,23 +111,6 @@ class SearchSettings(ConditionSettings, ReportedSettings):
     def only_search(self) -> bool:
         """Without anything to sample: never."""
         return False
-
-    @property
-    def workers(self) -> Workers | None:
-        """Where labels are sampled; ``None`` for this process."""
-        if self.executor is None:
-            return None
-        from omsdpm.dataset.build import Workers
-
-        return Workers(self.executor, self.jobs or usable_cpus(), 1, self.scheduler, self.device)
-
-    @model_validator(mode="after")
-    def _workers_of_an_executor(self) -> Self:
-        wanted = {"jobs": "joblib", "scheduler": "dask"}
-        for name, executor in wanted.items():
-            if getattr(self, name) is not None and self.executor != executor:
-                raise InputError(f"{self.flag(name)} is of --executor {executor}: give that too")
-        return self
 
     @model_validator(mode="after")
     def _some_budget(self) -> Self:
