@@ -177,13 +177,16 @@ def _copies(rows: Sized, x: torch.Tensor, what: str) -> int:
 
 
 class _Conditioned:
-    """A member that is given its labels or prompts; it has ``predict`` where the member has."""
+    """A member that is given its labels or prompts; it has ``predict`` and ``predict_parts`` where the member has."""
 
     def __init__(self, member: Any, given: Mapping[str, Any]) -> None:
         self.member = member
         self.given = given
         if hasattr(member, "predict"):
             self.predict = self._predict
+        if getattr(member, "has_rest", False):
+            self.has_rest = True
+            self.predict_parts = self._predict_parts
 
     def __call__(self, x: torch.Tensor, t: float | torch.Tensor) -> torch.Tensor:
         predicted: torch.Tensor = self.member(x, t, **self._given(x))
@@ -192,6 +195,12 @@ class _Conditioned:
     def _predict(self, x: torch.Tensor, t: float | torch.Tensor, target: str = "epsilon") -> torch.Tensor:
         predicted: torch.Tensor = self.member.predict(x, t, target, **self._given(x))
         return predicted
+
+    def _predict_parts(
+        self, x: torch.Tensor, t: float | torch.Tensor, target: str = "epsilon"
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        parts: tuple[torch.Tensor, torch.Tensor | None] = self.member.predict_parts(x, t, target, **self._given(x))
+        return parts
 
     def _given(self, x: torch.Tensor) -> dict[str, Any]:
         return {
@@ -204,7 +213,8 @@ class _Guided:
     """A member whose noise prediction follows a classifier.
 
     It has no ``predict``: guidance is a term of the noise. In the image it is that term times
-    ``sigma / alpha``, which is without bound where solvers would ask for the image, for there is no signal.
+    ``sigma / alpha``, which is without bound where solvers would ask for the image, for there is no signal. Nor has
+    it ``predict_parts``: the noise of a member that clips is that of the clipped image, as in guided-diffusion.
     """
 
     def __init__(

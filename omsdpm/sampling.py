@@ -173,14 +173,15 @@ def count_evaluations(
 class _Node(NamedTuple):
     """A point in the trie: rows whose plans agree on ``depth`` stages.
 
-    Holds the inputs and outputs, by stage, that some plan below still refers to, and what members remember of
-    the way here, by their number.
+    Holds the inputs, outputs and rests, by stage, that some plan below still refers to, and what members remember
+    of the way here, by their number.
     """
 
     rows: list[int]
     depth: int
     states: dict[int, torch.Tensor]
     outputs: dict[int, torch.Tensor]
+    rests: dict[int, torch.Tensor]
     memory: dict[int, Any]
 
 
@@ -199,6 +200,9 @@ class _Walk:
     ) -> None:
         self.plans = plans
         self.last_uses = [last_uses(plan) for plan in plans]
+        self.takes_rests = any(stage.input.rests for plan in plans for stage in plan.stages) or any(
+            plan.closing.rests for plan in plans
+        )
         self.denoisers = denoisers
         self.keepers = {number: kept for number, one in enumerate(denoisers, start=1) if (kept := _keeper(one))}
         self.noise = noise
@@ -211,7 +215,7 @@ class _Walk:
     def run(self) -> Iterator[tuple[int, torch.Tensor]]:
         # A stack of our own, since a plan may be deeper than Python's. A branch waits on it
         # with its inputs and outputs; siblings share those of their parent.
-        waiting = [_Node(list(range(len(self.plans))), 0, {0: self.x_T}, {}, {})]
+        waiting = [_Node(list(range(len(self.plans))), 0, {0: self.x_T}, {}, {}, {})]
         while waiting:
             node = waiting.pop()
             branches: dict[Stage, list[int]] = defaultdict(list)
@@ -225,7 +229,7 @@ class _Walk:
             if len(groups) > 1:
                 # One branch now; the rest of them when everything below it is done.
                 rest = [row for group in groups[1:] for stage in group for row in branches[stage]]
-                waiting.append(_Node(rest, node.depth, node.states, node.outputs, node.memory))
+                waiting.append(node._replace(rows=rest))
             if groups:
                 waiting.extend(self._children(node, groups[0], branches))
 
@@ -240,15 +244,17 @@ class _Walk:
         evaluated = self._evaluate(stages, inputs)
         if keeper is not None:
             memory = {**memory, model: keeper.snapshot()}
-        for stage, x, e in zip(stages, inputs, evaluated, strict=True):
+        for stage, x, (e, rest) in zip(stages, inputs, evaluated, strict=True):
             rows = branches[stage]
             needed = [self.last_uses[row] for row in rows]
             states, outputs = {**node.states, number: x}, {**node.outputs, number: e}
+            rests = node.rests if rest is None else {**node.rests, number: rest}
             yield _Node(
                 rows,
                 number,
                 {j: state for j, state in states.items() if any(uses.get(j, 0) > number for uses in needed)},
                 {j: output for j, output in outputs.items() if any(uses.get(-j, 0) > number for uses in needed)},
+                {j: rest for j, rest in rests.items() if any(uses.get(-j, 0) > number for uses in needed)},
                 memory,
             )
 
@@ -262,24 +268,33 @@ class _Walk:
             together[stage.model, stage.predicts, *alone].append(stage)
         return list(together.values())
 
-    def _evaluate(self, stages: list[Stage], inputs: list[torch.Tensor]) -> Sequence[torch.Tensor]:
-        """The outputs of one member on several inputs."""
+    def _evaluate(
+        self, stages: list[Stage], inputs: list[torch.Tensor]
+    ) -> Sequence[tuple[torch.Tensor, torch.Tensor | None]]:
+        """The outputs of one member on several inputs, each with the rest where the member says one."""
         import torch
 
         model = stages[0].model
         self.count.evaluations += len(stages)
         self.count.calls += 1
         self.count.by_member[model] = self.count.by_member.get(model, 0) + len(stages)
-        predict = self._predicting_sample if stages[0].predicts == "sample" else self._predicting_noise
         with torch.no_grad():
             if len(stages) == 1:
-                return [predict(model, inputs[0], stages[0].timestep)]
+                return [self._predict(model, inputs[0], stages[0].timestep, stages[0].predicts)]
             n = len(self.x_T)
             t = torch.tensor([stage.timestep for stage in stages], dtype=self.x_T.dtype, device=self.x_T.device)
-            return predict(model, torch.cat(inputs), t.repeat_interleave(n)).split(n)
+            output, rest = self._predict(model, torch.cat(inputs), t.repeat_interleave(n), stages[0].predicts)
+            rests = [None] * len(stages) if rest is None else rest.split(n)
+            return list(zip(output.split(n), rests, strict=True))
 
-    def _predicting_noise(self, model: int, x: torch.Tensor, t: float | torch.Tensor) -> torch.Tensor:
-        return self.denoisers[model - 1](x, t)
+    def _predict(
+        self, model: int, x: torch.Tensor, t: float | torch.Tensor, target: str
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        denoiser: Any = self.denoisers[model - 1]
+        if self.takes_rests and getattr(denoiser, "has_rest", False):
+            parts: tuple[torch.Tensor, torch.Tensor | None] = denoiser.predict_parts(x, t, target)
+            return parts
+        return (self._predicting_sample(model, x, t) if target == "sample" else denoiser(x, t)), None
 
     def _predicting_sample(self, model: int, x: torch.Tensor, t: float | torch.Tensor) -> torch.Tensor:
         """The predicted image where ``x`` is nearly pure noise; from the predicted noise if that is all there is."""
@@ -301,7 +316,11 @@ class _Walk:
 
     def _combine(self, combination: Combination, node: _Node) -> torch.Tensor:
         return combine(
-            combination, node.states, node.outputs, lambda timestep: fresh_noise(timestep, self.seed, self.x_T)
+            combination,
+            node.states,
+            node.outputs,
+            lambda timestep: fresh_noise(timestep, self.seed, self.x_T),
+            node.rests,
         )
 
 
@@ -310,6 +329,7 @@ def combine(
     states: Mapping[int, torch.Tensor],
     outputs: Mapping[int, torch.Tensor],
     noise: Callable[[float], torch.Tensor],
+    rests: Mapping[int, torch.Tensor] | None = None,
 ) -> torch.Tensor:
     """The tensor that a combination says, shaped as a state.
 
@@ -317,12 +337,15 @@ def combine(
         combination: of a plan.
         states, outputs: inputs and outputs of stages by their number, ``x_T`` as state 0.
         noise: of a timestep, fresh; asked where the combination has some.
+        rests: of stages whose member has any, see :attr:`omsdpm.zoo.Member.has_rest`.
     """
     terms = [(states[j], weight) for j, weight in combination.states]
     terms += [(outputs[j], weight) for j, weight in combination.outputs]
     if combination.noise is not None:
         timestep, spread = combination.noise
         terms.append((noise(timestep), spread))
+    if rests:
+        terms += [(rests[j], weight) for j, weight in combination.rests if j in rests]
     first, weight = terms[0]
     if len(terms) == 1 and weight == 1.0:
         return first
@@ -355,7 +378,7 @@ def _keeper(denoiser: Any) -> Any:
 
 
 def last_uses(plan: Plan) -> dict[int, int]:
-    """The last stage whose input refers to state ``j`` (key ``j``) or to output ``j`` (key ``-j``).
+    """The last stage whose input refers to state ``j`` (key ``j``) or to output or rest ``j`` (key ``-j``).
 
     The closing combination counts as one stage more. State 0, the starting noise, is
     only ever the first stage's input.
@@ -363,5 +386,5 @@ def last_uses(plan: Plan) -> dict[int, int]:
     uses: dict[int, int] = {}
     for number, combination in enumerate((*(stage.input for stage in plan.stages), plan.closing), start=1):
         uses.update((j, number) for j, _ in combination.states)
-        uses.update((-j, number) for j, _ in combination.outputs)
+        uses.update((-j, number) for j, _ in combination.outputs + combination.rests)
     return uses

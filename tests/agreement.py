@@ -50,6 +50,7 @@ class Case:
         config: what the scheduler is made with beside the pipeline's own configuration; ``None`` leaves that scheduler.
         options: of our solver.
         clip: where our member clips.
+        use_clipped_model_output: whether its noise is that of the clipped image.
         call: more arguments of the pipeline's call with its own scheduler.
         schedule: member of each evaluation, noise end first; member 1 alone without it.
     """
@@ -61,6 +62,7 @@ class Case:
     config: Mapping[str, Any] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     clip: float | None = None
+    use_clipped_model_output: bool = True
     call: Mapping[str, Any] = field(default_factory=dict)
     schedule: tuple[int, ...] = (1,) * STEPS
 
@@ -69,6 +71,7 @@ class Case:
         """Solver and options in words."""
         options = {key: f"{value:g}" for key, value in self.options.items()}
         options |= {"clip": f"{self.clip:g}"} if self.clip is not None else {}
+        options |= {} if self.use_clipped_model_output else {"use_clipped_model_output": "false"}
         said = ", ".join(f"`{key} = {value}`" for key, value in options.items())
         return f"`{self.solver}`" + (f", {said}" if said else "")
 
@@ -83,6 +86,7 @@ CLIPPED = {"use_clipped_model_output": True}
 FREE = {"clip_sample": False}
 CASES = (
     Case("ddpm", "DDPMScheduler", "ddim", "leading", options={"eta": 1.0}, clip=1.0),
+    Case("ddim", "DDIMScheduler", "ddim", "leading", clip=1.0, use_clipped_model_output=False),
     Case("ddim", "DDIMScheduler", "ddim", "leading", clip=1.0, call=CLIPPED),
     Case("ddim", "DDIMScheduler", "ddim", "leading", FREE),
     Case("ddim", "DDIMScheduler", "ddim", "trailing", {**FREE, "timestep_spacing": "trailing"}),
@@ -132,7 +136,8 @@ def difference(case: Case, folder: str | Path) -> float:
     noise = noise_from_scheduler_config(said)
     places = [name for name in ("unet", "transformer", "transformer_2") if getattr(pipe, name, None) is not None]
     predicts = "flow_prediction" if noise.kind == "flow" else "epsilon"
-    members = [Member(name, Itself(getattr(pipe, name)), noise, predicts, case.clip) for name in places]
+    clips = (case.clip, case.use_clipped_model_output)
+    members = [Member(name, Itself(getattr(pipe, name)), noise, predicts, *clips) for name in places]
     space = space_on(noise, case.solver, len(members), len(case.schedule), case.grid)
     own = _sampled(pipe, case, **case.call)
     zoo = ModelZoo(members, noise, (1, 8, 8))
@@ -165,6 +170,9 @@ def difference_of_zoo(case: Case, folder: str | Path) -> float | None:
     add_member(source, target, **NEW.get(case.kind, {}))
     zoo = ModelZoo.load(target)
     assert zoo.members[0].clip == case.clip
+    if case.call == CLIPPED:  # which no file of a pipeline can say
+        zoo.members[0].use_clipped_model_output = True
+    assert zoo.members[0].use_clipped_model_output == case.use_clipped_model_output
     scale = inspect.signature(type(pipe).__call__).parameters.get("guidance_scale")
     if any(member.network.takes_guidance for member in zoo.members):
         assert scale is not None
@@ -215,11 +223,12 @@ kind of network has a page: {", ".join(f"[{kind}](kinds/{kind}.md)" for kind in 
 TABLE
 
 `t_end = 0.001` is DDIM's `set_alpha_to_one=False`, which ends at the first of 1,000 timesteps. `clip` of a member is
-`clip_sample` with `use_clipped_model_output=True`; without that, diffusers' DDIM steps from a clipped image and the
-noise of the unclipped one, which has no counterpart here. Nor has its `timestep_spacing="linspace"`, nor a number of
-steps that does not divide the timesteps: DDIMScheduler then steps to other timesteps than it evaluates at. Multistep
-schedulers that sample flow matching (`use_flow_sigmas`) tell their networks whole timesteps, rounded from the sigmas,
-and are not compared.
+`clip_sample`. DDPM steps with the noise of the clipped image, as `use_clipped_model_output=True` has DDIM do;
+`DDIMPipeline` steps with the noise that was predicted unless its call says that, and so does a member with
+`use_clipped_model_output = false`, which `zoo add` writes for a pipeline of DDIM. DDIMScheduler's
+`timestep_spacing="linspace"` has no counterpart here, nor has a number of steps that does not divide the timesteps: it
+then steps to other timesteps than it evaluates at. Multistep schedulers that sample flow matching (`use_flow_sigmas`)
+tell their networks whole timesteps, rounded from the sigmas, and are not compared.
 """
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -128,6 +128,8 @@ class MemberTable(BaseModel):
         kind: name of the kind of network.
         prediction_type: what the network predicts, a name of :data:`omsdpm.networks.predictions.PREDICTIONS`.
         clip: largest absolute value of a pixel in the image that it predicts; none without it.
+        use_clipped_model_output: whether DDIM steps with the noise of the clipped image, as DDPM does, or, like
+            diffusers' `DDIMPipeline`, with the noise that was predicted.
 
     Example:
         >>> class Null(MemberTable):
@@ -150,6 +152,7 @@ class MemberTable(BaseModel):
     kind: str
     prediction_type: PredictionType = "epsilon"
     clip: Annotated[float, Field(gt=0)] | None = None
+    use_clipped_model_output: bool = True
 
     @model_validator(mode="before")
     @classmethod
@@ -158,6 +161,12 @@ class MemberTable(BaseModel):
             if key not in cls.model_fields:
                 raise unknown_name(f"key of a {cls.model_fields['kind'].default} member", key, cls.model_fields)
         return given
+
+    @model_validator(mode="after")
+    def _clips(self) -> Self:
+        if self.clip is None and not self.use_clipped_model_output:
+            raise ValueError("use_clipped_model_output = false is of members that clip: say clip = 1.0 too")
+        return self
 
     @property
     def name(self) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SkipValidation
 
 from omsdpm.errors import InputError
+from omsdpm.networks.base import MemberTable
 from omsdpm.noise import Noise, make_noise
 from omsdpm.solvers import Plan, ScheduleSpace, SolverOptions, compile_plans, space_from_table
 from omsdpm.solvers.table import SpaceTable
@@ -50,11 +51,21 @@ class MemberEntry(Table):
         number: by which the schedule names it, from 1.
         name: for people.
         prediction_type: what its network predicts.
+        clip, use_clipped_model_output: how it clips images, see :class:`omsdpm.zoo.Member`.
     """
 
     number: Annotated[int, Field(ge=1)]
     name: str
     prediction_type: str
+    clip: float | None = None
+    use_clipped_model_output: bool = True
+
+    @classmethod
+    def of(cls, number: int, member: MemberTable) -> Self:
+        """What is said of a member of a zoo's file."""
+        said = (member.prediction_type, member.clip, member.use_clipped_model_output)
+        return cls(number=number, name=member.name, prediction_type=said[0], clip=said[1],
+                   use_clipped_model_output=said[2])  # fmt: skip
 
 
 class ZooEntry(Table):

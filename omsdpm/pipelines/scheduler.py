@@ -89,6 +89,7 @@ class PlanScheduler(SchedulerMixin, ConfigMixin):
         self._done = 0
         self._states: dict[int, torch.Tensor] = {}
         self._outputs: dict[int, torch.Tensor] = {}
+        self._rests: dict[int, torch.Tensor] = {}
 
     def set_begin_index(self, begin_index: int = 0) -> None:
         """Told by pipelines where they begin.
@@ -157,11 +158,13 @@ class PlanScheduler(SchedulerMixin, ConfigMixin):
         if output.shape != x.shape and output.shape[1] == 2 * x.shape[1]:
             output = output[:, : x.shape[1]]
         self._states[self._done] = x
-        self._outputs[self._done] = self.members[stage.model].reading(
-            output.to(x.dtype), x, stage.timestep, stage.predicts
-        )
+        member, output = self.members[stage.model], output.to(x.dtype)
+        self._outputs[self._done] = member.reading(output, x, stage.timestep, stage.predicts)
+        rest = member.rest(output, x, stage.timestep)
+        if rest is not None:
+            self._rests[self._done] = rest
         following = self.plan.closing if self._done == self.plan.nfe else self.plan.stages[self._done].input
-        stepped = combine(following, self._states, self._outputs, lambda at: self._fresh(at, x, generator))
+        stepped = combine(following, self._states, self._outputs, lambda at: self._fresh(at, x, generator), self._rests)
         self._forget(following)
         stepped = stepped.to(sample.dtype)
         return Stepped(stepped, stepped) if return_dict else (stepped, stepped)
@@ -190,3 +193,4 @@ class PlanScheduler(SchedulerMixin, ConfigMixin):
         uses, number = self._last_uses, self._done + 1
         self._states = {j: state for j, state in self._states.items() if uses.get(j, 0) > number}
         self._outputs = {j: output for j, output in self._outputs.items() if uses.get(-j, 0) > number}
+        self._rests = {j: rest for j, rest in self._rests.items() if uses.get(-j, 0) > number}

@@ -54,6 +54,7 @@ class DDIMSpace(SlotSpace):
                 states=((number, scale),),
                 outputs=((number, output),),
                 noise=(float(timesteps[slot]), spread) if spread else None,
+                rests=((number, kept),) if kept else (),
             )
         return Plan(tuple(stages), closing=entering)
 

@@ -16,16 +16,19 @@ Terms = tuple[tuple[int, float], ...]
 
 
 class Combination(NamedTuple):
-    """``sum_j w_j x_j + sum_j v_j e_j + c z_n``, what every input and the final image is.
+    """``sum_j w_j x_j + sum_j v_j e_j + c z_n + sum_j u_j r_j``, what every input and the final image is.
 
     ``x_0`` of the sum is the starting noise ``x_T``; ``x_i`` and ``e_i`` are the input and the
     output of stage ``i = 1, 2, ...``; ``z_n`` is fresh noise that belongs to timestep ``n``, so
-    that two schedules which stop at the same timestep add the same noise.
+    that two schedules which stop at the same timestep add the same noise. ``r_i`` is the noise that
+    stage ``i`` predicted less that of its clipped image, of members that clip the one and not the
+    other; nothing of all others.
     """
 
     states: Terms
     outputs: Terms = ()
     noise: tuple[float, float] | None = None
+    rests: Terms = ()
 
 
 START = Combination(states=((0, 1.0),))

@@ -196,6 +196,7 @@ def _added(
                 "guidance": given.guidance,
                 "prediction_type": origin.prediction_type or usual,
                 "clip": origin.clip,
+                "use_clipped_model_output": origin.use_clipped_model_output,
                 "variants": changing or None,
                 "pipeline": _encoders(before, zoo, origin, config, folder) if kind in PROMPTED else None,
                 **keys,

@@ -28,8 +28,10 @@ class Member:
         noise: the schedule it was trained on, which says ``alpha`` and ``sigma`` of a timestep.
         prediction_type: what it predicts, a name of :data:`omsdpm.networks.predictions.PREDICTIONS`.
         parts: evaluates batches in parts that fit into the device's memory.
-        clip: largest absolute value of a pixel in the image that it predicts. The noise is then that of the
-            clipped image, as with ``use_clipped_model_output=True`` of diffusers' DDIM.
+        clip: largest absolute value of a pixel in the image that it predicts.
+        use_clipped_model_output: whether the noise is that of the clipped image, as with this argument of diffusers'
+            DDIM and as DDPM has it. If not, DDIM steps from the clipped image with the noise that was predicted, as
+            ``DDIMPipeline`` does unless it is told; other solvers know one prediction, that of the clipped image.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Member:
     noise: Noise
     prediction_type: str = "epsilon"
     clip: float | None = None
+    use_clipped_model_output: bool = True
     parts: Parts = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -55,6 +58,11 @@ class Member:
     def conditions(self) -> tuple[str, ...]:
         """What the network takes beside image and timestep, by name."""
         return self.network.conditions
+
+    @property
+    def has_rest(self) -> bool:
+        """Whether :meth:`predict_parts` says a rest: the image is clipped, and the noise not."""
+        return self.clip is not None and not self.use_clipped_model_output
 
     @property
     def stateful(self) -> bool:
@@ -104,9 +112,25 @@ class Member:
             InputError: a condition that is lacking or not taken, a timestep outside the noise schedule,
                 or a target that the network says nothing about, see :func:`~omsdpm.networks.predictions.convert`.
         """
+        return self.reading(self._evaluated(x, t, {"labels": labels, **conditions}), x, t, target)
+
+    def predict_parts(
+        self,
+        x: torch.Tensor,
+        t: float | torch.Tensor,
+        target: str = "epsilon",
+        labels: torch.Tensor | None = None,
+        **conditions: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """What :meth:`predict` gives, and the :meth:`rest`, of one evaluation."""
+        output = self._evaluated(x, t, {"labels": labels, **conditions})
+        return self.reading(output, x, t, target), self.rest(output, x, t)
+
+    def _evaluated(self, x: torch.Tensor, t: float | torch.Tensor, conditions: dict[str, Any]) -> torch.Tensor:
+        """The network's output, like ``x``."""
         import torch
 
-        given = self._conditions({"labels": labels, **conditions})
+        given = self._conditions(conditions)
         # In the network's own precision; and in the images' again what comes back.
         dtype = self.network.dtype or x.dtype
         in_time = x.dtype if self.network.exact_timesteps else dtype
@@ -120,7 +144,7 @@ class Member:
             part = {name: _rows(value, rows) for name, value in given.items()}
             return self.network(x[rows].to(dtype), timesteps[rows], **part)
 
-        return self.reading(self.parts(evaluate, len(x)).to(x.dtype), x, t, target)
+        return self.parts(evaluate, len(x)).to(x.dtype)
 
     def reading(
         self, output: torch.Tensor, x: torch.Tensor, t: float | torch.Tensor, target: str = "epsilon"
@@ -134,18 +158,33 @@ class Member:
         Raises:
             InputError: as :meth:`predict`.
         """
-        import torch
-
         if target == self.prediction_type and self.clip is None:
             return output
-        exact = np.broadcast_to(torch.as_tensor(t, dtype=torch.float64, device="cpu").numpy(), (len(x),))
-        time = self.noise.time(exact)
-        alpha, sigma = (torch.as_tensor(weight) for weight in (self.noise.alpha(time), self.noise.sigma(time)))
+        alpha, sigma = self._levels(x, t)
         if self.clip is None:
             return convert(output, x, alpha, sigma, prediction=self.prediction_type, target=target)
         image = convert(output, x, alpha, sigma, prediction=self.prediction_type, target="sample")
         image = image.clamp(-self.clip, self.clip)
         return convert(image, x, alpha, sigma, prediction="sample", target=target)
+
+    def rest(self, output: torch.Tensor, x: torch.Tensor, t: float | torch.Tensor) -> torch.Tensor | None:
+        """The noise that an output of the network says, less that of the clipped image; ``None`` if both are one.
+
+        Args:
+            output, x, t: as of :meth:`reading`.
+        """
+        if not self.has_rest:
+            return None
+        alpha, sigma = self._levels(x, t)
+        return convert(output, x, alpha, sigma, prediction=self.prediction_type) - self.reading(output, x, t)
+
+    def _levels(self, x: torch.Tensor, t: float | torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """``alpha`` and ``sigma`` of each image, ``(n,)`` float64."""
+        import torch
+
+        exact = np.broadcast_to(torch.as_tensor(t, dtype=torch.float64, device="cpu").numpy(), (len(x),))
+        time = self.noise.time(exact)
+        return torch.as_tensor(self.noise.alpha(time)), torch.as_tensor(self.noise.sigma(time))
 
     def _conditions(self, given: dict[str, Any]) -> dict[str, Any]:
         """Those that are not ``None``, known to be what the network takes."""

@@ -90,6 +90,11 @@ class Source:
             return None
         return float(self.scheduler.get("clip_sample_range", 1.0))
 
+    @property
+    def use_clipped_model_output(self) -> bool:
+        """Whether steps take the noise of the clipped image: as DDPM does, and pipelines of DDIM do not."""
+        return self.clip is None or self.scheduler is None or self.scheduler.get("_class_name") != "DDIMScheduler"
+
 
 def kind_of(config: Mapping[str, Any], folder: Path) -> str:
     """The kind of network that takes a model of this class.

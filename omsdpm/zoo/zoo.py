@@ -86,7 +86,8 @@ class ModelZoo:
             network = (entry.lazy if lazy else entry.load)(folder, file.shape, device)
             if offload is not None:
                 network.offload(offload)
-            members.append(Member(entry.name, network, file.noise, entry.prediction_type, entry.clip))
+            said = (entry.prediction_type, entry.clip, entry.use_clipped_model_output)
+            members.append(Member(entry.name, network, file.noise, *said))
         parts, encoders = file.parts(folder), file.encoders(folder)
         return cls(members, file.noise, file.shape, file.name, card, device, parts, encoders, offload)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import diffusers
 import numpy as np
@@ -15,6 +16,7 @@ from omsdpm.sampling import sample
 from omsdpm.solvers import space_on
 from omsdpm.zoo import ZooFile
 from studies.cli import main
+from studies.jobs.run.result import FORMAT
 
 
 def export(zoo, schedule, to, *more):
@@ -65,6 +67,106 @@ def test_diffusers_samples_the_same_images(tiny_zoo, solver, schedule, scheduler
         for t, call in zip(stepper.timesteps, table["members"], strict=True):
             theirs = stepper.step(zoo.members[call["member"] - 1](theirs, float(t)), t, theirs).prev_sample
     torch.testing.assert_close(theirs, ours, atol=1e-4, rtol=1e-5)  # untrained networks give pixels up to 100
+
+
+@pytest.fixture
+def clipping_zoo(tiny_zoo, tmp_path):
+    """Members that clip: 1 and 2 keep the noise that they predict, 3 has that of the clipped image."""
+    file = ZooFile.read(tiny_zoo)
+    said = [{"use_clipped_model_output": False}, {"use_clipped_model_output": False}, {}]
+    members = [{**member.table(), "clip": 0.8, **more} for member, more in zip(file.members, said, strict=True)]
+    shutil.copytree(tiny_zoo, tmp_path / "clipping")
+    ZooFile(zoo=file.zoo, noise=file.noise, member=tuple(members)).write(tmp_path / "clipping")
+    return tmp_path / "clipping"
+
+
+@pytest.mark.parametrize("schedule", ["2 1 2 2 1", "3 3 3 3 3"])
+def test_diffusers_clips_as_the_members_do(clipping_zoo, schedule):
+    outcome = export(clipping_zoo, schedule, "diffusers", "--solver", "ddim")
+    assert outcome.exit_code == 0, outcome.output
+    table = json.loads(outcome.stdout)
+    assert table.get("step", {}) == ({"use_clipped_model_output": True} if "3" in schedule else {})
+    zoo, x = ModelZoo.load(clipping_zoo), [int(member) for member in schedule.split()]
+    x_T = zoo.starting_noise(2, seed=0)
+    ours = sample(zoo.denoisers, x, x_T, space=space_on(zoo.noise, "ddim", 3, len(x)), noise=zoo.noise)
+    theirs, stepper = x_T, getattr(diffusers, table["scheduler"])(**table["config"])
+    stepper.set_timesteps(**table["call"])
+    with torch.no_grad():
+        for t, call in zip(stepper.timesteps, table["members"], strict=True):
+            output = zoo.members[call["member"] - 1].network(theirs, t.float().expand(2))
+            theirs = stepper.step(output, t, theirs, **table.get("step", {})).prev_sample
+    torch.testing.assert_close(theirs, ours, atol=1e-4, rtol=1e-5)
+    said = json.loads(export(clipping_zoo, schedule, "json", "--solver", "ddim").stdout)["zoo"]["members"]
+    assert [(e["clip"], e["use_clipped_model_output"]) for e in said] == [(0.8, False), (0.8, False), (0.8, True)]
+
+
+@pytest.mark.parametrize(
+    "schedule, to, solver, message",
+    [
+        ("3 3 1 1 1", "diffusers", "ddim", "slot 1 calls member 3, which clips otherwise than the one before"),
+        ("1 0 0 1", "diffusers", "ddim", "for ddim on these slots does not clip images: slot 3 calls member 1, which"),
+        ("1 1 1 1", "diffusers", "dpm-solver++", "does not clip images: slot 3 calls member 1, which clips at 0.8"),
+        ("1 1 1 2", "comfyui", "ddim", "comfyui does not clip images: slot 3 calls member 2"),
+        ("1 1 1 2", "sdxl", "ddim", "sdxl does not clip images: slot 3 calls member 2"),
+    ],
+)
+def test_clipping_that_a_target_cannot_express_is_one_line(clipping_zoo, schedule, to, solver, message):
+    outcome = export(clipping_zoo, schedule, to, "--solver", solver)
+    assert outcome.exit_code == 2 and message in outcome.stderr
+
+
+def ending(tmp_path, zoo, t_end, schedule="2 2 2 2 2", solver="ddim"):
+    """A result of a search that ended at a last time."""
+    noise = ZooFile.read(zoo).noise.table()
+    winner = {"budget_ms": 9.0, "schedule": [int(member) for member in schedule.split()]}
+    problem = {"solver": solver, "t_end": t_end, "noise": noise}
+    table = {"kind": "run", "format": FORMAT, "benchmark": problem, "winners": [winner], "populations": [[]]}
+    (tmp_path / "ended").mkdir()
+    (tmp_path / "ended/result.json").write_text(json.dumps(table))
+    return str(tmp_path / "ended")
+
+
+@pytest.mark.parametrize(
+    "schedule, scheduler", [("2 2 2 2 2", "DDIMScheduler"), ("2 0 2 2 0", "DPMSolverMultistepScheduler")]
+)
+def test_diffusers_ends_where_the_schedule_does(tiny_zoo, tmp_path, schedule, scheduler):
+    outcome = export(
+        tiny_zoo, ending(tmp_path, tiny_zoo, 1e-3, schedule), "diffusers", "--timesteps", "leading[offset=1]"
+    )
+    assert outcome.exit_code == 0, outcome.output
+    table = json.loads(outcome.stdout)
+    assert table["scheduler"] == scheduler
+    zoo, x = ModelZoo.load(tiny_zoo), [int(member) for member in schedule.split()]
+    x_T = zoo.starting_noise(2, seed=0)
+    space = space_on(zoo.noise, "ddim", 3, len(x), "leading[offset=1]")
+    ours = sample(zoo.denoisers, x, x_T, space=space, noise=zoo.noise, t_end=1e-3)
+    theirs, stepper = x_T, getattr(diffusers, scheduler)(**table["config"])
+    stepper.set_timesteps(**table["call"])
+    with torch.no_grad():
+        for t, call in zip(stepper.timesteps, table["members"], strict=True):
+            theirs = stepper.step(zoo.members[call["member"] - 1](theirs, float(t)), t, theirs).prev_sample
+    torch.testing.assert_close(theirs, ours, atol=1e-4, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "to, t_end, message",
+    [
+        ("diffusers", 2e-3, "diffusers ends in the image or at the first timestep, t_end = 0.001: after slot 0"),
+        ("sdxl", 1e-3, "sdxl ends in the image: after slot 0 this schedule ends at t_end = 0.001"),
+    ],
+)
+def test_an_end_that_a_target_cannot_express_is_one_line(tiny_zoo, tmp_path, to, t_end, message):
+    outcome = export(tiny_zoo, ending(tmp_path, tiny_zoo, t_end, "1 1 1 2"), to, "--timesteps", "leading[offset=5]")
+    assert outcome.exit_code == 2 and message in outcome.stderr, outcome.output
+
+
+def test_the_last_sigma_is_that_of_the_last_time(tiny_zoo, tmp_path):
+    table = json.loads(
+        export(tiny_zoo, ending(tmp_path, tiny_zoo, 1e-3), "json", "--timesteps", "leading[offset=1]").stdout
+    )
+    assert (
+        table["sigmas"][-1] == pytest.approx((1e-4 / (1 - 1e-4)) ** 0.5, rel=1e-9) and table["options"]["t_end"] == 1e-3
+    )
 
 
 def test_flow_sigmas_are_shifted_once(flow_zoo):

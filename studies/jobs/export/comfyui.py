@@ -16,8 +16,9 @@ def export(exported: Exported) -> str:
     """``ManualSigmas``, split where the member changes; models, prompts and the latent image are left to connect.
 
     Raises:
-        InputError: a solver that ComfyUI lacks, or one that starts anew at a switch.
+        InputError: a solver that ComfyUI lacks, one that starts anew at a switch, or members that clip.
     """
+    exported.check_clips_nothing("comfyui")
     if exported.solver not in SAMPLERS:
         raise InputError(
             f"comfyui has no sampler that steps as {exported.solver}, from slot {exported.evaluations[0].slot}"

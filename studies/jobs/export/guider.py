@@ -20,8 +20,10 @@ def export(exported: Exported) -> str:
 
     Raises:
         InputError: members that differ in more than their guidance, at more than one scale, or in more than one
-            interval: which slot.
+            interval, a last time, or members that clip: which slot.
     """
+    exported.check_ends_in_the_image("guider")
+    exported.check_clips_nothing("guider")
     scales = _scales(exported)
     calls = [scales[e.member] for e in exported.evaluations]
     guided = [at for at, scale in enumerate(calls) if scale != UNGUIDED]

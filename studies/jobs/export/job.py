@@ -10,8 +10,10 @@ import numpy as np
 from omsdpm.errors import InputError
 from omsdpm.files import check_writable, replacing
 from omsdpm.noise import Noise, make_noise
+from omsdpm.pipelines.file import MemberEntry
 from omsdpm.released import infer_solver
 from omsdpm.solvers import ScheduleSpace, SolverOptions, compile_plans, space_on
+from omsdpm.tables import read_table
 from omsdpm.zoo.files import ZooFile
 from studies.jobs.export.schedule import Evaluation, Exported
 from studies.jobs.export.settings import TARGETS, ExportSettings
@@ -76,17 +78,17 @@ def opened(settings: ExportSettings) -> Exported:
     return Exported(tuple(x.tolist()), space, options, evaluations, noise, members, folder)
 
 
-def _zoo(settings: ExportSettings, source: ScheduleSource) -> tuple[Noise, dict[int, tuple[str, str]], str | None]:
-    """The noise schedule, name and prediction type of each member by number, and where the zoo is."""
+def _zoo(settings: ExportSettings, source: ScheduleSource) -> tuple[Noise, dict[int, MemberEntry], str | None]:
+    """The noise schedule, what is known of each member by its number, and where the zoo is."""
     said: Any = source.problem
     if settings.zoo is not None:
         file = ZooFile.read(settings.zoo)
-        members = {k: (member.name, member.prediction_type) for k, member in enumerate(file.members, 1)}
+        members = {k: MemberEntry.of(k, member) for k, member in enumerate(file.members, 1)}
         return file.noise, members, str(settings.zoo.resolve())
     if "noise" in said:
         zoo = said.get("zoo", {})
-        entries = {e["number"]: (e["name"], e["prediction_type"]) for e in zoo.get("members", ())}
-        return make_noise(said["noise"]), entries, zoo.get("folder")
+        entries = [read_table(MemberEntry, entry, source.source) for entry in zoo.get("members", ())]
+        return make_noise(said["noise"]), {entry.number: entry for entry in entries}, zoo.get("folder")
     raise InputError(f"{source.source} does not say its noise schedule: give --zoo FOLDER")
 
 

@@ -15,6 +15,8 @@ def wan(exported: Exported) -> str:
         raise InputError(
             f"wan samples flow matching: noise {exported.noise.kind!r} of slot {exported.evaluations[0].slot}"
         )
+    exported.check_ends_in_the_image("wan")
+    exported.check_clips_nothing("wan")
     at = exported.one_switch("wan")
     before, after = exported.evaluations[at - 1], exported.evaluations[at]
     table = {
@@ -30,6 +32,8 @@ def wan(exported: Exported) -> str:
 
 def sdxl(exported: Exported) -> str:
     """``denoising_end`` of the base, ``denoising_start`` of the refiner: diffusers rounds them to a timestep."""
+    exported.check_ends_in_the_image("sdxl")
+    exported.check_clips_nothing("sdxl")
     at = exported.one_switch("sdxl")
     before, after = exported.evaluations[at - 1], exported.evaluations[at]
     cutoff = max(math.floor(after.timestep) + 1, math.floor((before.timestep + after.timestep) / 2))  # the base's last

@@ -6,17 +6,14 @@ import json
 from dataclasses import asdict
 
 from omsdpm.pipelines import ScheduleFile
-from omsdpm.pipelines.file import EvaluationEntry, MemberEntry, OptionsTable, ZooEntry
+from omsdpm.pipelines.file import EvaluationEntry, OptionsTable, ZooEntry
 from omsdpm.solvers.table import SpaceTable
 from studies.jobs.export.schedule import Exported
 
 
 def export(exported: Exported) -> str:
     """Timesteps, sigmas and members, one an evaluation, in JSON."""
-    members = [
-        MemberEntry(number=number, name=name, prediction_type=predicts)
-        for number, (name, predicts) in sorted(exported.members.items())
-    ]
+    members = [member for _, member in sorted(exported.members.items())]
     file = ScheduleFile(
         schedule=exported.schedule,
         space=SpaceTable.model_validate(exported.space.table(), strict=False),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from omsdpm.errors import InputError
 from omsdpm.noise import Noise
+from omsdpm.pipelines.file import MemberEntry
 from omsdpm.solvers import ScheduleSpace, SolverOptions
+from omsdpm.solvers.options import end_level
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Exported:
         options: how the solver runs.
         evaluations: in the order of sampling.
         noise: that the members were trained with.
-        members: name and prediction type of each, by number.
+        members: what is known of each, by number.
         folder: of their zoo, where one is known.
     """
 
@@ -50,7 +53,7 @@ class Exported:
     options: SolverOptions
     evaluations: tuple[Evaluation, ...]
     noise: Noise
-    members: Mapping[int, tuple[str, str]]
+    members: Mapping[int, MemberEntry]
     folder: str | None = None
 
     @property
@@ -70,8 +73,10 @@ class Exported:
 
     @property
     def sigmas(self) -> list[float]:
-        """``sigma / alpha`` as k-diffusion has it, of flow matching its own ``sigma``; 0 at the end."""
-        return [e.sigma if self.is_flow else _ratio(e) for e in self.evaluations] + [0.0]
+        """``sigma / alpha`` as k-diffusion has it, of flow matching its own ``sigma``; last 0, or that of ``t_end``."""
+        _, sigma, lam = end_level(self.noise, self.options.t_end)
+        end = sigma if self.is_flow else math.exp(-lam)
+        return [e.sigma if self.is_flow else _ratio(e) for e in self.evaluations] + [end]
 
     @property
     def switches(self) -> list[int]:
@@ -95,7 +100,31 @@ class Exported:
 
     def name(self, member: int) -> str:
         """A member's name; its number where no zoo is known."""
-        return self.members.get(member, (str(member), ""))[0]
+        return self.members[member].name if member in self.members else str(member)
+
+    def check_ends_in_the_image(self, target: str) -> None:
+        """Refuses a last time that a target cannot be told.
+
+        Raises:
+            InputError: there is one.
+        """
+        if self.options.t_end is not None:
+            slot = self.evaluations[-1].slot
+            raise InputError(
+                f"{target} ends in the image: after slot {slot} this schedule ends at t_end = {self.options.t_end:g}"
+            )
+
+    def check_clips_nothing(self, target: str) -> None:
+        """Refuses members that clip images, for targets that cannot.
+
+        Raises:
+            InputError: a member clips; names the first slot that calls it.
+        """
+        for e in self.evaluations:
+            if e.member in self.members and (clip := self.members[e.member].clip) is not None:
+                raise InputError(
+                    f"{target} does not clip images: slot {e.slot} calls member {e.member}, which clips at {clip:g}"
+                )
 
     def calls(self) -> list[dict[str, Any]]:
         """Number and name of the member of each evaluation."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -19,11 +20,15 @@ BETAS = {"linear": "linear", "scaled-linear": "scaled_linear", "cosine": "square
 
 
 class Way(NamedTuple):
-    """A scheduler with its configuration, and the arguments of ``set_timesteps`` or of a pipeline's call."""
+    """A scheduler with its configuration, and the arguments of ``set_timesteps`` or of a pipeline's call.
+
+    ``step`` is what ``step`` is told in each call, or a pipeline that hands it on.
+    """
 
     scheduler: str
     config: dict[str, Any]
     call: dict[str, Any]
+    step: dict[str, Any] = {}  # noqa: RUF012  # which nobody changes
 
 
 def export(exported: Exported) -> str:
@@ -37,6 +42,8 @@ def export(exported: Exported) -> str:
         fault = _fault(way, exported)
         if fault is None:
             table = {**way._asdict(), "members": exported.calls()}
+            if not way.step:
+                del table["step"]
             return json.dumps(table, indent=2) + "\n"
         reason = reason or fault
     none = f"diffusers has no scheduler that steps as {exported.solver} on {exported.noise.kind} noise does"
@@ -46,6 +53,8 @@ def export(exported: Exported) -> str:
 def _ways(exported: Exported) -> Iterator[Way]:
     n = len(exported.evaluations)
     if exported.is_flow:
+        exported.check_ends_in_the_image("diffusers' flow matching")
+        exported.check_clips_nothing("diffusers' flow matching")
         steps = {"num_train_timesteps": exported.noise.steps}
         sigmas = {"sigmas": exported.sigmas[:-1]}  # shifted already
         if exported.solver == "ddim":
@@ -54,18 +63,24 @@ def _ways(exported: Exported) -> Iterator[Way]:
             config = {**steps, "use_flow_sigmas": True, "flow_shift": 1.0, "prediction_type": "flow_prediction"}
             yield Way("UniPCMultistepScheduler", {**config, "solver_order": 2, "solver_type": "bh2"}, sigmas)
         return
-    config = _betas(exported)
+    config, t_end = _betas(exported), exported.options.t_end
+    first = t_end is not None and math.isclose(t_end, 1 / exported.noise.steps)
+    if t_end is not None and not first:
+        raise InputError(f"diffusers ends in the image or at the first timestep, t_end = {1 / exported.noise.steps:g}: "
+                         f"after slot {exported.evaluations[-1].slot} this schedule ends at {t_end:g}")  # fmt: skip
     even: list[tuple[str, int]] = [("leading", 0), ("leading", 1), ("trailing", 0), ("linspace", 0)]
     if exported.solver == "ddim":
+        clips, step = _clipping(exported)
         for spacing, offset in even[:3]:
-            more = {"timestep_spacing": spacing, "steps_offset": offset, "clip_sample": False, "set_alpha_to_one": True}
+            more = {"timestep_spacing": spacing, "steps_offset": offset, **clips, "set_alpha_to_one": not first}
             if n > 1 and exported.noise.steps % n == 0:
-                way = Way("DDIMScheduler", {**config, **more}, {"num_inference_steps": n})
+                way = Way("DDIMScheduler", {**config, **more}, {"num_inference_steps": n}, step)
                 if _fault(way, exported) is None:
                     yield way
+    exported.check_clips_nothing(f"diffusers' scheduler for {exported.solver} on these slots")
     if exported.solver in ("ddim", "dpm-solver++"):  # of first order they are one and the same
         more = {"solver_order": 1 if exported.solver == "ddim" else 2, "algorithm_type": "dpmsolver++",
-                "solver_type": "midpoint", "final_sigmas_type": "zero"}  # fmt: skip
+                "solver_type": "midpoint", "final_sigmas_type": "sigma_min" if first else "zero"}  # fmt: skip
         yield Way("DPMSolverMultistepScheduler", {**config, **more}, {"timesteps": exported.timesteps})
     if exported.solver == "unipc":
         for spacing, offset in reversed(even):
@@ -74,11 +89,30 @@ def _ways(exported: Exported) -> Iterator[Way]:
             yield Way("UniPCMultistepScheduler", {**config, **more}, {"num_inference_steps": n})
 
 
+def _clipping(exported: Exported) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What DDIM's scheduler is made with, and what its step is told."""
+    ways = {}
+    for e in exported.evaluations:
+        member = exported.members.get(e.member)
+        clip = None if member is None else member.clip
+        ways.setdefault((clip, member is None or member.use_clipped_model_output), e)
+    if len(ways) > 1:
+        e = list(ways.values())[1]
+        raise InputError(f"a scheduler clips in one way: slot {e.slot} calls member {e.member}, which clips otherwise "
+                         "than the one before")  # fmt: skip
+    ((clip, clipped_noise),) = ways
+    if clip is None:
+        return {"clip_sample": False}, {}
+    step = {"use_clipped_model_output": True} if clipped_noise else {}
+    return {"clip_sample": True, "clip_sample_range": clip}, step
+
+
 def _betas(exported: Exported) -> dict[str, Any]:
     table, noise = exported.noise.table(), exported.noise
     if not hasattr(noise, "betas"):
         raise InputError(f"diffusers takes betas: noise {noise.kind!r} of slot {exported.evaluations[0].slot} has none")
-    predictions = {exported.members[e.member][1] for e in exported.evaluations if e.member in exported.members}
+    called = (exported.members[e.member] for e in exported.evaluations if e.member in exported.members)
+    predictions = {member.prediction_type for member in called}
     if len(predictions) > 1:
         slot = exported.evaluations[exported.switches[0]].slot
         kinds = ", ".join(sorted(predictions))

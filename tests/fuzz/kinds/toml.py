@@ -52,6 +52,7 @@ MEMBER = by_tag(
                 "kind": text,
                 "prediction_type": text,
                 "clip": number(0, open_low=True),
+                "use_clipped_model_output": flag,
                 "heads": mapping(text, whole(1)),
             },
         ),
