@@ -18,7 +18,8 @@ from studies import make_optimizer
 from studies.active import ActiveSearch, LabelStore, start_design
 from studies.cli import main
 from studies.jobs.confirm import ConfirmSettings, confirm
-from studies.jobs.run import RunResult
+from studies.jobs.run import RunResult, winners
+from studies.jobs.run.race import race
 from studies.jobs.run.search import PricedSpace
 from studies.jobs.schedules import read_source
 
@@ -261,6 +262,24 @@ def test_search_needs_no_dataset(zoo, here):
     assert "result.json" in {path.name for path in Path("out").iterdir()}
     again = confirm(ConfirmSettings(run="out", seeds=2, first_seed=77))
     assert again.seeds == (77, 78) and again.duels[0].baseline == winner.baseline.name
+
+
+def test_a_baseline_that_is_ahead_in_the_race_is_the_winner_of_a_search(zoo, here, monkeypatch):
+    def with_a_baseline_ahead(*given):
+        (racers, baselines), scores = race(*given)
+        ahead = next(row for row in baselines if row not in racers)
+        return [racers, [ahead, *(row for row in baselines if row != ahead)]], {**scores, ahead: -1.0}
+
+    monkeypatch.setattr(winners, "race", with_a_baseline_ahead)
+    args = ("search", "--zoo", zoo, "--length", "6", "--label-images", "8", "--optimizer", "random", *SMALL)
+    outcome = cli(*args, "--budget", 4 * max(_latency(zoo)), "--labels", "20", "--output", "out")
+    assert outcome.exit_code == 0, outcome.output
+    (winner,) = RunResult.read("out").winners
+    assert winner.is_baseline and winner.schedule == winner.baseline.schedule == winner.measured.schedule
+    assert winner.source not in ("search", "labels") and winner.own.source == "search"
+    assert winner.gain == 0 and winner.verdict == "the baseline" and winner.paired.verdict == "inconclusive"
+    said = " ".join(outcome.output.split())
+    assert "the baseline won; the search's own best has" in said
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])

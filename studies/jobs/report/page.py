@@ -194,7 +194,7 @@ def _gain_text(winner: Winner) -> str:
 
 def _verdict(winner: Winner) -> Cell:
     paired = winner.paired
-    return NOTHING if paired is None else Cell(paired.verdict, style=paired.verdict)
+    return NOTHING if paired is None else Cell(str(winner.verdict), style=paired.verdict)
 
 
 def _schedule(row: Row) -> Cell:
@@ -215,7 +215,7 @@ def _tip(row: Row) -> Tip:
     if winner.baseline is not None:
         lines.append(f"{winner.baseline.name}: {winner.baseline.mean:.3f}")
     if winner.paired is not None:
-        lines.append(f"gain {_gain_text(winner)} %, {winner.paired.verdict}")
+        lines.append(f"gain {_gain_text(winner)} %, {winner.verdict}")
     return Tip(f"Run {row.number}: {row.method}", lines, winner.schedule)
 
 

@@ -133,7 +133,7 @@ def _gains(axes: Axes, result: RunResult) -> None:
             fmt="o" if winner.source == SEARCH else "D", color=color, elinewidth=2, capsize=5, markersize=7,
         )  # fmt: skip
         axes.annotate(
-            f"{paired.gain:+.1f} %, {paired.verdict}", (paired.gain, row), xytext=(0, 9), textcoords="offset points",
+            f"{paired.gain:+.1f} %, {winner.verdict}", (paired.gain, row), xytext=(0, 9), textcoords="offset points",
             ha="center", fontsize=8, color=color,
         )  # fmt: skip
     axes.axvline(0, color="#333a45", linewidth=0.8)

@@ -72,7 +72,8 @@ def _caption(result: RunResult) -> str:
     chosen = f"{plan.race_images} images x seeds {', '.join(map(str, plan.race_seeds))}"
     judged = [winner for winner in result.winners if winner.own is not None and winner.source != SEARCH]
     own = "".join(
-        f" Under {winner.budget:g} ms a training schedule won; the search's own best has {winner.own.mean:.3f}."
+        f" Under {winner.budget:g} ms {'the baseline' if winner.is_baseline else 'a training schedule'} won; the "
+        f"search's own best has {winner.own.mean:.3f}."
         for winner in judged
         if winner.own is not None
     )
@@ -116,5 +117,7 @@ def _gain(winner: Winner) -> list[str | Text]:
     if paired is None or paired.gain is None:
         return ["-", "-"]
     style = {"better": "green", "worse": "red"}.get(paired.verdict, "")
+    if winner.is_baseline:
+        return [Text("0.0"), Text(str(winner.verdict))]
     margin = "" if paired.gain_margin is None else f" ± {paired.gain_margin:.1f}"
     return [Text(f"{paired.gain:+.1f}{margin}", style=style), Text(paired.verdict, style=style)]

@@ -29,7 +29,10 @@ RACE_SEEDS = 2
 """Seeds of the stored scores that candidates race on."""
 
 SEARCH, TRAINING = "search", "labels"
-"""Where a winner may come from: the search on the predictor, or the schedules that it was fitted on."""
+"""Where a winner may come from: the search on the predictor, or the schedules that it was fitted on.
+
+In a search on somebody's zoo also from a strategy that proposes baselines, whose name it then has.
+"""
 
 
 class Scored(Record):
@@ -88,11 +91,21 @@ class Winner(Record):
         return SEARCH if self.measured is None else self.measured.source
 
     @property
+    def is_baseline(self) -> bool:
+        """Whether the baseline won the race."""
+        return self.measured is not None and self.measured == self.baseline
+
+    @property
     def paired(self) -> Paired | None:
         """The winner against the baseline; ``None`` where one of them was not sampled."""
         if self.measured is None or self.baseline is None:
             return None
         return Paired(self.measured.scores, self.baseline.scores)
+
+    @property
+    def verdict(self) -> str | None:
+        """What the comparison says, in words for people; ``None`` without one."""
+        return None if self.paired is None else "the baseline" if self.is_baseline else self.paired.verdict
 
     @property
     def gain(self) -> float | None:
@@ -237,12 +250,14 @@ def choose(
     device: str,
     progress: Step,
     run: RunFolder,
+    baselines_win: bool = False,
 ) -> list[Chosen]:
     """Races the candidates under each budget on the noise that chooses.
 
     A budget's winner is the best of the search's own candidates and of the training schedules, which race
     together; the best of the own ones is who came farthest of them. Where the benchmark does not list the
-    budget, the baseline is chosen by a race of its own.
+    budget, the baseline is chosen by a race of its own; with ``baselines_win`` it is the winner too where its
+    score in the last round is lower, which is what a user wants and judges no predictor.
     """
     groups = [group for field in fields for group in (field.own + field.labels, field.baselines)]
     everyone = [one for group in groups for one in group]
@@ -254,7 +269,7 @@ def choose(
     contest = run.contest(
         unique, lambda: benchmark.contest(unique, images=plan.race_images, seeds=plan.race_seeds, device=device)
     )
-    ranked, _ = race(contest, numbered, images, progress)
+    ranked, scores = race(contest, numbered, images, progress)
 
     def ordered(number: int) -> list[Candidate]:
         return [groups[number][numbered[number].index(row)] for row in ranked[number]]
@@ -263,7 +278,10 @@ def choose(
     for at, field in enumerate(fields):
         racers, baselines = ordered(2 * at), ordered(2 * at + 1)
         own = next(one for one in racers if one.source == SEARCH)  # a search finds a schedule within its budget
-        chosen.append((racers[0], own, baselines[0] if baselines else field.stored))
+        baseline, winner = baselines[0] if baselines else field.stored, racers[0]
+        if baselines_win and baselines and scores[ranked[2 * at + 1][0]] < scores[ranked[2 * at][0]]:
+            winner = baselines[0]
+        chosen.append((winner, own, baseline))
     return chosen
 
 
