@@ -63,9 +63,8 @@ class MemberEntry(Table):
     @classmethod
     def of(cls, number: int, member: MemberTable) -> Self:
         """What is said of a member of a zoo's file."""
-        said = (member.prediction_type, member.clip, member.use_clipped_model_output)
-        return cls(number=number, name=member.name, prediction_type=said[0], clip=said[1],
-                   use_clipped_model_output=said[2])  # fmt: skip
+        said = {key: getattr(member, key) for key in ("prediction_type", "clip", "use_clipped_model_output")}
+        return cls(number=number, name=member.name, **said)
 
 
 class ZooEntry(Table):

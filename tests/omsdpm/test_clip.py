@@ -14,7 +14,7 @@ from omsdpm.errors import InputError
 from omsdpm.guidance import conditioned
 from omsdpm.networks.predictions import PREDICTIONS
 from omsdpm.networks.unet2d import UNet2D, UNet2DTable
-from omsdpm.noise import DiscreteVP
+from omsdpm.noise import DiscreteVP, make_noise
 from omsdpm.sampling import sample, sample_population
 from omsdpm.solvers import DDIMSpace, MultistepSpace, SolverOptions
 from omsdpm.zoo import Member, ModelZoo, ZooFile
@@ -49,6 +49,23 @@ def test_a_clipped_member_samples_as_ddim_does(prediction, clip, clipped_noise, 
         options=SolverOptions(t_end=1e-3),
     )  # fmt: skip
     assert (ours - free).abs().max() > 1e-2
+
+
+def test_it_does_where_there_is_only_noise(tmp_path):
+    unet, steps = pipelines.loaded(pipelines.tiny_ddpm(tmp_path)).unet, 10
+    scheduler = DDIMScheduler(
+        prediction_type="v_prediction", clip_sample_range=0.3, rescale_betas_zero_snr=True, timestep_spacing="trailing"
+    )
+    scheduler.set_timesteps(steps)
+    x = drawn()
+    with torch.no_grad():
+        for t in scheduler.timesteps:
+            x = scheduler.step(unet(x, t).sample, t, x).prev_sample
+    noise = make_noise({"kind": "linear", "zero_terminal_snr": True})
+    member = Member("m", UNet2D(unet), noise, "v_prediction", 0.3, use_clipped_model_output=False)
+    space = DDIMSpace.make(1, steps, timesteps="trailing")
+    ours = sample([member], np.ones(steps, int), drawn(), space=space, noise=noise)
+    torch.testing.assert_close(ours, x, atol=1e-4, rtol=0)
 
 
 def test_what_is_clipped_off_the_noise_adds_up_to_what_was_predicted():

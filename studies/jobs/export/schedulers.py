@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from omsdpm.errors import InputError
-from studies.jobs.export.schedule import Exported
+from studies.jobs.export.schedule import Evaluation, Exported
 
 CLOSE = 1e-3
 """Of a timestep: how far a scheduler's grid may be from the schedule's."""
@@ -28,7 +29,7 @@ class Way(NamedTuple):
     scheduler: str
     config: dict[str, Any]
     call: dict[str, Any]
-    step: dict[str, Any] = {}  # noqa: RUF012  # which nobody changes
+    step: Mapping[str, Any] = MappingProxyType({})
 
 
 def export(exported: Exported) -> str:
@@ -91,7 +92,7 @@ def _ways(exported: Exported) -> Iterator[Way]:
 
 def _clipping(exported: Exported) -> tuple[dict[str, Any], dict[str, Any]]:
     """What DDIM's scheduler is made with, and what its step is told."""
-    ways = {}
+    ways: dict[tuple[float | None, bool], Evaluation] = {}
     for e in exported.evaluations:
         member = exported.members.get(e.member)
         clip = None if member is None else member.clip

@@ -31,9 +31,9 @@ class SearchSettings(ConditionSettings, ReportedSettings):
     """Find the best schedules of your own zoo under latency budgets, without a dataset built before.
 
     Some schedules are measured (--labels), each where it tells the most about all budgets at
-    once; then a search on a predictor and the best labels race, and winners and baselines are
-    reported on seeds that nothing was chosen by. A search that was stopped goes on with the
-    same command and --output; more --labels continue it.
+    once; then what a search on a predictor finds, the best labels and baselines race, and
+    winners are reported on seeds that nothing was chosen by. A search that was stopped goes on
+    with the same command and --output; more --labels continue it.
     """
 
     words = ("search",)
