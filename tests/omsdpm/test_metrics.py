@@ -92,7 +92,8 @@ def test_kid_is_that_of_torch_fidelity():
     metric = made("kid[features=digits,subsets=7,subset_size=100]")
     metric.update(x[:170], 0)
     metric.update(x[170:], 170)
-    assert metric.value() == pytest.approx(theirs[kid.KEY_METRIC_KID_MEAN], rel=1e-9)
+    # Of the same features it is theirs to the last digits; some processors round features of other batches otherwise.
+    assert metric.value() == pytest.approx(theirs[kid.KEY_METRIC_KID_MEAN], rel=1e-7)
 
 
 def test_kid_of_all_images_is_the_unbiased_estimate():

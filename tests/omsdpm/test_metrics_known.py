@@ -60,7 +60,7 @@ def test_kid_is_torch_fidelitys_on_the_same_subsets():
         features(x), features(load_digits_images()), kid_subsets=7, kid_subset_size=50, rng_seed=2020
     )
     value = made("kid[features=digits,subsets=7,subset_size=50]", x).value()
-    assert value == pytest.approx(known[KEY_METRIC_KID_MEAN], rel=1e-9)
+    assert value == pytest.approx(known[KEY_METRIC_KID_MEAN], rel=1e-7)  # features of other batches, see test_metrics
 
 
 def test_cmmd_is_the_authors_closed_form():

@@ -197,9 +197,10 @@ def test_a_long_part_says_how_far_it_is_where_there_is_no_terminal(monkeypatch):
         step(1200, 30000)
         time.sleep(0.12)
     first, *more, last = file.getvalue().splitlines()
-    assert first.startswith("Sampling [v2]: after 0 s")
-    assert more[-1].startswith("Sampling [v2]: 1,200 of 30,000 after 0 s")
-    assert re.fullmatch(r"Sampling \[v2\]: 0\.[2-9] s", last)
+    # However slow the machine is.
+    assert re.match(r"Sampling \[v2\]: after \d s", first)
+    assert re.match(r"Sampling \[v2\]: 1,200 of 30,000 after \d s", more[-1])
+    assert re.fullmatch(r"Sampling \[v2\]: \d\.\d s", last) and float(last.split()[-2]) >= 0.2
     time.sleep(0.12)
     assert file.getvalue().splitlines()[-1] == last  # nothing is said of what is over
 
