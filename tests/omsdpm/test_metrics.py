@@ -92,7 +92,7 @@ def test_kid_is_that_of_torch_fidelity():
     metric = made("kid[features=digits,subsets=7,subset_size=100]")
     metric.update(x[:170], 0)
     metric.update(x[170:], 170)
-    # Of the same features it is theirs to the last digits; some processors round features of other batches otherwise.
+    # Features of other batches are rounded otherwise on some processors.
     assert metric.value() == pytest.approx(theirs[kid.KEY_METRIC_KID_MEAN], rel=1e-7)
 
 
