@@ -105,8 +105,12 @@ def test_a_ddpm_pipeline_folder(here):
         for t in applied.scheduler.timesteps:
             x = applied.scheduler.step(pipe.unet(x, t).sample, t, x).prev_sample
     torch.testing.assert_close(x, from_the_executor(file, start), atol=1e-4, rtol=1e-4)
-    diffusers = omsdpm_bench("export", "1 0 2 1", "--zoo", "zoo", "--solver", "ddim", "--to", "diffusers")
-    assert json.loads(diffusers.stdout)["call"]["timesteps"] == [750, 500, 0]
+    words = ("--zoo", "zoo", "--solver", "ddim", "--to", "diffusers")
+    table = json.loads(omsdpm_bench("export", "1 2 2 1", *words).stdout)
+    assert (table["scheduler"], table["call"]) == ("DDIMScheduler", {"num_inference_steps": 4})
+    assert table["config"]["clip_sample"] and table["step"] == {"use_clipped_model_output": True}
+    uneven = CliRunner().invoke(main, ["export", "1 0 2 1", *words])
+    assert uneven.exit_code == 2 and "does not clip images: slot 3 calls member 1, which clips at 1" in uneven.stderr
 
 
 BENCHMARK = """

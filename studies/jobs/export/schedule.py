@@ -14,6 +14,10 @@ from omsdpm.solvers import ScheduleSpace, SolverOptions
 from omsdpm.solvers.options import end_level
 
 
+APPLY = "--to json with omsdpm.pipelines.apply does"
+"""What takes whatever a schedule is."""
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """One network evaluation.
@@ -111,7 +115,8 @@ class Exported:
         if self.options.t_end is not None:
             slot = self.evaluations[-1].slot
             raise InputError(
-                f"{target} ends in the image: after slot {slot} this schedule ends at t_end = {self.options.t_end:g}"
+                f"{target} ends in the image: after slot {slot} this schedule ends at t_end = {self.options.t_end:g}; "
+                f"{APPLY}"
             )
 
     def check_clips_nothing(self, target: str) -> None:
@@ -123,7 +128,8 @@ class Exported:
         for e in self.evaluations:
             if e.member in self.members and (clip := self.members[e.member].clip) is not None:
                 raise InputError(
-                    f"{target} does not clip images: slot {e.slot} calls member {e.member}, which clips at {clip:g}"
+                    f"{target} does not clip images: slot {e.slot} calls member {e.member}, which clips at {clip:g}; "
+                    f"{APPLY}"
                 )
 
     def calls(self) -> list[dict[str, Any]]:
