@@ -13,7 +13,6 @@ from omsdpm.pipelines.file import MemberEntry
 from omsdpm.solvers import ScheduleSpace, SolverOptions
 from omsdpm.solvers.options import end_level
 
-
 APPLY = "--to json with omsdpm.pipelines.apply does"
 """What takes whatever a schedule is."""
 
