@@ -139,6 +139,10 @@ class DiscreteVP(VP):
         Few or steep steps, such as 50 up to 0.4, are too far from the limit: networks trained on
         them know other ``alpha_bar``.
         """
+        return self._limit
+
+    @cached_property
+    def _limit(self) -> Noise:
         betas = np.asarray(self.betas)
         even = np.linspace(betas[0], betas[-1], self.steps)
         if not betas[0] < betas[-1] < 1 or not np.allclose(betas, even, rtol=1e-9, atol=0):

@@ -178,9 +178,8 @@ class ScheduleSpace(ABC):
         whole = batch.astype(np.int64)
         if not np.issubdtype(batch.dtype, np.integer) and not np.array_equal(whole, batch):
             raise InputError(f"schedule of fractions: give integers, 0 for null and 1..{self.num_models}")
-        outside = (whole < 0) | (whole > self.num_models)
-        if outside.any():
-            row, slot = np.argwhere(outside)[0]
+        if whole.size and (whole.min() < 0 or whole.max() > self.num_models):
+            row, slot = np.argwhere((whole < 0) | (whole > self.num_models))[0]
             raise InputError(
                 f"schedule {row} names member {whole[row, slot]} in slot {slot}: "
                 f"the zoo has members 1..{self.num_models}, 0 is null"
@@ -275,12 +274,9 @@ class ScheduleSpace(ABC):
         return changes
 
     def _member_counts(self, batch: Schedules) -> NDArray[np.int64]:
-        """``(n, L) -> (M, n)``: how often each member is called; numbers that are no member's are not counted."""
+        """``(n, L) -> (M, n)``: how often each member is called."""
         kinds = self.num_models + 1
-        inside = np.where((batch >= 0) & (batch < kinds), batch, 0)
-        counts = np.bincount(
-            (inside + kinds * np.arange(len(batch))[:, None]).reshape(-1), minlength=kinds * len(batch)
-        )
+        counts = np.bincount((batch + kinds * np.arange(len(batch))[:, None]).reshape(-1), minlength=kinds * len(batch))
         return counts.reshape(len(batch), kinds)[:, 1:].T
 
     # -- questions of strategies -----------------------------------------------------

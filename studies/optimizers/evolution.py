@@ -91,16 +91,19 @@ def mutate_slots(space: ScheduleSpace, X: Schedules, rng: np.random.Generator, m
     most = min(most, space.length)
     counts = rng.integers(1, most + 1, size=len(X))
     slots = _lowest(rng.random(X.shape), most)  # distinct slots, in random order
+    models = np.count_nonzero(X, axis=1)
     for turn in range(most):
         at = slots[:, turn]
         first, last = at % width == 0, at % width == width - 1
         model = first | (X[rows, at - 1] > 0)
         after = X[rows, np.minimum(at + 1, space.length - 1)]
-        null = (last | (after == 0)) & (np.count_nonzero(X, axis=1) - (X[rows, at] > 0) > 0)
+        before = X[rows, at]
+        null = (last | (after == 0)) & (models > (before > 0))
         lowest = np.where(null, 0, 1)
         highest = np.where(model, space.num_models, 0)
         active = (turn < counts) & (highest >= lowest)
         X[rows[active], at[active]] = rng.integers(lowest[active], highest[active] + 1)
+        models += (X[rows, at] > 0).astype(np.int64) - (before > 0)
     return X
 
 

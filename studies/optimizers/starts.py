@@ -91,6 +91,8 @@ def within_budget(problem: SearchProblem, X: Schedules, rng: np.random.Generator
     if problem.budget is None:
         return X
     over = np.flatnonzero(~problem.fits(X))
+    if not len(over):
+        return X
     lighten = over[rng.random(len(over)) < 0.5]
     X[lighten] = _lighten(problem, X[lighten], rng)
     over = np.flatnonzero(~problem.fits(X))

@@ -80,8 +80,9 @@ class DPMSolverSpace(ScheduleSpace):
         return np.count_nonzero(self.groups(self.as_batch(X)), axis=2)
 
     def _well_formed(self, X: Schedules) -> NDArray[np.bool_]:
-        active = self.groups(X) > 0
-        return np.all(active[:, :, :-1] >= active[:, :, 1:], axis=(1, 2))
+        first, second, third = (self.groups(X)[:, :, slot] == 0 for slot in range(GROUP))
+        gap = (first & ~second) | (second & ~third)  # NumPy goes through an axis of three slots far slower
+        return ~gap.any(axis=1)
 
     def _explain(self, row: NDArray[np.int64]) -> str:
         active = self.groups(row[None])[0] > 0
@@ -90,16 +91,21 @@ class DPMSolverSpace(ScheduleSpace):
         return f"has a null before a model in solver {group} {slots}: a solver's models come first, then its nulls"
 
     def _mend(self, X: Schedules) -> Schedules:
-        groups = self.groups(X)
+        rows = np.flatnonzero(~self._well_formed(X))  # mostly few, and sorting takes long
+        groups = self.groups(X[rows])
         packed = np.argsort(groups == 0, axis=2, kind="stable")  # models first, in their order
-        return np.take_along_axis(groups, packed, axis=2).reshape(X.shape)
+        X[rows] = np.take_along_axis(groups, packed, axis=2).reshape(len(rows), self.length)
+        return X
 
     def canonical(self, X: ArrayLike) -> Schedules:
         """Active solvers first, in their order; skipped ones at the noise end."""
-        batch = self.as_batch(X)
+        batch = np.ascontiguousarray(self.as_batch(X))  # whose groups are a view
         groups = self.groups(batch)
-        packed = np.argsort(~groups.any(axis=2), axis=1, kind="stable")
-        return np.take_along_axis(groups, packed[:, :, None], axis=1).reshape(batch.shape)
+        skipped = (groups[:, :, 0] | groups[:, :, 1] | groups[:, :, 2]) == 0
+        rows = np.flatnonzero((skipped[:, :-1] & ~skipped[:, 1:]).any(axis=1))
+        packed = np.argsort(skipped[rows], axis=1, kind="stable")
+        groups[rows] = np.take_along_axis(groups[rows], packed[:, :, None], axis=1)
+        return batch
 
     def _groups(self) -> Schedules:
         """All contents of one solver, ``(1 + M + M^2 + M^3, 3)``, in lexicographic order."""
