@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from omsdpm.devices import DEVICES
 from omsdpm.errors import InputError
@@ -20,18 +20,23 @@ if TYPE_CHECKING:
     from omsdpm.scoring.sampler import Sampler
     from omsdpm.solvers import ScheduleSpace, SolverOptions
     from omsdpm.zoo import ModelZoo
+    from studies.jobs.schedules import ScheduleSource
     from studies.records.progress import Reporter
 
 SAMPLING, SCORE = "Sampling", "Score"
 """Topics of the options."""
 
 
+Asked = TypeVar("Asked", bound="SamplingSettings")
+
+
 class SamplingSettings(ConditionSettings, RunningSettings):
     """How images are drawn, and what they are scored with."""
 
-    spacing: str = option(
-        "logSNR", choices=lambda: ("logSNR", "time_uniform"), topic=SAMPLING, help="Of the single-step DPM-Solvers."
-    )
+    spacing: str | None = option(
+        None, choices=lambda: ("logSNR", "time_uniform"), topic=SAMPLING, shown="the run's, or logSNR",
+        help="Of the single-step DPM-Solvers.",
+    )  # fmt: skip
     batch_size: int = option(500, ge=1, topic=SAMPLING, help="Images sampled at once.")
     noise: Path | None = option(
         None, topic=SAMPLING, shown="drawn from the seed", help="Fixed starting noise (N, C, H, W), .pth or .npy."
@@ -101,6 +106,26 @@ def with_known_latency(zoo: ModelZoo, folder: Path, reporter: Reporter) -> Model
         reporter.note(f"latencies are left out: {error}")
         return zoo
     return zoo if card is None else replace(zoo, latency_card=card)
+
+
+def as_found(settings: Asked, source: ScheduleSource, options: SolverOptions, reporter: Reporter) -> Asked:
+    """The settings with the guidance that the schedules were searched with, where no other is given.
+
+    Notes that, and options of the solver that are not the usual ones and were not given.
+    """
+    from omsdpm.solvers import USUAL
+
+    said = {
+        key: getattr(options, key)
+        for key in ("spacing", "eta", "t_end")
+        if getattr(options, key) != getattr(USUAL, key) and getattr(settings, key, None) is None
+    }
+    if settings.guidance is None and source.guidance is not None:
+        said["guidance"] = source.guidance
+        settings = settings.model_copy(update={"guidance": source.guidance})
+    if said:
+        reporter.note(f"as in {source.source}: {', '.join(f'{key} {value}' for key, value in said.items())}")
+    return settings
 
 
 def open_sampler(settings: SamplingSettings, zoo: ModelZoo, space: ScheduleSpace, options: SolverOptions) -> Sampler:

@@ -20,7 +20,7 @@ from pydantic import BeforeValidator
 from omsdpm.errors import InputError
 
 if TYPE_CHECKING:
-    from omsdpm.solvers import Schedules
+    from omsdpm.solvers import Schedules, SolverOptions
 
 TYPED = re.compile(r"\s*\d+(?:(?:\s*,\s*|\s+)\d+)*\s*")
 """A schedule on the command line, image end first: ``"3 0 3 2 0"``."""
@@ -48,7 +48,7 @@ class ScheduleSource:
         X: ``(n, L)``.
         budgets: ms, one a schedule; empty where the source has none.
         populations: of a run, the best schedules ``(m, L)`` under each budget.
-        problem: of a run, what ``result.json`` says of it: solver, timesteps, noise, zoo.
+        problem: of a run, what ``result.json`` says of it: solver and its options, timesteps, noise, zoo, guidance.
         benchmarks: of a leaderboard, the name in each row.
     """
 
@@ -114,6 +114,26 @@ class ScheduleSource:
     def timesteps(self) -> list[float] | None:
         """Of the slots, falling, where the source says them."""
         return self.problem.get("timesteps")
+
+    def options(self, solver: str, spacing: str | None = None, eta: float | None = None) -> SolverOptions:
+        """How the solver runs: as given, else as the source says of the same solver, else as usual.
+
+        Raises:
+            InputError: the source says something that is none.
+        """
+        from omsdpm.pipelines.file import OptionsTable
+        from omsdpm.tables import read_table
+
+        said = self.problem if solver == self.solver else {}
+        table = {key: said[key] for key in ("spacing", "eta", "t_end") if said.get(key) is not None}
+        given = {"spacing": spacing, "eta": eta}
+        table |= {key: value for key, value in given.items() if value is not None}
+        return read_table(OptionsTable, table, self.source).options
+
+    @property
+    def guidance(self) -> float | None:
+        """Of classifier-free guidance, where the source says it."""
+        return self.problem.get("guidance")
 
     def renumbered(self, members: int) -> Schedules:
         """The schedules in the numbers of a zoo of so many members, where they count only some of them."""
@@ -202,16 +222,12 @@ def _exported(path: Path) -> bool:
 
 def _of_export(path: Path) -> ScheduleSource:
     from omsdpm.pipelines.file import ScheduleFile
-    from omsdpm.solvers import USUAL
 
     file = ScheduleFile.read(path)
-    if file.options.options != USUAL:
-        raise InputError(
-            f"{path}: its solver runs with {file.options.options}, which is not taken from a file here: put it into "
-            "the pipeline with omsdpm.pipelines.apply, or type the schedule and give the options"
-        )
     timesteps = file.space.timesteps
-    said = {"solver": file.space.solver, **({} if timesteps is None else {"timesteps": list(timesteps)})}
+    said = {"solver": file.space.solver, **file.options.model_dump()}
+    if timesteps is not None:
+        said["timesteps"] = list(timesteps)
     return ScheduleSource(str(path), _rows(str(path), [list(file.schedule)]), problem=said)
 
 

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from omsdpm import InputError
 from omsdpm.released import write_population
+from omsdpm.solvers import SolverOptions
 from studies.cli import main
 from studies.jobs.run import RunResult, RunSettings, run
 from studies.jobs.schedules import read_source
@@ -55,11 +56,57 @@ def test_what_was_exported_is_read_back(result, tiny_zoo):
     assert (found.timesteps or list(range(900, -1, -100))) == list(range(900, -1, -100))
     table = json.loads(Path("schedule.json").read_text())
     Path("other.json").write_text(json.dumps({**table, "options": {**table["options"], "eta": 1.0}}))
-    with pytest.raises(InputError, match=r"other\.json: its solver runs with .*eta=1\.0"):
-        read_source("other.json")
+    other = read_source("other.json")
+    assert other.options("ddim") == SolverOptions(eta=1.0) and other.options("ddim", eta=0.5) == SolverOptions(eta=0.5)
+    assert other.options("unipc") == SolverOptions()  # another solver than what is said is of
     Path("broken.json").write_text(json.dumps({**table, "schedule": [9]}))
     with pytest.raises(InputError, match=r"broken\.json"):
         read_source("broken.json")
+
+
+def changed(result, **said):
+    """The run's folder, whose problem says something else."""
+    table = json.loads((result.folder / "result.json").read_text())
+    table["benchmark"] |= said
+    (result.folder / "result.json").write_text(json.dumps(table))
+
+
+@pytest.mark.parametrize("command", ["sample", "validate"])
+def test_a_run_is_sampled_with_the_options_it_was_searched_with(result, tiny_zoo, tmp_path, command):
+    def score(*more):
+        name = f"{len(list(tmp_path.glob('score*.json')))}"
+        given = (
+            ["sample", "--schedule", "out", "--metric", "fd-digits", "-n", "12"]
+            if command == "sample"
+            else ["validate", "--population", "out", "--num-images", "12", "--final-images", "0", "--top", "5"]
+        )
+        asked = [*given, "--zoo", str(tiny_zoo), "--budget", "8", "--output", f"score{name}.json", *more]
+        done = CliRunner().invoke(main, asked)
+        assert done.exit_code == 0, done.output
+        table = json.loads((tmp_path / f"score{name}.json").read_text())
+        scores = [table] if command == "sample" else table["schedules"]
+        return [one["score"] for one in scores], done.output
+
+    usual, output = score()
+    assert "as in" not in output
+    changed(result, t_end=0.001)
+    early, output = score()
+    assert early != usual and "as in out/result.json: t_end 0.001" in " ".join(output.split())
+    changed(result, t_end=None, eta=1.0)
+    noisy, output = score()
+    assert noisy not in (usual, early) and "eta 1.0" in output
+    if command == "sample":
+        assert score("--eta", "0")[0] == usual
+    changed(result, eta=0.0, guidance=3.0)
+    done = CliRunner().invoke(main, ["sample", "--schedule", "out", "--budget", "8", "--zoo", str(tiny_zoo), "-n", "2",
+                                     "--images", "images"])  # fmt: skip
+    assert done.exit_code == 2 and "guidance" in done.output  # which nobody could have searched this zoo with
+
+
+def test_options_that_are_none_are_one_line(result):
+    changed(result, eta="much")
+    with pytest.raises(InputError, match=r"out/result\.json: eta.*much"):
+        read_source("out").options("ddim")
 
 
 def test_a_leaderboard_row_is_that_of_its_budget(result):

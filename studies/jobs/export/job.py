@@ -12,7 +12,7 @@ from omsdpm.files import check_writable, replacing
 from omsdpm.noise import Noise, make_noise
 from omsdpm.pipelines.file import MemberEntry
 from omsdpm.released import infer_solver
-from omsdpm.solvers import ScheduleSpace, SolverOptions, compile_plans, space_on
+from omsdpm.solvers import ScheduleSpace, compile_plans, space_on
 from omsdpm.tables import read_table
 from omsdpm.zoo.files import ZooFile
 from studies.jobs.export.schedule import Evaluation, Exported
@@ -55,17 +55,16 @@ def opened(settings: ExportSettings) -> Exported:
         InputError: no such schedule, or neither a run nor a zoo that says the noise schedule.
     """
     source = read_source(settings.schedule).one(settings.budget, settings.row)
-    if source.problem.get("eta"):
-        raise InputError(f"{source.source} was searched with eta={source.problem['eta']:g}: only eta=0 can be exported")
     noise, members, folder = _zoo(settings, source)
     (x,) = source.renumbered(max(members, default=0))
     solver = settings.solver or source.solver or infer_solver(x[None])
     timesteps = settings.timesteps or (source.timesteps if solver == source.solver else None)
     space = space_on(noise, solver, max([*members, int(x.max())]), len(x), timesteps)
     space.check(x)
-    spacing = source.problem.get("spacing") or settings.spacing
     steps = space.solver_noise(noise)
-    options = SolverOptions(spacing, t_end=source.problem.get("t_end"))
+    options = source.options(solver, settings.spacing)
+    if options.eta:
+        raise InputError(f"{source.source} was searched with eta={options.eta:g}: only eta=0 can be exported")
     (plan,) = compile_plans(x[None], space, steps, options)
     times = steps.time(np.array([stage.timestep for stage in plan.stages]))
     slots = np.flatnonzero(x)[::-1].tolist()

@@ -35,5 +35,8 @@ class ExportSettings(Settings):
         None, metavar="GRID", shown="the run's, or the usual grid",
         help="Where slots lie, as 'trailing' or 'leading[offset=1]'; see docs/slots.md.",
     )  # fmt: skip
-    spacing: str = option("logSNR", choices=lambda: ("logSNR", "time_uniform"), help="Of the single-step DPM-Solvers.")
+    spacing: str | None = option(
+        None, choices=lambda: ("logSNR", "time_uniform"), shown="the run's, or logSNR",
+        help="Of the single-step DPM-Solvers.",
+    )  # fmt: skip
     output: Path | None = option(None, file=True, shown="printed", help="The file.")

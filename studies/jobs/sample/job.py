@@ -11,11 +11,11 @@ from omsdpm.errors import InputError
 from omsdpm.files import check_writable, writable_folder, write_json
 from omsdpm.images import SUFFIXES, to_uint8
 from omsdpm.released import infer_solver
-from omsdpm.solvers import Schedules, SolverOptions, space_on
+from omsdpm.solvers import Schedules, space_on
 from omsdpm.zoo.opening import open_zoo
 from studies.jobs.sample.result import SampleResult
 from studies.jobs.sample.settings import SampleSettings
-from studies.jobs.sampling import open_metrics, open_sampler, with_known_latency
+from studies.jobs.sampling import as_found, open_metrics, open_sampler, with_known_latency
 from studies.jobs.schedules import read_source
 from studies.records.environment import environment
 from studies.records.progress import SILENT, Reporter, Step
@@ -52,7 +52,8 @@ def sample(settings: SampleSettings, reporter: Reporter = SILENT) -> SampleResul
         space.check(x)
     except InputError as error:
         raise InputError(f"{settings.schedule}: {error}") from error
-    sampler = open_sampler(settings, zoo, space, SolverOptions(settings.spacing, settings.eta))
+    options = source.options(solver, settings.spacing, settings.eta)
+    sampler = open_sampler(as_found(settings, source, options, reporter), zoo, space, options)
     sampler.check(x[None], settings.num_images)
     folder, asked = settings.images, settings.scored_with
     metrics = open_metrics(asked, settings.stats, sampler, settings.num_images, reporter) if asked else None

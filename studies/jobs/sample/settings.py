@@ -44,7 +44,9 @@ class SampleSettings(SamplingSettings):
         help="Where slots lie, as 'trailing' or 'leading[offset=1]'; see docs/slots.md.",
     )  # fmt: skip
     num_images: int = option(50_000, ge=1, flags=("-n", "--num-images"), topic=SAMPLING, help="Images to sample.")
-    eta: float = option(0.0, ge=0, le=1, topic=SAMPLING, help="DDIM: 0 deterministic, 1 ancestral.")
+    eta: float | None = option(
+        None, ge=0, le=1, topic=SAMPLING, shown="the run's, or 0", help="DDIM: 0 deterministic, 1 ancestral."
+    )
     seed: int = option(0, ge=0, le=LARGEST, topic=SAMPLING, help="Of all noise that is drawn.")
     images: Path | None = option(None, topic=SAMPLING, help="Folder for the images as PNG.")
     fid: bool = option(False, topic=SCORE, help="Score the images; short for --metric fid.")

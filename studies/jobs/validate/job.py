@@ -16,10 +16,10 @@ from omsdpm.scoring.measurement import usual_metric
 from omsdpm.scoring.metrics.opening import takes_reference
 from omsdpm.scoring.sampler import read_noise
 from omsdpm.seeds import after
-from omsdpm.solvers import Schedules, ScheduleSpace, SolverOptions, space_on
+from omsdpm.solvers import Schedules, ScheduleSpace, space_on
 from omsdpm.zoo.opening import open_zoo
 from studies.jobs.naming import benchmark_of
-from studies.jobs.sampling import check_references, open_metrics, open_sampler, with_known_latency
+from studies.jobs.sampling import as_found, check_references, open_metrics, open_sampler, with_known_latency
 from studies.jobs.schedules import ScheduleSource, read_source
 from studies.jobs.validate.result import ScoredSchedule, ValidateResult
 from studies.jobs.validate.settings import ValidateSettings
@@ -137,7 +137,8 @@ def _of_zoo(
     timesteps = source.timesteps if solver == source.solver else None
     space = space_on(zoo.noise, solver, len(zoo.members), X.shape[1], timesteps)
     _check_schedules(settings, X, space)
-    sampler = open_sampler(settings, zoo, space, SolverOptions(settings.spacing))
+    options = source.options(solver, settings.spacing)
+    sampler = open_sampler(as_found(settings, source, options, reporter), zoo, space, options)
     return X, _Ground(sampler, metrics, settings.stats)
 
 
