@@ -225,7 +225,10 @@ def test_a_study_is_shown_by_its_ranks(ranked, tmp_path):
     result = report(ReportSettings(runs=(ranked,), html=tmp_path / "r.html"))
     assert (result.folders, result.studies) == ((), (ranked,))
     found = Tree((tmp_path / "r.html").read_text())
-    assert [node["id"] for node in found.all("section")] == ["ranks", "repeat"]
+    assert [node["id"] for node in found.all("section")] == ["ranks", "reached", "repeat"]
+    curves = [node for node in found.all("svg") if "plot" in node.get("class", "")]
+    assert [node["aria-label"] for node in curves] == ["part of targets reached by evaluations"]
+    assert {node["text"] for node in found.all("span")} >= {"random, oracle", "local, oracle"}
     (picture,) = found.all("img")
     png = (ranked / "ranks-measured.png").read_bytes()
     assert base64.b64decode(picture["src"].partition(",")[2]) == png and picture["alt"] == "mean ranks, mine: measured"
@@ -242,13 +245,18 @@ def test_a_study_and_its_sampled_runs_are_on_one_page(ranked, runs, tmp_path):
     result = report(ReportSettings(runs=(whole,), html=tmp_path / "r.html"))
     assert len(result.folders) == 2 and result.studies == (whole,)
     found = Tree((tmp_path / "r.html").read_text())
-    assert [node["id"] for node in found.all("section")][:2] == ["ranks", "leaderboard"]
+    assert [node["id"] for node in found.all("section")][:3] == ["ranks", "reached", "leaderboard"]
+    (whole / "ecdf.csv").unlink()  # as in studies of before
+    report(ReportSettings(runs=(whole,), html=tmp_path / "old.html"))
+    sections = Tree((tmp_path / "old.html").read_text()).all("section")
+    assert [node["id"] for node in sections][:2] == ["ranks", "leaderboard"]
 
 
 @pytest.mark.parametrize(
     "name, text, told",
     [
         ("ranks.csv", "group,optimizer,predictor,mean_rank\nmeasured,a,b,one\n", "holds no ranks of a study"),
+        ("ecdf.csv", "benchmark,optimizer,predictor,evaluations,reached\nb,a,p,1,2\n", "holds no any-time curves"),
         ("study.json", "[]", "describes no study"),
         ("study.json", "{", "is damaged"),
     ],

@@ -70,7 +70,7 @@ def test_the_matrix_has_exact_regrets_and_goes_on(monkeypatch):
         assert 0 < float(row["hypervolume"]) <= 1
         assert 0 <= float(row["overhead_seconds"]) <= float(row["search_seconds"])
         assert row["labels"] == row["evaluations"]  # an oracle's answers are measurements
-    tables = ("anytime.csv", "scores.csv", "ranks.csv", "targets.csv", "study.json")
+    tables = ("anytime.csv", "ecdf.csv", "scores.csv", "ranks.csv", "targets.csv", "study.json")
     for name in (*tables, "anytime-digits-tab.png", "ranks-measured.png"):
         assert (job.Path("out") / name).stat().st_size > 0, name
     least = str(float(min(benchmark.budgets)))
@@ -79,6 +79,10 @@ def test_the_matrix_has_exact_regrets_and_goes_on(monkeypatch):
     assert regrets == sorted(regrets, reverse=True) and regrets[-1] == pytest.approx(
         next(float(r["regret"]) for r in found if (r["optimizer"], r["seed"], r["budget"]) == ("random", "0", least))
     )
+
+    for optimizer in ("random", "nsga2"):
+        reached = [float(r["reached"]) for r in rows("out/ecdf.csv") if r["optimizer"] == optimizer]
+        assert reached == sorted(reached) and 0 < reached[-1] <= 1
 
     def never(*given):
         raise AssertionError("a cell that is there was run again")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from studies.jobs.report.assets import SCRIPT, STYLE
 from studies.jobs.report.plots import Line, Plot, Point, Tip, color, forest, strip
+from studies.jobs.study.tables import ECDF_TARGETS
 
 if TYPE_CHECKING:
     from studies.jobs.report.job import ShownRun
@@ -66,6 +67,7 @@ def page(title: str, runs: Sequence[ShownRun], studies: Sequence[ShownStudy] = (
     rows = [Row(number, run, winner) for number, run in enumerate(runs, start=1) for winner in run.result.winners]
     sections = {
         "ranks": ("Mean ranks", _ranks(studies)),
+        "reached": ("Any-time curves", _reached(studies)),
         "leaderboard": ("Leaderboard", _leaderboard(rows)),
         "gains": ("Gains", _gains(rows)),
         "fronts": ("Latency and score", _fronts(runs)),
@@ -150,6 +152,30 @@ def _rank_table(ranked: Sequence[Rank]) -> str:
         '<table><thead><tr><th class="number">mean rank</th><th>optimizer</th><th>predictor</th>'
         f"<th>may be as good as the best</th></tr></thead><tbody>{lines}</tbody></table>"
     )
+
+
+def _reached(studies: Sequence[ShownStudy]) -> Iterator[str]:
+    figures = []
+    for study in studies:
+        for benchmark, methods in study.curves.items():
+            lines, points, keys = [], [], []
+            for at, ((optimizer, predictor), curve) in enumerate(methods.items()):
+                x, y = [one.evaluations for one in curve], [one.reached for one in curve]
+                lines.append(Line(x, y, color(at), steps=True))
+                name = f"{optimizer}, {predictor}"
+                for one in curve[:: max(len(curve) // 8, 1)]:
+                    tip = Tip(name, [f"{one.reached:.0%} of targets after {one.evaluations} evaluations"])
+                    points.append(Point(one.evaluations, one.reached, tip, color(at), "predicted"))
+                keys.append(f'<span><b style="background:{color(at)}"></b>{escape(name)}</span>')
+            svg = Plot("evaluations", "part of targets reached", points, lines, log_x=True, shares=True).svg()
+            caption = f"{study.folder.name}: {benchmark}"
+            figures.append(_figure(caption, f'{svg}<div class="key note">{"".join(keys)}</div>'))
+    if figures:
+        yield (
+            f'<p class="note">Part of the pairs of a run and one of {ECDF_TARGETS} targets of regret that are reached '
+            "after so many evaluations: higher and sooner is better. Point at a mark or tap it.</p>"
+        )
+        yield f'<div class="plots">{"".join(figures)}</div>'
 
 
 def _leaderboard(rows: Sequence[Row]) -> Iterator[str]:

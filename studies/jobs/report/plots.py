@@ -60,7 +60,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Plot:
-    """Points and lines over two axes; the y axis is logarithmic where all is above 0 and spans a lot."""
+    """Points and lines over two axes.
+
+    Attributes:
+        log_x: the x axis is logarithmic, and all of x above 0.
+        shares: y goes from 0 to 1; else its axis is logarithmic where all is above 0 and spans a lot.
+    """
 
     x_label: str
     y_label: str
@@ -68,6 +73,8 @@ class Plot:
     lines: Sequence[Line] = ()
     rules: Sequence[float] = field(default_factory=tuple)
     """Values of x with a vertical line, as budgets."""
+    log_x: bool = False
+    shares: bool = False
 
     def svg(self) -> str:
         """The plot."""
@@ -75,8 +82,9 @@ class Plot:
         ys = [y for p in self.points for y in (p.y - p.margin, p.y + p.margin)]
         ys += [y for line in self.lines for y in line.y]
         xs, ys = [x for x in xs if math.isfinite(x)], [y for y in ys if math.isfinite(y)]
+        ys += [0.0, 1.0] if self.shares else []
         log = bool(ys) and min(ys) > 0 and max(ys) > 8 * min(ys)
-        x_axis = Axis.over(xs, LEFT, WIDTH - RIGHT, False)
+        x_axis = Axis.over(xs, LEFT, WIDTH - RIGHT, self.log_x)
         y_axis = Axis.over(ys, HEIGHT - BOTTOM, TOP, log)
         parts = [*_frame(self, x_axis, y_axis)]
         for rule in self.rules:

@@ -24,6 +24,8 @@ RUN_COLUMNS = (
     "regret", "labels", "evaluations", "hypervolume", "fit_seconds", "search_seconds", "overhead_seconds", "schedule",
 )  # fmt: skip
 
+ECDF = "ecdf.csv"
+
 ECDF_TARGETS = 30
 """Regrets of the any-time plot, evenly spread on a logarithmic axis."""
 
@@ -57,7 +59,7 @@ def rows_of(cells: Sequence[tuple[Cell, dict[str, Any]]]) -> Rows:
 
 
 def write_tables(folder: Path, rows: Rows, targets: Sequence[float]) -> None:
-    """Writes ``runs.csv``, ``anytime.csv``, ``scores.csv``, ``ranks.csv`` and ``targets.csv``, and the plots.
+    """Writes ``runs.csv``, ``anytime.csv``, ``ecdf.csv``, ``scores.csv``, ``ranks.csv``, ``targets.csv`` and the plots.
 
     These are any-time curves of each benchmark, and a critical-difference diagram of each group that is ranked.
     """
@@ -66,6 +68,8 @@ def write_tables(folder: Path, rows: Rows, targets: Sequence[float]) -> None:
     header: tuple[str, ...] = ("benchmark", "optimizer", "predictor", "seed", "budget", "labels", "evaluations",
                                "seconds", "predicted", "measured", "regret")  # fmt: skip
     write_csv(folder / "anytime.csv", header, ([point[name] for name in header] for point in points(rows)))
+    header = ("benchmark", "optimizer", "predictor", "evaluations", "reached")
+    write_csv(folder / ECDF, header, ([one[name] for name in header] for one in ecdf(rows)))
     header = ("benchmark", "budget", "optimizer", "predictor", "basis", "runs", "failures", "mean", "low", "high")
     write_csv(folder / "scores.csv", header, ([one[name] for name in header] for one in scores(rows)))
     header = ("group", "optimizer", "predictor", "mean_rank", "blocks", "critical_difference", "friedman_p",
@@ -186,20 +190,34 @@ def reached_by(rows: Rows, targets: NDArray[np.float64], stops: NDArray[np.int64
     return np.array([sum(hit <= stop for hit in hits) for stop in stops]) / max(1, len(rows) * len(targets))
 
 
+def ecdf(rows: Rows) -> Rows:
+    """:func:`reached_by` of each method on each benchmark where regret is known, a row a number of evaluations."""
+    table = []
+    for (name,), some in _grouped(rows, "benchmark").items():
+        regrets = [p["regret"] for p in points(some) if p["regret"] is not None and p["regret"] > 0]
+        if not regrets:
+            continue
+        targets = np.geomspace(max(regrets), min(1e-3, max(regrets) / 10), ECDF_TARGETS)
+        last = max(row["evaluations"] for row in some if row.get("evaluations"))
+        stops = np.unique(np.geomspace(1, last, 200).round().astype(np.int64))
+        for (optimizer, predictor), own in _grouped(some, "optimizer", "predictor").items():
+            method = {"benchmark": name, "optimizer": optimizer, "predictor": predictor}
+            parts = zip(stops.tolist(), reached_by(own, targets, stops).tolist(), strict=True)
+            table += [method | {"evaluations": stop, "reached": part} for stop, part in parts]
+    return table
+
+
 def write_plot(rows: Rows, path: Path) -> None:
     """The any-time ECDF of each method; where nothing is measured during a search, the mean predicted score."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
-    regrets = [p["regret"] for p in points(rows) if p["regret"] is not None and p["regret"] > 0]
     methods = _grouped(rows, "optimizer", "predictor")
-    if regrets:
-        targets = np.geomspace(max(regrets), min(1e-3, max(regrets) / 10), ECDF_TARGETS)
-        last = max(row["evaluations"] for row in rows if row.get("evaluations"))
-        stops = np.unique(np.geomspace(1, last, 200).round().astype(np.int64))
-        for (optimizer, predictor), some in methods.items():
-            axes.step(stops, reached_by(some, targets, stops), where="post", label=f"{optimizer}, {predictor}")
+    if reached := ecdf(rows):
+        for (optimizer, predictor), some in _grouped(reached, "optimizer", "predictor").items():
+            x, y = zip(*((one["evaluations"], one["reached"]) for one in some), strict=True)
+            axes.step(x, y, where="post", label=f"{optimizer}, {predictor}")
         axes.set(ylabel=f"part of runs x {ECDF_TARGETS} regret targets reached", ylim=(0, 1.02))
     else:
         for (optimizer, predictor), some in methods.items():
