@@ -2,13 +2,15 @@
 
     python -m benchmarks.speed.boards optimizers
     python -m benchmarks.speed.boards strategies
+    python -m benchmarks.speed.boards strategies --seeds 1 --benchmark digits-ddim --kept labels.parquet
     python -m benchmarks.speed.boards active --seeds 10
     python -m benchmarks.speed.boards active --seeds 10 --benchmark digits-ddim
 
 Each writes `benchmarks/leaderboards/NAME.csv` anew, a row a (name, seed, ...), with versions; rows of
 another benchmark stay. The benchmark is `digits-tab` unless said otherwise, whose every schedule is measured:
-a score is looked up, and regret is a score over the best there is under the budget, less 1. `active` alone takes
-other benchmarks too, whose schedules are sampled; their regret is not known.
+a score is looked up, and regret is a score over the best there is under the budget, less 1. `strategies` and `active`
+take other benchmarks too, whose schedules are sampled; their regret is not known. What a strategy chose by its labels
+there is scored again on the seeds of reports, by which nothing was chosen, beside the best of the usual baselines.
 """
 
 from __future__ import annotations
@@ -23,14 +25,18 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.comparison import compare_strategies
+from benchmarks.comparison import StrategyResult, compare_strategies
 from benchmarks.problem import Benchmark
 from benchmarks.registry import load_benchmark
 from benchmarks.speed.optimizers import measure
 from benchmarks.speed.spending import NESTED, WAYS
+from benchmarks.strategies.base import Measure
 from benchmarks.strategies.registry import strategy_names
 from benchmarks.tabular import TabularBenchmark
+from omsdpm.solvers import Schedules
 from studies import optimizer_names
+from studies.active import LabelStore
+from studies.paired import Paired
 from studies.records.tables import compact, write_csv
 
 OUTPUT = Path(__file__).parents[1] / "leaderboards"
@@ -43,6 +49,12 @@ SLOW = ("optuna-gp",)
 
 LABELS = (25, 60, 100)
 """After which a way to spend them is looked at."""
+
+REPORT_SEEDS = (3001, 3002, 3003, 3004, 3005)
+"""By which no schedule is chosen."""
+
+AT_ONCE = 100
+"""Schedules that are sampled before their labels are kept."""
 
 Rows = Iterable[Mapping[str, Any]]
 
@@ -59,19 +71,61 @@ def optimizers(benchmark: TabularBenchmark, seeds: Sequence[int]) -> Rows:
                 }  # fmt: skip
 
 
-def strategies(benchmark: TabularBenchmark, seeds: Sequence[int]) -> Rows:
+def strategies(benchmark: Benchmark, seeds: Sequence[int], kept: Path | None = None) -> Rows:
     """The best that each strategy has under each budget, and the labels it spends; or why it has none."""
     names = [name for name in strategy_names() if name != "guidance-interval"]  # its members come in pairs
+    measure = None if isinstance(benchmark, TabularBenchmark) else _sampled(benchmark, kept)
     for seed in seeds:
-        for row in compare_strategies(benchmark, names=names, seed=seed):
-            (optimum,) = benchmark.optimum(row.budget).y
+        rows = compare_strategies(benchmark, names=names, seed=seed, measure=measure)
+        reported = {} if isinstance(benchmark, TabularBenchmark) else _reported(benchmark, rows)
+        for row in rows:
+            regret, again = "", reported.get(_key(row.schedule))
+            if isinstance(benchmark, TabularBenchmark) and row.score is not None:
+                regret = f"{row.score / float(benchmark.optimum(row.budget).y[0]) - 1:.6f}"
+            baseline = benchmark.best_baseline(row.budget)
+            pair = None if again is None or baseline is None else Paired(again, reported[_key(baseline.schedule)])
             yield {
                 "strategy": row.strategy, "budget_ms": f"{row.budget:g}", "seed": seed, "labels": row.labels,
                 "score": "" if row.score is None else f"{row.score:.6g}",
-                "regret": "" if row.score is None else f"{row.score / optimum - 1:.6f}",
+                "regret": regret,
+                "reported": "" if again is None else f"{np.mean(again):.6g}",
+                "gain_percent": "" if pair is None else f"{pair.gain:.2f}",
+                "margin_percent": "" if pair is None else f"{pair.gain_margin:.2f}",
                 "schedule": "" if row.schedule is None else compact(row.schedule),
                 "reason": row.reason or "",
             }  # fmt: skip
+
+
+def _sampled(benchmark: Benchmark, kept: Path | None) -> Measure:
+    """Samples from the benchmark's own noise; labels are kept in a file, with which a board that was stopped goes on."""
+    meter = benchmark.prepare()
+    if kept is None:
+        return meter.measure
+    store = LabelStore(kept, benchmark.space, benchmark.metric, {"data_hash": benchmark.data_hash})
+
+    def measure(X: Schedules) -> np.ndarray[Any, np.dtype[np.float64]]:
+        new = store.new(X)
+        for first in range(0, len(new), AT_ONCE):
+            rows = new[first : first + AT_ONCE]
+            store.add(X[rows], meter.measure(X[rows]), "strategies")
+            print(f"{len(store)} labels", flush=True)
+        known = {_key(x): y for x, y in zip(store.dataset.X, store.dataset.y.tolist(), strict=True)}
+        return np.array([known[_key(x)] for x in X])
+
+    return measure
+
+
+def _reported(benchmark: Benchmark, rows: Sequence[StrategyResult]) -> dict[bytes, list[float]]:
+    """Scores of what was chosen, and of the best baselines, on the seeds of reports, by schedule."""
+    best = [benchmark.best_baseline(row.budget) for row in rows]
+    chosen = [row.schedule for row in rows if row.schedule is not None]
+    X = np.unique(chosen + [baseline.schedule for baseline in best if baseline is not None], axis=0)
+    scores = benchmark.validate(X, seeds=REPORT_SEEDS).scores
+    return {_key(x): own.tolist() for x, own in zip(X, scores, strict=True)}
+
+
+def _key(x: Any) -> bytes:
+    return b"" if x is None else np.asarray(x, dtype=np.int64).tobytes()
 
 
 def active(benchmark: Benchmark, seeds: Sequence[int]) -> Rows:
@@ -93,11 +147,14 @@ def active(benchmark: Benchmark, seeds: Sequence[int]) -> Rows:
             print(f"{way}, seed {seed}: {len(whole.y)} labels, {time.perf_counter() - start:.0f} s")
 
 
-BOARDS: dict[str, Callable[[Any, Sequence[int]], Rows]] = {
+BOARDS: dict[str, Callable[..., Rows]] = {
     "optimizers": optimizers,
     "strategies": strategies,
     "active": active,
 }
+
+LOOKED_UP = ("optimizers",)
+"""Boards of benchmarks that are measured as a whole."""
 
 
 def main() -> None:
@@ -107,14 +164,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5, help="how many")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--benchmark", default="digits-tab")
+    parser.add_argument("--kept", type=Path, help="labels of strategies, so that a board that was stopped goes on")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     arguments = parser.parse_args()
     benchmark = load_benchmark(arguments.benchmark)
-    if not isinstance(benchmark, TabularBenchmark) and arguments.board != "active":
+    if not isinstance(benchmark, TabularBenchmark) and arguments.board in LOOKED_UP:
         parser.error(f"{arguments.board} looks scores up: {benchmark.name} is not measured as a whole")
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     facts = {"benchmark": benchmark.name, "data_hash": benchmark.data_hash, "version": version("omsdpm")}
-    rows = [{**row, **facts} for row in BOARDS[arguments.board](benchmark, seeds)]
+    more = {"kept": arguments.kept} if arguments.kept else {}
+    rows = [{**row, **facts} for row in BOARDS[arguments.board](benchmark, seeds, **more)]
     path = arguments.output / f"{arguments.board}.csv"
     kept = [row for row in _read(path) if row["benchmark"] != benchmark.name and list(row) == list(rows[0])]
     every = sorted(kept + rows, key=lambda row: row["benchmark"], reverse=True)  # digits-tab first; stable
@@ -123,7 +182,7 @@ def main() -> None:
     for row in rows:
         key = tuple(row[name] for name in ("optimizer", "strategy", "way", "evaluations") if name in row)
         key += (row["labels"],) if arguments.board == "active" else ()
-        value = row["regret"] or ("" if isinstance(benchmark, TabularBenchmark) else row["score"])
+        value = row["regret"] or ("" if isinstance(benchmark, TabularBenchmark) else row.get("reported", row["score"]))
         if value:
             groups.setdefault(key, []).append(float(value))
     what = "regret" if isinstance(benchmark, TabularBenchmark) else "score"
