@@ -97,7 +97,7 @@ def strategies(benchmark: Benchmark, seeds: Sequence[int], kept: Path | None = N
 
 
 def _sampled(benchmark: Benchmark, kept: Path | None) -> Measure:
-    """Samples from the benchmark's own noise; labels are kept in a file, with which a board that was stopped goes on."""
+    """Samples from the benchmark's own noise; a file keeps the labels, with which a board that was stopped goes on."""
     meter = benchmark.prepare()
     if kept is None:
         return meter.measure
@@ -108,7 +108,8 @@ def _sampled(benchmark: Benchmark, kept: Path | None) -> Measure:
         for first in range(0, len(new), AT_ONCE):
             rows = new[first : first + AT_ONCE]
             store.add(X[rows], meter.measure(X[rows]), "strategies")
-            print(f"{len(store)} labels", flush=True)
+            if len(store) // AT_ONCE > (len(store) - len(rows)) // AT_ONCE:
+                print(f"{len(store)} labels", flush=True)
         known = {_key(x): y for x, y in zip(store.dataset.X, store.dataset.y.tolist(), strict=True)}
         return np.array([known[_key(x)] for x in X])
 
