@@ -68,13 +68,14 @@ def _dense(space: ScheduleSpace, latency: Sequence[float], limit: float) -> NDAr
 
 
 def _singles(space: ScheduleSpace, latency: Sequence[float], budgets: Sequence[float]) -> Schedules:
-    """Each member alone, with as many steps as each budget takes, spread evenly."""
+    """Each member alone, with as many steps as each budget takes, spread evenly, of each order that the solver has."""
     rows, step = [], LatencyTable.of(latency).step
     for budget in budgets:
         for member, ms in enumerate(latency, start=1):
-            steps = min(int(budget / (ms + step) + 1e-9), space.most_steps())
-            if steps >= 1:
-                x = np.zeros(space.length, dtype=np.int64)
-                x[space.even_slots(steps)] = member
-                rows.append(x)
+            for order in space.orders:
+                steps = min(int(budget / (ms + step) + 1e-9), space.most_steps(order))
+                if steps >= 1:
+                    x = np.zeros(space.length, dtype=np.int64)
+                    x[space.even_slots(steps, order)] = member
+                    rows.append(x)
     return np.unique(space.canonical(np.array(rows)), axis=0)

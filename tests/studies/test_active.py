@@ -74,6 +74,14 @@ def test_a_start_design_is_distinct_cheap_enough_and_has_single_members(space):
     assert np.array_equal(X, again)
 
 
+def test_a_start_design_has_single_members_in_every_order():
+    space = DPMSolverSpace(3, 4)
+    X = start_design(space, LATENCY, [3.0, 6.0, 12.0], 40, np.random.default_rng(0))
+    alone = X[[len(set(row[row > 0])) == 1 for row in X]]
+    orders = [set(row[row > 0].tolist()) for row in space.orders_of(alone)]
+    assert all(orders.count({order}) > 1 for order in (1, 2, 3))
+
+
 def test_a_start_design_changes_one_slot_at_a_time():
     """Of ten steps of the second member, the slowest one of which so many fit."""
     space = DDIMSpace(3, 10)
