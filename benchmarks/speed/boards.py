@@ -89,6 +89,7 @@ def strategies(benchmark: Benchmark, seeds: Sequence[int], kept: Path | None = N
                 "score": "" if row.score is None else f"{row.score:.6g}",
                 "regret": regret,
                 "reported": "" if again is None else f"{np.mean(again):.6g}",
+                "scores": "" if again is None else " ".join(f"{score:.6g}" for score in again),
                 "gain_percent": "" if pair is None else f"{pair.gain:.2f}",
                 "margin_percent": "" if pair is None else f"{pair.gain_margin:.2f}",
                 "schedule": "" if row.schedule is None else compact(row.schedule),
