@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from benchmarks.strategies.base import CannotError, Labels, Measure, NamedSchedule, Problem, Schedule, Strategy
-from benchmarks.strategies.registry import make_strategy, usual_strategies
+from benchmarks.strategies.registry import make_strategy, raced_strategies, usual_strategies
 from omsdpm.errors import InputError
 from omsdpm.noise import Noise
 from omsdpm.solvers import ScheduleSpace, SolverOptions
 from omsdpm.solvers.options import USUAL
+
+if TYPE_CHECKING:
+    from benchmarks.problem import Benchmark
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +75,14 @@ def all_baselines(
         for one, kind in sorted(proposed, key=lambda pair: pair[0].order):  # a stable sort
             first.setdefault(space.canonical(one.x).tobytes(), BaselineSchedule(one.name, kind, one.x))
     return list(first.values())
+
+
+def raced_baselines(benchmark: Benchmark, budget: float) -> list[BaselineSchedule]:
+    """What races for being the baseline under a budget for which the benchmark has none stored."""
+    return all_baselines(
+        benchmark.space, benchmark.latency, [budget], raced_strategies(),
+        noise=benchmark.noise, options=benchmark.options,
+    )  # fmt: skip
 
 
 def feasible(strategy: Strategy, problem: Problem, budget: float) -> list[NamedSchedule]:

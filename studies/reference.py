@@ -203,7 +203,7 @@ def type_text(annotation: Any, metadata: list[Any]) -> str:
         return "table"
     if _name(annotation) == "Noise":
         return "table"
-    if _name(origin) in ("ndarray",):
+    if _name(origin) in ("ndarray", "NDArray"):  # the latter where NumPy's alias is a type of its own
         return "list of number"
     return f"{WORDS.get(annotation, _name(annotation))}{limits}"
 

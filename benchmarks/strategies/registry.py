@@ -14,6 +14,10 @@ def strategy_names() -> list[str]:
     return STRATEGIES.names()
 
 
+RACED = ("ays",)
+"""Not among the usual ones, but cheap and often better: a schedule a member."""
+
+
 def make_strategy(text: str) -> Strategy:
     """The strategy that ``name`` or ``name[param=value,...]`` names.
 
@@ -33,3 +37,8 @@ def make_strategy(text: str) -> Strategy:
 def usual_strategies() -> list[str]:
     """Names of the strategies whose proposals are baselines of every benchmark that is built, sorted."""
     return [name for name in strategy_names() if getattr(STRATEGIES.load(name), "usual", True)]
+
+
+def raced_strategies() -> list[str]:
+    """Names of the strategies whose proposals race under a budget for which none are stored."""
+    return list(dict.fromkeys([*usual_strategies(), *RACED]))

@@ -51,11 +51,11 @@ Design = Callable[[Setting, int, np.random.Generator], Schedules]
 """Draws about ``n`` schedules; the caller drops what is not new and draws again."""
 
 
-def draw(name: str, setting: Setting, n: int, rng: np.random.Generator) -> Schedules:
+def draw(name: str, setting: Setting, n: int, rng: np.random.Generator, *, fewer: bool = False) -> Schedules:
     """Draws ``n`` new schedules ``(n, L)`` with a design of :data:`DESIGNS`.
 
     No two are the same, or the same as a measured one, in canonical form. ``exhaustive``
-    ignores ``n``.
+    ignores ``n``. With ``fewer`` there may be fewer than ``n``, where the window holds no more.
 
     Raises:
         InputError: unknown design, or one that finds too few new schedules.
@@ -79,6 +79,8 @@ def draw(name: str, setting: Setting, n: int, rng: np.random.Generator) -> Sched
                 kept.append(row)
         if len(kept) == n:
             return np.array(kept)
+    if fewer:
+        return np.array(kept, dtype=np.int64).reshape(-1, space.length)
     raise InputError(f"design {name!r} found {len(kept)} new schedules of {n}: ask for fewer, or widen its window")
 
 

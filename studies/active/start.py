@@ -45,7 +45,13 @@ def start_design(
         dense = _dense(space, latency, limit)
         known = ScheduleDataset(space, singles, np.zeros(len(singles)))
         setting = Setting(space, latency, known, (LatencyTable.of(latency).cheapest, limit), {"null": NULL})
-        rows = [dense[None], singles, rng.permutation(space.neighbors(dense)), draw("stratified", setting, n, rng)]
+        rows = [
+            dense[None],
+            singles,
+            rng.permutation(space.neighbors(dense)),
+            draw("stratified", setting, n, rng, fewer=True),
+            rng.permutation(_lone_steps(space)),  # where budgets are so tight that there are few others
+        ]
     X = space.canonical(np.concatenate(rows))
     X = X[space.latency(X, latency) <= limit]
     _, first = np.unique(X, axis=0, return_index=True)
@@ -65,6 +71,12 @@ def _dense(space: ScheduleSpace, latency: Sequence[float], limit: float) -> NDAr
     x = np.zeros(space.length, dtype=np.int64)
     x[space.even_slots(steps[member])] = member + 1
     return space.canonical(x[None])[0]
+
+
+def _lone_steps(space: ScheduleSpace) -> Schedules:
+    """``(m, L)``: every schedule of one evaluation."""
+    slots = np.eye(space.length, dtype=np.int64)
+    return space.repair(np.concatenate([member * slots for member in range(1, space.num_models + 1)]))
 
 
 def _singles(space: ScheduleSpace, latency: Sequence[float], budgets: Sequence[float]) -> Schedules:

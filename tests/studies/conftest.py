@@ -16,7 +16,7 @@ import pytest
 from benchmarks import Baseline, Validation
 from omsdpm.dataset import ScheduleDataset
 from omsdpm.noise import DiscreteVP
-from omsdpm.solvers import DDIMSpace
+from omsdpm.solvers import USUAL, DDIMSpace, SolverOptions
 
 MEAN, SPREAD = 0.3, 0.2
 SHAPE = (1, 8, 8)
@@ -62,6 +62,7 @@ class TinyBenchmark:
     space: DDIMSpace = field(default_factory=lambda: DDIMSpace(3, 10))
     noise: DiscreteVP = field(default_factory=DiscreteVP.linear)
     spacing: str = "logSNR"
+    options: SolverOptions = USUAL
     metric: str = "fd-pixels"
     latency: tuple[float, ...] = (1.0, 2.0, 4.0)
     budgets: tuple[float, ...] = (4.0, 8.0, 16.0)

@@ -82,6 +82,15 @@ def test_a_start_design_has_single_members_in_every_order():
     assert all(orders.count({order}) > 1 for order in (1, 2, 3))
 
 
+def test_a_start_design_under_a_tight_budget_is_what_there_is():
+    """One step of either member, or two of the first: random schedules are hardly ever so few."""
+    space = DDIMSpace(2, 20)
+    X = start_design(space, [30.0, 60.0], [61.0], 20, np.random.default_rng(0))
+    assert len(X) == 20 and (space.latency(X, [30.0, 60.0]) <= 61).all()
+    one = start_design(DDIMSpace(1, 40), [30.0], [31.0], 12, np.random.default_rng(0))
+    assert len(one) == 12 and (one.sum(axis=1) == 1).all()
+
+
 def test_a_start_design_changes_one_slot_at_a_time():
     """Of ten steps of the second member, the slowest one of which so many fit."""
     space = DDIMSpace(3, 10)

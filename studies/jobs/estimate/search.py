@@ -110,7 +110,7 @@ def _sampled(
     settings: SearchSettings, benchmark: Benchmark, budgets: Sequence[float], plan: ValidationPlan
 ) -> list[Part]:
     """What is sampled, in the order of the search."""
-    from benchmarks.baselines import all_baselines
+    from benchmarks.baselines import raced_baselines
     from studies.active.start import start_design
     from studies.jobs.run.race import rounds
     from studies.jobs.search.job import RACING_LABELS
@@ -120,7 +120,7 @@ def _sampled(
     parts = [Part("labels", count(labels, m, shard_size=10).scaled(settings.labels), m.images)]
     groups: list[_Group] = []
     for budget in budgets:
-        baselines = np.array([one.x for one in all_baselines(space, latency, [budget])])
+        baselines = np.array([one.x for one in raced_baselines(benchmark, budget)])
         dearest = count(_dearest(baselines, space.latency(baselines, latency)), m, 1)
         own = settings.top + RACING_LABELS
         groups.append(_Group(own, dearest.times(own), dearest))

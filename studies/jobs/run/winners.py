@@ -362,10 +362,9 @@ def _kinds(benchmark: Benchmark, budget: float) -> dict[str, Scored]:
 
 def _proposed(benchmark: Benchmark, budget: float) -> list[Candidate]:
     """What strategies propose under a budget that the benchmark does not list, and the best of what is stored."""
-    from benchmarks.baselines import all_baselines
+    from benchmarks.baselines import raced_baselines
 
-    proposed = all_baselines(benchmark.space, benchmark.latency, [budget])
-    made = [Candidate(one.name, one.kind, _tuple(one.x)) for one in proposed]
+    made = [Candidate(one.name, one.kind, _tuple(one.x)) for one in raced_baselines(benchmark, budget)]
     stored = benchmark.best_baseline(budget)
     known = {one.schedule for one in made}
     if stored is not None and _tuple(stored.schedule) not in known:
