@@ -132,8 +132,15 @@ class ScheduleSource:
 
     @property
     def guidance(self) -> float | None:
-        """Of classifier-free guidance, where the source says it."""
-        return self.problem.get("guidance")
+        """Of classifier-free guidance, where the source says it.
+
+        Raises:
+            InputError: what it says is no scale.
+        """
+        scale = self.problem.get("guidance")
+        if scale is not None and not (type(scale) in (int, float) and 0 <= scale < math.inf):
+            raise InputError(f"{self.source}: guidance {scale!r}: expected a number, 0 or more")
+        return scale
 
     def renumbered(self, members: int) -> Schedules:
         """The schedules in the numbers of a zoo of so many members, where they count only some of them."""

@@ -107,6 +107,10 @@ def test_options_that_are_none_are_one_line(result):
     changed(result, eta="much")
     with pytest.raises(InputError, match=r"out/result\.json: eta.*much"):
         read_source("out").options("ddim")
+    for scale in ("much", True, -1.0, [2.0]):
+        changed(result, guidance=scale)
+        with pytest.raises(InputError, match=r"out/result\.json: guidance .*: expected a number, 0 or more"):
+            _ = read_source("out").guidance
 
 
 def test_a_leaderboard_row_is_that_of_its_budget(result):
