@@ -71,9 +71,12 @@ def optimizers(benchmark: TabularBenchmark, seeds: Sequence[int]) -> Rows:
                 }  # fmt: skip
 
 
-def strategies(benchmark: Benchmark, seeds: Sequence[int], kept: Path | None = None) -> Rows:
+def strategies(
+    benchmark: Benchmark, seeds: Sequence[int], kept: Path | None = None, without: Sequence[str] = ()
+) -> Rows:
     """The best that each strategy has under each budget, and the labels it spends; or why it has none."""
-    names = [name for name in strategy_names() if name != "guidance-interval"]  # its members come in pairs
+    # The members of guidance-interval come in pairs.
+    names = [name for name in strategy_names() if name not in ("guidance-interval", *without)]
     measure = None if isinstance(benchmark, TabularBenchmark) else _sampled(benchmark, kept)
     for seed in seeds:
         rows = compare_strategies(benchmark, names=names, seed=seed, measure=measure)
@@ -167,6 +170,7 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--benchmark", default="digits-tab")
     parser.add_argument("--kept", type=Path, help="labels of strategies, so that a board that was stopped goes on")
+    parser.add_argument("--without", nargs="+", default=[], metavar="NAME", help="strategies that are left out")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     arguments = parser.parse_args()
     benchmark = load_benchmark(arguments.benchmark)
@@ -174,7 +178,7 @@ def main() -> None:
         parser.error(f"{arguments.board} looks scores up: {benchmark.name} is not measured as a whole")
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     facts = {"benchmark": benchmark.name, "data_hash": benchmark.data_hash, "version": version("omsdpm")}
-    more = {"kept": arguments.kept} if arguments.kept else {}
+    more = {"kept": arguments.kept, "without": arguments.without} if arguments.board == "strategies" else {}
     rows = [{**row, **facts} for row in BOARDS[arguments.board](benchmark, seeds, **more)]
     path = arguments.output / f"{arguments.board}.csv"
     kept = [row for row in _read(path) if row["benchmark"] != benchmark.name and list(row) == list(rows[0])]
