@@ -28,6 +28,7 @@ import numpy as np
 from benchmarks.comparison import StrategyResult, compare_strategies
 from benchmarks.problem import Benchmark
 from benchmarks.registry import load_benchmark
+from benchmarks.report import REPORT_SEEDS
 from benchmarks.speed.optimizers import measure
 from benchmarks.speed.spending import NESTED, WAYS
 from benchmarks.strategies.base import Measure
@@ -50,8 +51,8 @@ SLOW = ("optuna-gp",)
 LABELS = (25, 60, 100)
 """After which a way to spend them is looked at."""
 
-REPORT_SEEDS = (3001, 3002, 3003, 3004, 3005)
-"""By which no schedule is chosen."""
+REPORTED = 5
+"""Seeds of reports that a strategy's schedule is scored on, as many as a run takes."""
 
 AT_ONCE = 100
 """Schedules that are sampled before their labels are kept."""
@@ -125,7 +126,7 @@ def _reported(benchmark: Benchmark, rows: Sequence[StrategyResult]) -> dict[byte
     best = [benchmark.best_baseline(row.budget) for row in rows]
     chosen = [row.schedule for row in rows if row.schedule is not None]
     X = np.unique(chosen + [baseline.schedule for baseline in best if baseline is not None], axis=0)
-    scores = benchmark.validate(X, seeds=REPORT_SEEDS).scores
+    scores = benchmark.validate(X, seeds=REPORT_SEEDS[:REPORTED]).scores
     return {_key(x): own.tolist() for x, own in zip(X, scores, strict=True)}
 
 

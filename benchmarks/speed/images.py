@@ -2,11 +2,10 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.speed.images [--benchmark digits-ddim] [--seeds 3] [--pair 500x100 ...]
 
-A pair is images a label and labels; ``0x0`` is the best baseline, which needs neither. After the labels a search on
-the predictor follows, and its ten best candidates and the three best labels under each budget race, as in
-``omsdpm-bench run``: from 250 images of each of two seeds, for all pairs alike. Winners are scored on seeds that
-nothing was chosen by. Rows go to ``benchmarks/leaderboards/images.csv``, in place of those of the same benchmark, pair
-and seed.
+A pair is images a label and labels. After the labels a search on the predictor follows, and its ten best candidates
+and the three best labels under each budget race, as in ``omsdpm-bench run``: from 250 images of each of two seeds,
+for all pairs alike. Winners are scored on seeds that nothing was chosen by. Rows go to
+``benchmarks/leaderboards/images.csv``, in place of those of the same benchmark, pair and seed.
 """
 
 from __future__ import annotations
@@ -70,12 +69,6 @@ def candidates(benchmark: Benchmark, images: int, labels: int, seed: int) -> lis
     return [np.concatenate([own[:TOP], data.X[order[cost[order] <= budget][:LABELS]]]) for budget, own in pools]
 
 
-def baselines(benchmark: Benchmark) -> Schedules:
-    """``(b, L)``: of each budget the best baseline."""
-    best = [benchmark.best_baseline(budget) for budget in benchmark.budgets]
-    return np.array([baseline.schedule for baseline in best if baseline is not None])
-
-
 def winners(benchmark: Benchmark, fields: Sequence[Schedules]) -> Schedules:
     """``(b, L)``: of each budget who wins its race."""
     canonical = benchmark.space.canonical(np.concatenate(fields))
@@ -90,9 +83,9 @@ def winners(benchmark: Benchmark, fields: Sequence[Schedules]) -> Schedules:
 def rows_of(benchmark: Benchmark, images: int, labels: int, seed: int) -> Iterator[Mapping[str, Any]]:
     """What is found, a budget a row."""
     start = time.perf_counter()
-    fields = candidates(benchmark, images, labels, seed) if labels else []
+    fields = candidates(benchmark, images, labels, seed)
     searched = time.perf_counter() - start
-    found = winners(benchmark, fields) if labels else baselines(benchmark)
+    found = winners(benchmark, fields)
     scores: NDArray[np.float64] = benchmark.validate(found, images=REPORTED, seeds=REPORT_SEEDS).scores
     for budget, x, own in zip(benchmark.budgets, found, scores, strict=True):
         yield {

@@ -30,6 +30,7 @@ class AYSStrategy(GridStrategy):
     """
 
     name: ClassVar[str] = "ays"
+    raced: ClassVar[bool] = True
 
     def __init__(self, *, model: str = "sd") -> None:
         if model not in PUBLISHED:

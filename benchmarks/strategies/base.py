@@ -166,6 +166,9 @@ class Strategy(ABC):
     usual: ClassVar[bool] = True
     """A baseline of every benchmark that is built; else only where it is asked for by name."""
 
+    raced: ClassVar[bool] = False
+    """Races for being the baseline where none are stored, though it is not usual: cheap, and often better."""
+
     @abstractmethod
     def schedules(self, problem: Problem, budget: float) -> Iterable[NamedSchedule]:
         """Schedules within ``budget`` ms; the same ones under several budgets are kept once.

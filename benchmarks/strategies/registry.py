@@ -14,10 +14,6 @@ def strategy_names() -> list[str]:
     return STRATEGIES.names()
 
 
-RACED = ("ays",)
-"""Not among the usual ones, but cheap and often better: a schedule a member."""
-
-
 def make_strategy(text: str) -> Strategy:
     """The strategy that ``name`` or ``name[param=value,...]`` names.
 
@@ -40,5 +36,6 @@ def usual_strategies() -> list[str]:
 
 
 def raced_strategies() -> list[str]:
-    """Names of the strategies whose proposals race under a budget for which none are stored."""
-    return list(dict.fromkeys([*usual_strategies(), *RACED]))
+    """Names of the strategies whose proposals race under a budget for which none are stored, the usual ones first."""
+    more = [name for name in strategy_names() if getattr(STRATEGIES.load(name), "raced", False)]
+    return list(dict.fromkeys([*usual_strategies(), *more]))

@@ -25,6 +25,7 @@ RUN_COLUMNS = (
 )  # fmt: skip
 
 ECDF = "ecdf.csv"
+"""Where the any-time curves are kept, for whoever draws them."""
 
 ECDF_TARGETS = 30
 """Regrets of the any-time plot, evenly spread on a logarithmic axis."""
