@@ -18,7 +18,8 @@ from omsdpm import DDIMSpace, InputError, ScheduleDataset
 from studies.cli import main
 from studies.jobs.fit import FitSettings, fit
 from studies.jobs.report import ReportResult, ReportSettings, report
-from studies.jobs.report.job import run_folders
+from studies.jobs.report.job import ShownRun, run_folders
+from studies.jobs.report.page import Row
 from studies.jobs.report.plots import Axis, Line, Plot, Point, Tip, forest
 from studies.jobs.run import RunResult, RunSettings, run
 from studies.jobs.study.job import study
@@ -211,6 +212,14 @@ def test_a_search_without_a_benchmark_has_a_page_too(tmp_path):
     found = Tree((tmp_path / "r.html").read_text())
     assert [node["id"] for node in found.all("section")] == ["leaderboard", "fronts", "repeat"]
     assert found.all("figcaption")[0]["text"] == "3 members, ddim"
+
+
+def test_a_baseline_that_won_is_not_said_to_be_found(runs):
+    shown = ShownRun(RunResult.read(runs / "run0"), {}, {})
+    found = shown.result.winners[0]
+    won = found.model_copy(update={"measured": found.baseline})
+    assert Row(1, shown, found).method == "random on gbdt[trees=20], 79 labels"
+    assert Row(1, shown, won).method == f"the baseline, {found.baseline.name}"
 
 
 @pytest.fixture(scope="module")

@@ -34,8 +34,10 @@ class Row:
 
     @property
     def method(self) -> str:
-        """``nsga2 on gp, 800 labels``."""
+        """``nsga2 on gp, 800 labels``; of a baseline that won, its own name, for no search found it."""
         result = self.run.result
+        if self.winner.is_baseline and self.winner.measured is not None:
+            return f"the baseline, {self.winner.measured.name}"
         labels = "" if result.source.train_size is None else f", {result.source.train_size} labels"
         return f"{result.optimizer} on {result.predictor}{labels}"
 
