@@ -6,12 +6,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from benchmarks.problem import Baseline, Benchmark, Validation
+    from benchmarks.problem import Benchmark, Validation
     from benchmarks.registry import benchmark_names, load_benchmark
+    from benchmarks.stored import Baseline
     from benchmarks.tabular import TabularBenchmark
 
 _PUBLIC = {
-    "Baseline": "benchmarks.problem",
+    "Baseline": "benchmarks.stored",
     "Benchmark": "benchmarks.problem",
     "TabularBenchmark": "benchmarks.tabular",
     "Validation": "benchmarks.problem",

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.baselines import all_baselines
-from benchmarks.problem import BASELINES_FILE, REPEAT_FILE, Baseline, Benchmark, read_baselines, write_baselines
+from benchmarks.problem import REPEAT_FILE, Benchmark
+from benchmarks.stored import BASELINES_FILE, Baseline, read_baselines, write_baselines
 from omsdpm.dataset import ScheduleDataset
 from omsdpm.dataset.build import MergedElsewhereError, Workers, measure_sharded
 from omsdpm.dataset.shards import scores_of

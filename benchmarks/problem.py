@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from benchmarks.stored import BASELINES_FILE, Baseline, read_baselines
 from omsdpm.dataset import ScheduleDataset
-from omsdpm.dataset.parquet import lists_of, read_parquet, slots_of, words_of
 from omsdpm.dataset.recipe import DATASET_FILE, RECIPE_FILE, BenchmarkTable, measurement_of, parse_recipe, recipe_toml
 from omsdpm.devices import Running
 from omsdpm.errors import InputError
-from omsdpm.files import reads
 from omsdpm.latency import LatencyTable
 from omsdpm.names import plain_name
 from omsdpm.noise import Noise
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from omsdpm.scoring.growing import GrowingScores
     from predictors import Predictor
 
-BASELINES_FILE = "baselines.parquet"
 REPEAT_FILE = "repeat.parquet"
 GRID = 64
 """Images of a validated schedule that are kept for a look."""
@@ -42,35 +40,6 @@ GRID = 64
 FEWEST_SHOWN = 4
 KEPT_NUMBERS = 2**22
 """Fewer are kept of large images, so that there are no more numbers than these; but at least the fewest."""
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """A schedule that a user has without any search, with its validated scores.
-
-    Attributes:
-        kind: name of the strategy that proposed it: ``"single"`` (one member), ``"stitch"`` (two), ...
-        name: in words.
-        schedule: ``(L,)``.
-        latency: frozen latency, ms.
-        scores: one a validation seed.
-    """
-
-    kind: str
-    name: str
-    schedule: NDArray[np.int64]
-    latency: float
-    scores: NDArray[np.float64]
-
-    @property
-    def mean(self) -> float:
-        """Mean over the validation seeds."""
-        return float(np.mean(self.scores))
-
-    @property
-    def std(self) -> float:
-        """Standard deviation over the validation seeds (n - 1)."""
-        return float(np.std(self.scores, ddof=1)) if len(self.scores) > 1 else 0.0
 
 
 @dataclass(frozen=True)
@@ -441,58 +410,3 @@ def _class_of(file: BenchmarkTable, default: type[Benchmark]) -> type[Benchmark]
     from benchmarks.tabular import TabularBenchmark
 
     return TabularBenchmark
-
-
-@reads("path")
-def read_baselines(path: Path, space: ScheduleSpace, latency: Sequence[float]) -> list[Baseline]:
-    """Baselines from their Parquet file: kind, name, schedule, scores.
-
-    Raises:
-        InputError: the file cannot be read, or a row is no baseline of the space.
-    """
-    table = read_parquet(path, ("kind", "name", "schedule", "scores"), "baselines")
-    try:
-        kinds, names = (words_of(table[column], column) for column in ("kind", "name"))
-        X = slots_of(table["schedule"], space.length)
-        X = space.check(X) if len(X) else X
-        scores = _baseline_scores(table["scores"])
-        for row, words in enumerate(zip(kinds, names, strict=True)):
-            if not all(words):
-                raise InputError(f"row {row} lacks its kind or name")
-    except InputError as error:
-        raise InputError(f"baselines {path}: {error}") from error
-    ms = space.latency(X, latency) if len(X) else np.zeros(0)
-    return [
-        Baseline(kind, name, x, float(cost), y)
-        for kind, name, x, cost, y in zip(kinds, names, X, ms, scores, strict=True)
-    ]
-
-
-def _baseline_scores(column: Any) -> list[NDArray[np.float64]]:
-    """Finite scores, as many in each row."""
-    rows = [np.array(row or (), dtype=float) for row in lists_of(column, "scores")]
-    for number, row in enumerate(rows):
-        if not len(row) or len(row) != len(rows[0]) or not np.isfinite(row).all():
-            raise InputError(
-                f"row {number} has the scores {row.tolist()}, expected finite numbers, as many in each row"
-            )
-    return rows
-
-
-def write_baselines(path: Path, baselines: Sequence[Baseline]) -> None:
-    """Writes :func:`read_baselines`'s file, atomically."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from omsdpm.files import replacing
-
-    table = pa.table(
-        {
-            "kind": [b.kind for b in baselines],
-            "name": [b.name for b in baselines],
-            "schedule": pa.array([b.schedule.astype(np.int16) for b in baselines], type=pa.list_(pa.int16())),
-            "scores": pa.array([b.scores.astype(float) for b in baselines], type=pa.list_(pa.float64())),
-        }
-    )
-    with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")

@@ -34,9 +34,9 @@ from benchmarks.speed.spending import NESTED, WAYS
 from benchmarks.strategies.base import Measure
 from benchmarks.strategies.registry import strategy_names
 from benchmarks.tabular import TabularBenchmark
+from omsdpm.dataset.labels import LabelStore
 from omsdpm.solvers import Schedules
 from studies import optimizer_names
-from studies.active import LabelStore
 from studies.paired import Paired
 from studies.records.tables import compact, write_csv
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from omsdpm.dataset.labels import LabelStore
 from omsdpm.errors import InputError
 from omsdpm.solvers import Schedules
-from studies.active.labels import LabelStore
 from studies.active.start import start_design
 from studies.jobs.run.search import PricedSpace, search
 from studies.pessimist import Pessimist

@@ -10,7 +10,7 @@ import benchmarks
 from benchmarks import Baseline, Benchmark, load_benchmark
 from benchmarks.baselines import all_baselines
 from benchmarks.building import build_baselines
-from benchmarks.problem import read_baselines, write_baselines
+from benchmarks.stored import read_baselines, write_baselines
 from omsdpm import DDIMSpace, InputError, ModelZoo
 from omsdpm.dataset.build import Workers, build_dataset
 from omsdpm.dataset.recipe import Recipe

@@ -32,7 +32,7 @@ class ParquetKind(Kind):
             path.write_bytes(raw)
 
         def read() -> Any:
-            from benchmarks.problem import read_baselines
+            from benchmarks.stored import read_baselines
             from omsdpm.dataset import ScheduleDataset
             from omsdpm.solvers import DDIMSpace
 

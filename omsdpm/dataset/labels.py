@@ -37,7 +37,7 @@ class LabelStore:
         self.dataset = ScheduleDataset.read(path)
         if (self.dataset.space, self.dataset.metric) != (space, metric):
             raise InputError(
-                f"{path} holds labels of {self.dataset.space} by {self.dataset.metric}, this search is on {space} by "
+                f"{path} holds labels of {self.dataset.space} by {self.dataset.metric}, asked for is {space} by "
                 f"{metric}: name another folder"
             )
         for key, value in facts.items():
@@ -65,14 +65,14 @@ class LabelStore:
                 rows.append(row)
         return np.array(rows, dtype=np.intp)
 
-    def add(self, X: Schedules, y: NDArray[np.float64], design: str) -> None:
+    def add(self, X: Schedules, y: NDArray[np.float64], design: str, split: str = "train") -> None:
         """Adds rows and writes the file, atomically."""
         old = self.dataset
         self.dataset = ScheduleDataset(
             old.space,
             np.concatenate([old.X, X]),
             np.concatenate([old.y, y]),
-            split=np.full(len(old) + len(X), "train"),
+            split=np.concatenate([old.split, np.full(len(X), split)]),
             design=np.concatenate([old.design, np.full(len(X), design)]),
             metric=old.metric,
             extra=old.extra,
