@@ -1,4 +1,4 @@
-"""Building a benchmark's folder: its dataset, its validated baselines, its repeat, its card."""
+"""Building a benchmark's folder: its validated baselines, what strategies choose, its repeat."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def build_baselines(
     )
     X = np.array([baseline.x for baseline in named])
     work = benchmark.folder / "build" / "baselines"
-    scores = scores_on_seeds(benchmark, X, images, seeds, workers, path, work, shard_size, progress)
+    scores = scores_on_seeds(benchmark, X, images, seeds, workers, path.stem, path.exists, work, shard_size, progress)
     if scores is None:
         return read_baselines(path, benchmark.space, benchmark.latency)
     ms = benchmark.space.latency(X, benchmark.latency)
@@ -65,7 +65,8 @@ def scores_on_seeds(
     images: int,
     seeds: Sequence[int],
     workers: Workers,
-    path: Path,
+    what: str,
+    merged: Callable[[], bool],
     work: Path,
     shard_size: int,
     progress: Progress | None,
@@ -78,13 +79,14 @@ def scores_on_seeds(
         images: from each seed.
         seeds: ``(s,)``.
         workers: where schedules are sampled.
-        path: the file that will hold them.
+        what: they are of, for the progress.
+        merged: whether another build has written them meanwhile.
         work: folder for what is measured so far.
         shard_size: schedules a shard.
         progress: told ``(what, done, total)``.
 
     Returns:
-        ``None`` where another build has written the file meanwhile.
+        ``None`` where another build has written them.
     """
     own_folder(work)
     scores = np.empty((len(X), len(seeds)))
@@ -94,10 +96,10 @@ def scores_on_seeds(
 
             def tell(done: int, seed: int = seed) -> None:
                 if progress is not None:
-                    progress(f"{path.stem}, seed {seed}", done, len(X))
+                    progress(f"{what}, seed {seed}", done, len(X))
 
             try:
-                measured = measure_sharded(measurement, X, work / str(seed), pool, shard_size, tell, path.exists)
+                measured = measure_sharded(measurement, X, work / str(seed), pool, shard_size, tell, merged)
             except MergedElsewhereError:
                 put_away(work)
                 return None

@@ -46,6 +46,8 @@ def write_card(benchmark: Benchmark) -> Path:
     lines += ["| | |", "|---|---|"]
     lines += [f"| {key} | {value} |" for key, value in _facts(benchmark)]
     lines += ["", "## How it was measured", "", *_rounds(benchmark)]
+    if benchmark.choices:
+        lines += ["", "## What strategies choose", "", *_choices(benchmark)]
     notes = str(benchmark.table.get("notes", "")).strip()
     if notes:
         lines += ["", "## Why these designs", "", notes]
@@ -78,6 +80,33 @@ def _rounds(benchmark: Benchmark) -> Iterator[str]:
         f"Sharing the beginnings of plans took {spent:,} network evaluations instead of {alone:,}: "
         f"{alone / spent:.2f} times fewer. Seconds are those of the workers, summed, one thread each."
     )
+
+
+def _choices(benchmark: Benchmark) -> Iterator[str]:
+    """A table of what each strategy reaches under each budget, and with how many labels."""
+    images, seeds = benchmark.validation
+    yield (
+        f"Each starts from nothing under each budget, chooses by labels of {benchmark.measurement.images} images, and "
+        f"its choice is validated like the baselines ({images} images x {len(seeds)} seeds, mean). In brackets the "
+        "labels that it measures, which count for each as if it were alone."
+    )
+    yield ""
+    yield f"| strategy | {' | '.join(f'{budget:g} ms' for budget in benchmark.budgets)} |"
+    yield f"|---|{'---|' * len(benchmark.budgets)}"
+    reasons: dict[str, list[str]] = {}
+    for strategy in sorted({choice.strategy for choice in benchmark.choices}):
+        cells = []
+        for budget in benchmark.budgets:
+            choice = next((c for c in benchmark.choices if (c.strategy, c.budget) == (strategy, budget)), None)
+            if choice is None or choice.scores is None:
+                reasons.setdefault("not asked" if choice is None else str(choice.reason), []).append(strategy)
+                cells.append("-")
+            else:
+                cells.append(f"{np.mean(choice.scores):.4g} ({choice.labels:,})")
+        yield f"| `{strategy}` | {' | '.join(cells)} |"
+    for reason, strategies in reasons.items():
+        yield ""
+        yield f"{', '.join(f'`{name}`' for name in dict.fromkeys(strategies))}: {reason}."
 
 
 def _quartiles(values: NDArray[np.float64]) -> str:
@@ -161,4 +190,5 @@ def _facts(benchmark: Benchmark) -> Iterator[tuple[str, str]]:
 
 
 def _baseline(baseline: Baseline) -> str:
-    return f"{baseline.mean:.4g} ± {baseline.std:.2g} at {baseline.latency:.4g} ms ({baseline.name})"
+    labels = "" if baseline.labels is None else f", {baseline.labels:,} labels"
+    return f"{baseline.mean:.4g} ± {baseline.std:.2g} at {baseline.latency:.4g} ms ({baseline.name}{labels})"

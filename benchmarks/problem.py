@@ -29,6 +29,7 @@ from omsdpm.zoo import ModelZoo
 from omsdpm.zoo.files import card_batch_size
 
 if TYPE_CHECKING:
+    from benchmarks.choices import Choice
     from benchmarks.report import ReportScores
     from omsdpm.scoring.growing import GrowingScores
     from predictors import Predictor
@@ -230,9 +231,23 @@ class Benchmark:
 
     @cached_property
     def baselines(self) -> list[Baseline]:
-        """Schedules without search, validated when the benchmark was built; empty if never."""
+        """Schedules without search of the whole space, validated when the benchmark was built; empty if never.
+
+        Everything that the usual strategies propose, and what every other one chose by its labels.
+        """
+        from benchmarks.choices import with_choices
+
         path = self.folder / BASELINES_FILE
-        return read_baselines(path, self.space, self.latency) if path.exists() else []
+        stored = read_baselines(path, self.space, self.latency) if path.exists() else []
+        return with_choices(stored, self.choices, self.space, self.latency)
+
+    @cached_property
+    def choices(self) -> list[Choice]:
+        """What each strategy chose under each budget by its labels, as the benchmark was built; empty if never."""
+        from benchmarks.choices import CHOICES_FILE, read_choices
+
+        path = self.folder / CHOICES_FILE
+        return read_choices(path, self.space) if path.exists() else []
 
     def best_baseline(self, budget: float) -> Baseline | None:
         """The baseline of the best validated mean within a latency budget (ms); ``None`` where there is none."""
@@ -255,8 +270,12 @@ class Benchmark:
 
     @cached_property
     def data_hash(self) -> str:
-        """SHA-256 of the benchmark's files, 16 digits: equal where results are comparable."""
-        facts = {key: value for key, value in self.table.items() if key not in ("summary", "notes")}
+        """SHA-256 of the benchmark's files, 16 digits: equal where results are comparable.
+
+        What strategies chose is no part of it, so that a new strategy leaves what was measured comparable: a
+        result says itself which baseline it was compared with.
+        """
+        facts = {key: value for key, value in self.table.items() if key not in ("summary", "notes", "strategies")}
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
         for name in (DATASET_FILE, BASELINES_FILE, REPEAT_FILE):
             path = self.folder / name

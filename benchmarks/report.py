@@ -93,7 +93,7 @@ def build_report(
 ) -> ReportScores | None:
     """Samples the best baselines on the noise of reports and keeps their scores; resumable.
 
-    Does nothing if the folder has them; ``None`` without baselines.
+    Those that the folder has are not sampled again; ``None`` without baselines.
 
     Args:
         benchmark: with validated baselines.
@@ -106,6 +106,7 @@ def build_report(
     """
     from benchmarks.building import scores_on_seeds
     from omsdpm.dataset.workfolder import put_away
+    from omsdpm.files import locked
     from omsdpm.scoring.identity import check_measured, remember_measured, validation_identity
 
     X = best_baselines(benchmark)
@@ -116,16 +117,27 @@ def build_report(
     used = {benchmark.measurement.seed, *benchmark.validation_seeds}
     seeds = tuple(seed for seed in REPORT_SEEDS if seed not in used)
     measured_with = validation_identity(benchmark.measurement, images, seeds)
+    work = benchmark.folder / "build" / "report"
+    kept = read_report(path, benchmark.space).scores if path.exists() else {}
     if path.exists():
         check_measured(benchmark.folder, path.stem, measured_with)
-        put_away(benchmark.folder / "build" / "report")  # of a build that was killed at its end
+    lacking = np.array([x for x in X if x.tobytes() not in kept])
+    if not len(lacking):
+        put_away(work)  # of a build that was killed at its end
         return read_report(path, benchmark.space)
-    work = benchmark.folder / "build" / "report"
-    scores = scores_on_seeds(benchmark, X, images, seeds, workers, path, work, shard_size, progress)
+
+    def merged() -> bool:
+        return path.exists() and {x.tobytes() for x in lacking} <= set(read_report(path, benchmark.space).scores)
+
+    scores = scores_on_seeds(benchmark, lacking, images, seeds, workers, path.stem, merged, work, shard_size, progress)
     if scores is None:
         return read_report(path, benchmark.space)
     remember_measured(benchmark.folder, path.stem, measured_with)
-    _write(path, X, images, seeds, scores)
+    with locked(benchmark.folder / "build" / "merge.lock"):
+        kept = read_report(path, benchmark.space).scores if path.exists() else {}
+        kept |= {x.tobytes(): y for x, y in zip(lacking, scores, strict=True)}
+        every = np.array([np.frombuffer(key, dtype=np.int64) for key in kept])
+        _write(path, every, images, seeds, np.array(list(kept.values())))
     put_away(work)
     return read_report(path, benchmark.space)
 

@@ -28,6 +28,8 @@ class Baseline:
         schedule: ``(L,)``.
         latency: frozen latency, ms.
         scores: one a validation seed.
+        labels: schedules that are measured to come to it, by whoever follows its strategy under the budget;
+            ``None`` where nobody counted.
     """
 
     kind: str
@@ -35,6 +37,7 @@ class Baseline:
     schedule: NDArray[np.int64]
     latency: float
     scores: NDArray[np.float64]
+    labels: int | None = None
 
     @property
     def mean(self) -> float:

@@ -2,15 +2,16 @@
 
     python -m benchmarks.speed.boards optimizers
     python -m benchmarks.speed.boards strategies
-    python -m benchmarks.speed.boards strategies --seeds 1 --benchmark digits-ddim --kept labels.parquet
+    python -m benchmarks.speed.boards strategies --benchmark digits-ddim
     python -m benchmarks.speed.boards active --seeds 10
     python -m benchmarks.speed.boards active --seeds 10 --benchmark digits-ddim
 
 Each writes `benchmarks/leaderboards/NAME.csv` anew, a row a (name, seed, ...), with versions; rows of
 another benchmark stay. The benchmark is `digits-tab` unless said otherwise, whose every schedule is measured:
 a score is looked up, and regret is a score over the best there is under the budget, less 1. `strategies` and `active`
-take other benchmarks too, whose schedules are sampled; their regret is not known. What a strategy chose by its labels
-there is scored again on the seeds of reports, by which nothing was chosen, beside the best of the usual baselines.
+take other benchmarks too, whose schedules are sampled; their regret is not known. What a strategy chose there as the
+benchmark was built is scored again on the seeds of reports, by which nothing was chosen, beside the best single member
+or stitch.
 """
 
 from __future__ import annotations
@@ -25,17 +26,17 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.choices import Choice
+from benchmarks.choosing import SEED
 from benchmarks.comparison import StrategyResult, compare_strategies
 from benchmarks.problem import Benchmark
 from benchmarks.registry import load_benchmark
 from benchmarks.report import REPORT_SEEDS
 from benchmarks.speed.optimizers import measure
 from benchmarks.speed.spending import NESTED, WAYS
-from benchmarks.strategies.base import Measure
+from benchmarks.stored import Baseline
 from benchmarks.strategies.registry import strategy_names
 from benchmarks.tabular import TabularBenchmark
-from omsdpm.dataset.labels import LabelStore
-from omsdpm.solvers import Schedules
 from studies import optimizer_names
 from studies.paired import Paired
 from studies.records.tables import compact, write_csv
@@ -54,8 +55,8 @@ LABELS = (25, 60, 100)
 REPORTED = 5
 """Seeds of reports that a strategy's schedule is scored on, as many as a run takes."""
 
-AT_ONCE = 100
-"""Schedules that are sampled before their labels are kept."""
+USUAL = ("single", "stitch")
+"""Strategies whose proposals are all validated, and which need no labels of their own."""
 
 Rows = Iterable[Mapping[str, Any]]
 
@@ -72,21 +73,16 @@ def optimizers(benchmark: TabularBenchmark, seeds: Sequence[int]) -> Rows:
                 }  # fmt: skip
 
 
-def strategies(
-    benchmark: Benchmark, seeds: Sequence[int], kept: Path | None = None, without: Sequence[str] = ()
-) -> Rows:
+def strategies(benchmark: Benchmark, seeds: Sequence[int]) -> Rows:
     """The best that each strategy has under each budget, and the labels it spends; or why it has none."""
-    # The members of guidance-interval come in pairs.
-    names = [name for name in strategy_names() if name not in ("guidance-interval", *without)]
-    measure = None if isinstance(benchmark, TabularBenchmark) else _sampled(benchmark, kept)
-    for seed in seeds:
-        rows = compare_strategies(benchmark, names=names, seed=seed, measure=measure)
+    for seed in seeds if isinstance(benchmark, TabularBenchmark) else (SEED,):
+        rows = _chosen(benchmark, seed)
         reported = {} if isinstance(benchmark, TabularBenchmark) else _reported(benchmark, rows)
         for row in rows:
             regret, again = "", reported.get(_key(row.schedule))
             if isinstance(benchmark, TabularBenchmark) and row.score is not None:
                 regret = f"{row.score / float(benchmark.optimum(row.budget).y[0]) - 1:.6f}"
-            baseline = benchmark.best_baseline(row.budget)
+            baseline = usual_baseline(benchmark, row.budget)
             pair = None if again is None or baseline is None else Paired(again, reported[_key(baseline.schedule)])
             yield {
                 "strategy": row.strategy, "budget_ms": f"{row.budget:g}", "seed": seed, "labels": row.labels,
@@ -101,29 +97,24 @@ def strategies(
             }  # fmt: skip
 
 
-def _sampled(benchmark: Benchmark, kept: Path | None) -> Measure:
-    """Samples from the benchmark's own noise; a file keeps the labels, with which a board that was stopped goes on."""
-    meter = benchmark.prepare()
-    if kept is None:
-        return meter.measure
-    store = LabelStore(kept, benchmark.space, benchmark.metric, {"data_hash": benchmark.data_hash})
-
-    def measure(X: Schedules) -> np.ndarray[Any, np.dtype[np.float64]]:
-        new = store.new(X)
-        for first in range(0, len(new), AT_ONCE):
-            rows = new[first : first + AT_ONCE]
-            store.add(X[rows], meter.measure(X[rows]), "strategies")
-            if len(store) // AT_ONCE > (len(store) - len(rows)) // AT_ONCE:
-                print(f"{len(store)} labels", flush=True)
-        known = {_key(x): y for x, y in zip(store.dataset.X, store.dataset.y.tolist(), strict=True)}
-        return np.array([known[_key(x)] for x in X])
-
-    return measure
+def _chosen(benchmark: Benchmark, seed: int) -> Sequence[StrategyResult | Choice]:
+    """What each strategy chooses: looked up where all is measured, else as the benchmark was built."""
+    if isinstance(benchmark, TabularBenchmark):
+        # The members of guidance-interval come in pairs.
+        names = [name for name in strategy_names() if name != "guidance-interval"]
+        return compare_strategies(benchmark, names=names, seed=seed)
+    return sorted(benchmark.choices, key=lambda choice: choice.strategy)  # a stable sort
 
 
-def _reported(benchmark: Benchmark, rows: Sequence[StrategyResult]) -> dict[bytes, list[float]]:
-    """Scores of what was chosen, and of the best baselines, on the seeds of reports, by schedule."""
-    best = [benchmark.best_baseline(row.budget) for row in rows]
+def usual_baseline(benchmark: Benchmark, budget: float) -> Baseline | None:
+    """The best single member or stitch within a budget, by validated scores."""
+    within = [one for one in benchmark.baselines if one.kind in USUAL and one.latency <= budget]
+    return min(within, key=lambda one: one.mean, default=None)
+
+
+def _reported(benchmark: Benchmark, rows: Sequence[StrategyResult | Choice]) -> dict[bytes, list[float]]:
+    """Scores of what was chosen, and of the usual baselines, on the seeds of reports, by schedule."""
+    best = [usual_baseline(benchmark, row.budget) for row in rows]
     chosen = [row.schedule for row in rows if row.schedule is not None]
     X = np.unique(chosen + [baseline.schedule for baseline in best if baseline is not None], axis=0)
     scores = benchmark.validate(X, seeds=REPORT_SEEDS[:REPORTED]).scores
@@ -170,8 +161,6 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5, help="how many")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--benchmark", default="digits-tab")
-    parser.add_argument("--kept", type=Path, help="labels of strategies, so that a board that was stopped goes on")
-    parser.add_argument("--without", nargs="+", default=[], metavar="NAME", help="strategies that are left out")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     arguments = parser.parse_args()
     benchmark = load_benchmark(arguments.benchmark)
@@ -179,8 +168,7 @@ def main() -> None:
         parser.error(f"{arguments.board} looks scores up: {benchmark.name} is not measured as a whole")
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     facts = {"benchmark": benchmark.name, "data_hash": benchmark.data_hash, "version": version("omsdpm")}
-    more = {"kept": arguments.kept, "without": arguments.without} if arguments.board == "strategies" else {}
-    rows = [{**row, **facts} for row in BOARDS[arguments.board](benchmark, seeds, **more)]
+    rows = [{**row, **facts} for row in BOARDS[arguments.board](benchmark, seeds)]
     path = arguments.output / f"{arguments.board}.csv"
     kept = [row for row in _read(path) if row["benchmark"] != benchmark.name and list(row) == list(rows[0])]
     every = sorted(kept + rows, key=lambda row: row["benchmark"], reverse=True)  # digits-tab first; stable

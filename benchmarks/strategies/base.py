@@ -154,8 +154,8 @@ class Strategy(ABC):
 
     Most know nothing of scores; those that do measure by ``problem.labels``, which counts. A strategy
     is asked once a budget. It asks the space what its solver can do (``orders``, ``placings``,
-    ``most_steps``, ``even_slots``, ``takes_timesteps``), never which space it is. What it proposes is
-    validated where a benchmark is built; winners of a search are compared with the best of it.
+    ``most_steps``, ``even_slots``, ``takes_timesteps``), never which space it is. What it proposes, or chooses of
+    that by labels, is validated where a benchmark is built; winners of a search are compared with the best of it.
     To be found by name it is registered in the entry-point group ``omsdpm.strategies``; the
     first line of its docstring is what lists show.
     """
@@ -164,7 +164,7 @@ class Strategy(ABC):
     """The registered name, which becomes the ``kind`` of its baselines."""
 
     usual: ClassVar[bool] = True
-    """A baseline of every benchmark that is built; else only where it is asked for by name."""
+    """All that it proposes is a baseline of every benchmark that is built; else what it chooses by labels."""
 
     raced: ClassVar[bool] = False
     """Races for being the baseline where none are stored, though it is not usual: cheap, and often better."""

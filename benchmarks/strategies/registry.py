@@ -31,7 +31,7 @@ def make_strategy(text: str) -> Strategy:
 
 
 def usual_strategies() -> list[str]:
-    """Names of the strategies whose proposals are baselines of every benchmark that is built, sorted."""
+    """Names of the strategies whose proposals are all baselines of every benchmark that is built, sorted."""
     return [name for name in strategy_names() if getattr(STRATEGIES.load(name), "usual", True)]
 
 

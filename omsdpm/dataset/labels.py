@@ -52,9 +52,14 @@ class LabelStore:
     @property
     def keys(self) -> set[bytes]:
         """The labeled schedules in canonical form."""
+        return set(self.scores())
+
+    def scores(self) -> dict[bytes, float]:
+        """The labels by their schedules' canonical form."""
         if not len(self.dataset):
-            return set()
-        return {row.tobytes() for row in self.dataset.space.canonical(self.dataset.X)}
+            return {}
+        X = self.dataset.space.canonical(self.dataset.X)
+        return {row.tobytes(): score for row, score in zip(X, self.dataset.y.tolist(), strict=True)}
 
     def new(self, X: Schedules) -> NDArray[np.intp]:
         """Rows of ``X`` ``(n, L)`` that are not labeled yet, the first of each that sample the same."""

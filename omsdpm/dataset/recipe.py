@@ -180,6 +180,8 @@ class RecipeTable(_Table):
         notes: Markdown for the card: why these designs.
         seed: of the drawing of schedules.
         budgets: latency budgets in ms.
+        strategies: whose choices are baselines beside single members and stitches, as ``"ays"`` or
+            ``"anneal[labels=50]"``; all that are installed without it. ``dataset estimate`` says what that costs.
         tabular: all schedules are measured, so that scores are looked up.
         measurement: how a schedule becomes a score.
         validation: with which noise winners and baselines are validated.
@@ -192,6 +194,7 @@ class RecipeTable(_Table):
     notes: str = ""
     seed: Seed = 0
     budgets: tuple[Budget, ...] = ()
+    strategies: tuple[str, ...] | None = None
     tabular: bool = False
     measurement: MeasurementTable
     validation: ValidationTable = ValidationTable()

@@ -98,7 +98,7 @@ def check_measured(folder: str | Path, part: str, identity: Mapping[str, str], *
 
     Args:
         folder: of the benchmark.
-        part: ``"schedules"``, ``"baselines"`` or ``"repeat"``.
+        part: ``"schedules"``, ``"repeat"``, ``"baselines"``, ``"labels"``, ``"strategies"`` or ``"report"``.
         identity: what they would be measured with now.
         noise: whether the images and the seed have to be the same too.
 
@@ -163,6 +163,8 @@ class MeasuredTable(BaseModel):
     baselines: dict[str, str] | None = None
     repeat: dict[str, str] | None = None
     report: dict[str, str] | None = None
+    labels: dict[str, str] | None = None
+    strategies: dict[str, str] | None = None
 
 
 def _in_words(differ: list[str]) -> str:

@@ -245,3 +245,24 @@ def test_a_folder_without_the_file_is_named(tmp_path):
     assert f"cannot read {tmp_path}/benchmark.toml" in refusal(build(tmp_path))
     (tmp_path / "file").write_text("")
     assert "cannot read" in refusal(build(tmp_path / "file"))
+
+
+def test_an_unknown_strategy_is_told_before_anything_is_measured(write):
+    folder = write('budgets = [3]\nstrategies = ["single", "lemca"]\n' + FILE + VALIDATION)
+    assert "lemca" in (line := refusal(build(folder))) and "lemica" in line
+    assert not (folder / "schedules.parquet").exists()
+    folder = write('budgets = [3]\nstrategies = ["anneal[labels=0]"]\n' + FILE + VALIDATION)
+    assert "labels=0" in refusal(build(folder)) and not (folder / "schedules.parquet").exists()
+
+
+def test_what_strategies_choose_is_built_and_told(write):
+    folder = write('budgets = [3]\nstrategies = ["ays", "anneal[labels=4]"]\n' + FILE + VALIDATION)
+    outcome = build(folder)
+    assert outcome.exit_code == 0, outcome.output
+    benchmark = Benchmark.read(folder)
+    assert f"{len(benchmark.baselines)} baselines" in outcome.stdout
+    assert [choice.strategy for choice in benchmark.choices] == ["ays", "anneal[labels=4]"]
+    assert benchmark.report is not None
+    best = benchmark.space.canonical(benchmark.best_baseline(3).schedule)[0].tobytes()
+    assert best in benchmark.report.scores
+    assert "## What strategies choose" in (folder / "CARD.md").read_text()

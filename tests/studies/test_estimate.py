@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from benchmarks import Benchmark
 from benchmarks.baselines import all_baselines
+from benchmarks.choosing import would_measure
 from omsdpm.scoring.sampler import Sampler
 from omsdpm.zoo.files import write_latency_card
 from studies.cli import main
@@ -49,7 +50,9 @@ def few(tmp_path, tiny_zoo):
 def test_the_repeat_the_baselines_and_the_reports_count(few):
     result = estimate(EstimateSettings(folder=few))
     parts = {part.name: part for part in result.rounds}
-    assert list(parts) == ["first", "repeat", "baselines", "report"]
+    assert list(parts) == [
+        "first", "repeat", "baselines", "labels of strategies", "choices of strategies", "report",
+    ]  # fmt: skip
     first = parts["first"]
     assert parts["repeat"].schedules == 30 and parts["repeat"].seconds == pytest.approx(first.seconds / 2)
     benchmark = Benchmark.read(few)
@@ -59,11 +62,23 @@ def test_the_repeat_the_baselines_and_the_reports_count(few):
     # The zoo's latencies are of 8 images, and a validated schedule has 24 from each of two seeds.
     alone = 2 * 3 * benchmark.space.latency(X, benchmark.latency).sum() / 1000
     assert parts["baselines"].seconds_one_by_one == pytest.approx(alone)
+    labels, choices = would_measure(benchmark)
+    assert parts["labels of strategies"].schedules == len(labels) > 60
+    assert parts["labels of strategies"].one_by_one == benchmark.space.nfe(labels).sum()
+    known = {x.tobytes() for x in benchmark.space.canonical(X)}
+    assert parts["choices of strategies"].schedules == 2 * sum(x.tobytes() not in known for x in choices) > 0
     assert parts["report"].schedules == 2 * 10  # the dearest under each budget, on ten seeds
     dearest = sum(max(ms for ms in benchmark.space.latency(X, benchmark.latency) if ms <= budget) for budget in (4, 8))
     assert parts["report"].seconds_one_by_one == pytest.approx(10 * 3 * dearest / 1000)
     for name in ("schedules", "one_by_one", "evaluations", "seconds", "scoring"):
         assert getattr(result.total, name) == pytest.approx(sum(getattr(part, name) for part in result.rounds))
+
+
+def test_strategies_that_the_file_leaves_out_cost_nothing(few):
+    text = (few / "benchmark.toml").read_text()
+    (few / "benchmark.toml").write_text(text.replace("budgets = [4, 8]", "budgets = [4, 8]\nstrategies = []"))
+    parts = [part.name for part in estimate(EstimateSettings(folder=few)).rounds]
+    assert parts == ["first", "repeat", "baselines", "report"]
 
 
 def test_scoring_is_timed_and_meets_the_deadline_too(few):

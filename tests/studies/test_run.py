@@ -6,7 +6,7 @@ import csv
 import json
 import shlex
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +17,10 @@ from click.testing import CliRunner, Result
 
 from benchmarks.baselines import raced_baselines
 from studies.cli import main
-from studies.jobs.run.winners import validation_plan
+from studies.jobs.run import RunResult, winners
+from studies.jobs.run.race import race
+from studies.jobs.run.winners import Scored, Winner, validation_plan
+from studies.records.tables import compact
 
 FAST = ["--benchmark", "tiny", "--optimizer", "random", "--predictor", "gbdt", "--evaluations", "300"]
 
@@ -185,6 +188,75 @@ def test_the_baseline_of_a_listed_budget_is_the_best_stored_one(finished, _tiny_
         fitting = [baseline for baseline in tiny.baselines if baseline.latency <= winner["budget_ms"]]
         best = min(fitting, key=lambda baseline: baseline.mean)
         assert winner["baseline"]["name"] == best.name and winner["baseline"]["source"] == best.kind
+
+
+def test_a_baseline_that_is_ahead_in_the_race_wins_and_judges_no_predictor(tiny, here, monkeypatch):
+    def with_baselines_ahead(*given):
+        groups, scores = race(*given)
+        racing = {row for racers in groups[::2] for row in racers}
+        ahead = {baselines[0]: -1.0 for baselines in groups[1::2] if baselines[0] not in racing}
+        assert ahead  # it races under listed budgets too
+        return groups, {**scores, **ahead}
+
+    monkeypatch.setattr(winners, "race", with_baselines_ahead)
+    outcome = run(*FAST, "--output", "out", "--seeds", "2", "--top", "2")
+    assert outcome.exit_code == 0, outcome.output
+    won = [winner for winner in RunResult.read(here / "out").winners if winner.is_baseline]
+    assert won and "the baseline won; the search's own best has" in " ".join(outcome.stdout.split())
+    judged = {(row["budget_ms"], row["schedule"]) for row in rows(here / "leaderboard.csv")}
+    for winner in won:
+        assert winner.source == winner.baseline.source != winner.own.source == "search"
+        assert (winner.gain, winner.verdict, winner.paired.verdict) == (0, "the baseline", "inconclusive")
+        assert (f"{winner.budget:g}", compact(winner.own.schedule)) in judged
+        assert (f"{winner.budget:g}", compact(winner.schedule)) not in judged
+
+
+def test_the_baselines_of_the_best_strategies_are_shown_with_their_labels(tiny, here, monkeypatch):
+    fitting = [baseline for baseline in tiny.baselines if baseline.latency <= 8]
+    kinds = ("cheap", "dear", "dearer", "dearest")
+    made = [
+        replace(baseline, kind=kind, name=f"by {kind}", labels=1000 + at)
+        for at, (kind, baseline) in enumerate(zip(kinds, sorted(fitting, key=lambda one: one.mean), strict=False))
+    ]
+    monkeypatch.setattr(tiny, "baselines", [*tiny.baselines, *made])
+    monkeypatch.setenv("COLUMNS", "200")
+    outcome = run(*FAST, "--output", "out", "--seeds", "2", "--top", "2", "--budget", "8")
+    assert outcome.exit_code == 0, outcome.output
+    (winner,) = RunResult.read(here / "out").winners
+    assert set(winner.kinds) == {"single", "stitch", *kinds}
+    assert [winner.kinds[kind].labels for kind in kinds] == [1000, 1001, 1002, 1003]
+    assert "by cheap" in outcome.stdout and "1,000" in outcome.stdout and "by dearest" not in outcome.stdout
+    assert "single" in outcome.stdout
+    (row,) = rows(here / "out" / "winners.csv")
+    best = winner.baseline
+    assert row["baseline_labels"] == ("" if best.labels is None else str(best.labels))
+
+
+def test_a_result_from_before_labels_were_counted_is_read(finished, tmp_path):
+    def without(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: without(one) for key, one in value.items() if key != "labels" or "schedule" not in value}
+        return [without(one) for one in value] if isinstance(value, list) else value
+
+    (tmp_path / "result.json").write_text(json.dumps(without(finished.result)))
+    read = RunResult.read(tmp_path)
+    assert [winner.baseline.labels for winner in read.winners] == [None] * 3
+
+
+def test_what_samples_the_same_as_the_baseline_is_told_so():
+    def scored(name: str, source: str, *scores: float) -> Scored:
+        return Scored(name=name, source=source, schedule=(1, 0), latency=1.0, scores=scores)
+
+    def winner(measured: Scored, baseline: Scored) -> Winner:
+        return Winner(
+            budget=1.0, schedule=(1, 0), nfe=1, latency=1.0, predicted=1.0, measured=measured, baseline=baseline
+        )
+
+    baseline = scored("member 1", "single", 1.0, 2.0)
+    assert winner(baseline, baseline).verdict == "the baseline"
+    assert winner(scored("candidate 1", "search", 1.0, 2.0), baseline).verdict == "the same schedule"
+    assert winner(scored("candidate 1", "search", 0.5, 1.5), baseline).verdict == "better"
+    assert winner(scored("candidate 1", "search", 1.0), scored("m", "single", 1.5)).verdict == "inconclusive"
 
 
 def test_the_baseline_of_another_budget_is_made_for_it_and_races(tiny, here):

@@ -45,8 +45,11 @@ def build(settings: BuildSettings, reporter: Reporter = SILENT) -> BuildResult:
         jobs = 1 if device != "cpu" else usable_cpus()
     if "budgets" in recipe_toml(settings.folder):  # what is wrong with its benchmark is told before hours of work
         from benchmarks import Benchmark
+        from benchmarks.choosing import strategies_of
 
-        replace(Benchmark.read(settings.folder), measurement=recipe.measurement).check_comparable()
+        begun = replace(Benchmark.read(settings.folder), measurement=recipe.measurement)
+        begun.check_comparable()
+        strategies_of(begun)
     workers = Workers(settings.executor, jobs, settings.threads, settings.scheduler, device)
     with reporter.part("Measuring schedules") as step:
         built = build_dataset(recipe, workers, shard_size=settings.shard_size, progress=_unlabelled(step))
@@ -56,16 +59,20 @@ def build(settings: BuildSettings, reporter: Reporter = SILENT) -> BuildResult:
     from benchmarks import Benchmark
     from benchmarks.building import build_baselines, build_repeat
     from benchmarks.card import write_card
+    from benchmarks.choosing import build_choices
     from benchmarks.report import build_report
 
     benchmark = replace(Benchmark.read(settings.folder), measurement=recipe.measurement)
     with reporter.part("Repeating with other noise") as step:
         build_repeat(benchmark, workers, progress=_unlabelled(step))
     with reporter.part("Validating baselines") as step:
-        baselines = build_baselines(benchmark, workers, progress=_unlabelled(step))
+        build_baselines(benchmark, workers, progress=_unlabelled(step))
+    with reporter.part("Letting strategies choose") as step:
+        build_choices(benchmark, workers, progress=_unlabelled(step))
     with reporter.part("Sampling the best baselines for reports") as step:
-        build_report(benchmark, workers, progress=_unlabelled(step))
-    return replace(result, baselines=len(baselines), card=write_card(Benchmark.read(settings.folder)))
+        build_report(replace(benchmark), workers, progress=_unlabelled(step))  # which knows what is chosen now
+    whole = Benchmark.read(settings.folder)
+    return replace(result, baselines=len(whole.baselines), card=write_card(whole))
 
 
 def _unlabelled(step: Step) -> Callable[[str, int, int], Any]:

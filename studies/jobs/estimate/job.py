@@ -103,9 +103,10 @@ class Part:
 
 
 def rest_of(settings: EstimateSettings, measurement: Measurement, rounds: Estimate) -> list[Part]:
-    """What a build samples beside the rounds: the repeat, the baselines, and the best of them for reports.
+    """What a build samples beside the rounds: repeat, baselines, strategies' labels and choices, and for reports.
 
-    Which of the baselines will be the best is not known yet: for reports the dearest under each budget count.
+    Which of the baselines will be the best is not known yet: for reports the dearest under each budget count. Nor is
+    what strategies measure, where it depends on the labels: they are asked with made-up ones.
     """
     table = recipe_toml(settings.folder)
     parts = []
@@ -115,6 +116,7 @@ def rest_of(settings: EstimateSettings, measurement: Measurement, rounds: Estima
         return parts
     from benchmarks import Benchmark
     from benchmarks.baselines import all_baselines
+    from benchmarks.choosing import would_measure
     from benchmarks.report import REPORT_IMAGES, REPORT_SEEDS
 
     benchmark = Benchmark.read(settings.folder)
@@ -123,6 +125,12 @@ def rest_of(settings: EstimateSettings, measurement: Measurement, rounds: Estima
     X = np.array([baseline.x for baseline in named])
     images, seeds = benchmark.validation
     parts.append(Part("baselines", _of_seeds(X, measurement, images, len(seeds), 30), images))
+    labels, choices = would_measure(benchmark)
+    if len(labels):
+        parts.append(Part("labels of strategies", count(labels, measurement, 30), measurement.images))
+    choices = choices[~_among(space.canonical(choices), space.canonical(X))] if len(choices) else choices
+    if len(choices):
+        parts.append(Part("choices of strategies", _of_seeds(choices, measurement, images, len(seeds), 30), images))
     ms = space.latency(X, latency)
     fitting = [np.flatnonzero(ms <= budget) for budget in benchmark.budgets]
     dearest = sorted({int(rows[ms[rows].argmax()]) for rows in fitting if len(rows)})
@@ -131,6 +139,12 @@ def rest_of(settings: EstimateSettings, measurement: Measurement, rounds: Estima
     kept = [seed for seed in REPORT_SEEDS if seed not in used]
     parts.append(Part("report", _of_seeds(X[dearest], measurement, images, len(kept), 1), images))
     return parts
+
+
+def _among(X: Schedules, known: Schedules) -> np.ndarray:
+    """``(n, L), (m, L) -> (n,)``: rows that are among others."""
+    keys = {x.tobytes() for x in known}
+    return np.array([x.tobytes() in keys for x in X], dtype=bool)
 
 
 def _of_seeds(X: Schedules, measurement: Measurement, images: int, seeds: int, shard_size: int) -> Estimate:

@@ -24,9 +24,9 @@ Color = tuple[float, float, float]
 
 GRAY, ORANGE, BLUE, RED, GREEN = "#b8bcc2", "#e08a1e", "#2b6cb0", "#c0182b", "#2f855a"
 MARKS = {"single": ("o", ORANGE, "single members"), "stitch": ("s", BLUE, "two-member stitches")}
-"""Marker, color and words of the strategies that every benchmark has; others share a color."""
+"""Marker, color and words of the strategies whose proposals are all baselines."""
 
-OTHER_MARKERS = "^vD<>P"
+OTHERS = ("^", GREEN, "choices of other strategies")
 LATENCY_LABEL = "frozen latency (ms)"
 DESIGNS = "random designs"
 NUMBERED_SLOTS = 50
@@ -68,11 +68,10 @@ def _measured(axes: Axes, result: RunResult, benchmark: Benchmark, designs: Sche
     axes.scatter(latency, designs.y, s=9, color=GRAY, linewidths=0, label=label)
     stored_images, stored_seeds = benchmark.validation
     shown = [(latency, designs.y)]
-    kinds = list(dict.fromkeys([*MARKS, *sorted({baseline.kind for baseline in benchmark.baselines})]))
-    for number, kind in enumerate(kinds):
-        marker, color, what = MARKS.get(kind, (OTHER_MARKERS[number % len(OTHER_MARKERS)], GREEN, kind))
-        of_kind = [baseline for baseline in benchmark.baselines if baseline.kind == kind]
+    for mark in dict.fromkeys([*MARKS.values(), OTHERS]):
+        of_kind = [one for one in benchmark.baselines if MARKS.get(one.kind, OTHERS) == mark]
         if of_kind:
+            marker, color, what = mark
             x = np.array([baseline.latency for baseline in of_kind])
             y = np.array([baseline.mean for baseline in of_kind])
             label = f"{what}, {stored_images} images x {len(stored_seeds)}"

@@ -96,7 +96,6 @@ def report(
     validated: bool,
     board: Leaderboard | None = None,
     labels: int = LABELS,
-    baselines_win: bool = False,
 ) -> RunResult:
     """Searches on a fitted predictor, samples who wins, and writes the run folder.
 
@@ -109,7 +108,6 @@ def report(
         validated: whether anything is sampled.
         board: that will get rows.
         labels: best measured schedules of ``train`` that race under each budget.
-        baselines_win: whether a baseline that is ahead in the race is the winner.
     """
     settings, benchmark, budgets, clock, plan = begun.settings, begun.benchmark, begun.budgets, begun.clock, begun.plan
     folder = run.path
@@ -120,9 +118,7 @@ def report(
     if validated:
         fields = fields_of(benchmark, outcome, budgets, train, settings.top, labels)
         with run.part(clock, "race", f"Racing {settings.top} candidates under each budget") as step:
-            chosen = choose(
-                benchmark, fields, plan, device=begun.device, progress=step, run=run, baselines_win=baselines_win
-            )
+            chosen = choose(benchmark, fields, plan, device=begun.device, progress=step, run=run)
         with run.part(clock, "validate", f"Sampling winners, {plan.images} images x {len(plan.seeds)} seeds") as step:
             sampled = validate(
                 benchmark, fields, chosen, budgets, plan, scorer.predict, device=begun.device, progress=step, run=run

@@ -256,7 +256,7 @@ def write_winners(result: RunResult, path: Path) -> None:
     metric = result.metric_name
     header = ["budget_ms", "latency_frozen_ms", "latency_measured_ms", "nfe", "predicted_score", "source"]
     header += [f"{metric}_mean", f"{metric}_std", "own_name", f"own_{metric}_mean"]
-    header += ["baseline", "baseline_kind", "baseline_latency_frozen_ms"]
+    header += ["baseline", "baseline_kind", "baseline_labels", "baseline_latency_frozen_ms"]
     header += [f"baseline_{metric}_mean", f"baseline_{metric}_std"]
     header += ["gain_percent", "gain_margin", "verdict", "schedule"]
     rows = []
@@ -265,11 +265,18 @@ def write_winners(result: RunResult, path: Path) -> None:
         row = [_text(winner.budget), _text(winner.latency), _text(winner.measured_latency), winner.nfe]
         row += [_text(winner.predicted), winner.source, *_mean_std(winner.measured)]
         row += ["", ""] if own is None else [own.name, _text(own.mean)]
-        row += ["", "", ""] if baseline is None else [baseline.name, baseline.source, _text(baseline.latency)]
+        row += _baseline_cells(baseline)
         row += _mean_std(baseline)
         row += ["", "", ""] if paired is None else [_text(paired.gain), _text(paired.gain_margin), paired.verdict]
         rows.append([*row, compact(winner.schedule)])
     write_csv(path, header, rows)
+
+
+def _baseline_cells(baseline: Scored | None) -> list[str]:
+    if baseline is None:
+        return [""] * 4
+    labels = "" if baseline.labels is None else str(baseline.labels)
+    return [baseline.name, baseline.source, labels, _text(baseline.latency)]
 
 
 def write_predicted_winners(result: RunResult, path: Path) -> None:
@@ -308,7 +315,7 @@ def _read_winner(table: Mapping[str, Any]) -> Winner:
 
 
 def _read_scored(table: Mapping[str, Any]) -> Scored:
-    return Scored(**{key: table[key] for key in Scored.model_fields})
+    return Scored(**{key: table[key] for key in Scored.model_fields if key in table or key != "labels"})  # a newer key
 
 
 def _read_outcome(table: Mapping[str, Any]) -> SearchOutcome:

@@ -85,20 +85,38 @@ def _caption(result: RunResult) -> str:
 
 
 def _schedules(result: RunResult) -> Table:
-    caption = "Of each strategy the best baseline, by stored scores: these compare with each other only."
+    caption = (
+        f"Best baselines of the {SHOWN_KINDS} best strategies and of single members, by stored scores, which compare "
+        "with each other only. Labels: schedules that are measured to come to it."
+    )
     table = Table(
-        "budget (ms)", "", "name", "stored", "schedule, image end first (· skips a slot)",
+        "budget (ms)", "", "name", "labels", "stored", "schedule, image end first (· skips a slot)",
         caption=caption, caption_justify="left",
     )  # fmt: skip
     for winner in result.winners:
         who = "winner" if winner.measured else "best predicted"
-        table.add_row(f"{winner.budget:g}", who, "", "", _glyphs(winner.schedule))
-        shown = list(winner.kinds.values())
+        table.add_row(f"{winner.budget:g}", who, "", "", "", _glyphs(winner.schedule))
+        shown = _shown_kinds(winner)
         if winner.baseline is not None and winner.baseline.schedule not in [one.schedule for one in shown]:
-            table.add_row("", winner.baseline.source, Text(winner.baseline.name), "", _glyphs(winner.baseline.schedule))
+            table.add_row(*_baseline_cells(winner.baseline, ""))
         for one in shown:
-            table.add_row("", one.source, Text(one.name), f"{one.mean:.3f}", _glyphs(one.schedule))
+            table.add_row(*_baseline_cells(one, f"{one.mean:.3f}"))
     return table
+
+
+SHOWN_KINDS = 3
+"""Strategies that a budget's baselines are shown of; the result has all."""
+
+
+def _shown_kinds(winner: Winner) -> list[Scored]:
+    best = sorted(winner.kinds.values(), key=lambda one: one.mean)
+    alone = [one for one in best[SHOWN_KINDS:] if one.source == "single"]
+    return best[:SHOWN_KINDS] + alone
+
+
+def _baseline_cells(one: Scored, stored: str) -> list[str | Text]:
+    labels = "" if one.labels is None else f"{one.labels:,}"
+    return ["", one.source, Text(one.name), labels, stored, _glyphs(one.schedule)]
 
 
 def _glyphs(schedule: Sequence[int]) -> str:
@@ -117,7 +135,7 @@ def _gain(winner: Winner) -> list[str | Text]:
     if paired is None or paired.gain is None:
         return ["-", "-"]
     style = {"better": "green", "worse": "red"}.get(paired.verdict, "")
-    if winner.is_baseline:
+    if winner.verdict != paired.verdict:  # it is the baseline, or samples the same
         return [Text("0.0"), Text(str(winner.verdict))]
     margin = "" if paired.gain_margin is None else f" ± {paired.gain_margin:.1f}"
     return [Text(f"{paired.gain:+.1f}{margin}", style=style), Text(paired.verdict, style=style)]

@@ -31,18 +31,23 @@ RACE_SEEDS = 2
 SEARCH, TRAINING = "search", "labels"
 """Where a winner may come from: the search on the predictor, or the schedules that it was fitted on.
 
-In a search on somebody's zoo also from a strategy that proposes baselines, whose name it then has.
+Or it is the best baseline, and has the name of the strategy that it is from.
 """
 
 
 class Scored(Record):
-    """A schedule ``(L,)``, where it comes from, its latency in ms, and the scores of its images, one a seed."""
+    """A schedule ``(L,)``, where it comes from, its latency in ms, and the scores of its images, one a seed.
+
+    Attributes:
+        labels: of a baseline, the schedules that its strategy measures to come to it; ``None`` where nobody counted.
+    """
 
     name: str
     source: str
     schedule: tuple[int, ...]
     latency: float
     scores: tuple[float, ...]
+    labels: int | None = None
 
     @property
     def mean(self) -> float:
@@ -105,7 +110,12 @@ class Winner(Record):
     @property
     def verdict(self) -> str | None:
         """What the comparison says, in words for people; ``None`` without one."""
-        return None if self.paired is None else "the baseline" if self.is_baseline else self.paired.verdict
+        if self.paired is None:
+            return None
+        if self.is_baseline:
+            return "the baseline"
+        same = self.paired.ours == self.paired.theirs  # to the last digit: another schedule that samples the same
+        return "the same schedule" if same else self.paired.verdict
 
     @property
     def gain(self) -> float | None:
@@ -138,11 +148,12 @@ class SampledWinners:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A schedule ``(L,)`` that races, and where it comes from."""
+    """A schedule ``(L,)`` that races, where it comes from, and the labels that a baseline's strategy spent."""
 
     name: str
     source: str
     schedule: tuple[int, ...]
+    labels: int | None = None
 
 
 @dataclass(frozen=True)
@@ -152,15 +163,14 @@ class Field:
     Attributes:
         own: what the search found, best predicted first.
         labels: the best measured schedules that the predictor was fitted on.
-        baselines: for a budget that the benchmark does not list, what strategies propose; else none.
-        stored: for a budget that it lists, the baseline of the best stored scores.
+        baselines: for a budget that the benchmark lists, the one of the best stored scores; for another one, what
+            strategies propose.
         kinds: the best stored baseline of each strategy.
     """
 
     own: list[Candidate]
     labels: list[Candidate]
     baselines: list[Candidate]
-    stored: Candidate | None
     kinds: dict[str, Scored]
 
 
@@ -236,9 +246,9 @@ def fields_of(
         labels = [Candidate(f"training schedule {row}", TRAINING, _tuple(train.X[row])) for row in rows]
         stored = benchmark.best_baseline(budget)
         if budget in benchmark.budgets and stored is not None:
-            racing.append(Field(own, labels, [], _of_baseline(stored), _kinds(benchmark, budget)))
+            racing.append(Field(own, labels, [_of_baseline(stored)], _kinds(benchmark, budget)))
         else:
-            racing.append(Field(own, labels, _proposed(benchmark, budget), None, _kinds(benchmark, budget)))
+            racing.append(Field(own, labels, _proposed(benchmark, budget), _kinds(benchmark, budget)))
     return racing
 
 
@@ -250,14 +260,13 @@ def choose(
     device: str,
     progress: Step,
     run: RunFolder,
-    baselines_win: bool = False,
 ) -> list[Chosen]:
     """Races the candidates under each budget on the noise that chooses.
 
-    A budget's winner is the best of the search's own candidates and of the training schedules, which race
-    together; the best of the own ones is who came farthest of them. Where the benchmark does not list the
-    budget, the baseline is chosen by a race of its own; with ``baselines_win`` it is the winner too where its
-    score in the last round is lower, which is what a user wants and judges no predictor.
+    The search's own candidates and the training schedules race together; the best of the own ones, which judges
+    the predictor, is who came farthest of them. Where the benchmark does not list the budget, the baseline is chosen
+    by a race of its own. The budget's winner, which is what a user wants, is the baseline where its score in
+    the last round is lower than that of the best of the others.
     """
     groups = [group for field in fields for group in (field.own + field.labels, field.baselines)]
     everyone = [one for group in groups for one in group]
@@ -275,13 +284,12 @@ def choose(
         return [groups[number][numbered[number].index(row)] for row in ranked[number]]
 
     chosen: list[Chosen] = []
-    for at, field in enumerate(fields):
+    for at in range(len(fields)):
         racers, baselines = ordered(2 * at), ordered(2 * at + 1)
         own = next(one for one in racers if one.source == SEARCH)  # a search finds a schedule within its budget
-        baseline, winner = baselines[0] if baselines else field.stored, racers[0]
-        if baselines_win and baselines and scores[ranked[2 * at + 1][0]] < scores[ranked[2 * at][0]]:
-            winner = baselines[0]
-        chosen.append((winner, own, baseline))
+        baseline = baselines[0] if baselines else None
+        ahead = baseline is not None and scores[ranked[2 * at + 1][0]] < scores[ranked[2 * at][0]]
+        chosen.append((baseline if ahead and baseline is not None else racers[0], own, baseline))
     return chosen
 
 
@@ -373,7 +381,7 @@ def _proposed(benchmark: Benchmark, budget: float) -> list[Candidate]:
 
 
 def _of_baseline(baseline: Baseline) -> Candidate:
-    return Candidate(baseline.name, baseline.kind, _tuple(baseline.schedule))
+    return Candidate(baseline.name, baseline.kind, _tuple(baseline.schedule), baseline.labels)
 
 
 def _winner(priced: PricedSpace, budget: float, schedule: ArrayLike, predicted: float) -> Winner:
@@ -395,6 +403,7 @@ def _scored(benchmark: Benchmark, one: Candidate, scores: ArrayLike) -> Scored:
         schedule=one.schedule,
         latency=float(ms),
         scores=tuple(np.asarray(scores, dtype=float).tolist()),
+        labels=one.labels,
     )
 
 

@@ -63,9 +63,7 @@ def search(settings: SearchSettings, reporter: Reporter = SILENT) -> RunResult:
                 predictor = folder.predictor(
                     lambda: predictor_of(settings.predictor, benchmark, settings.seed).fit(labels.X, labels.y)
                 )
-            result = report(
-                begun, folder, predictor, labels, {}, validated=True, labels=RACING_LABELS, baselines_win=True
-            )
+            result = report(begun, folder, predictor, labels, {}, validated=True, labels=RACING_LABELS)
         folder.done()
     return result
 

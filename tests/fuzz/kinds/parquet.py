@@ -1,4 +1,4 @@
-"""Parquet: datasets of schedules, and the baselines of a benchmark."""
+"""Parquet: datasets of schedules, and the baselines and strategies' choices of a benchmark."""
 
 from __future__ import annotations
 
@@ -24,27 +24,30 @@ class ParquetKind(Kind):
     share = 0.9
 
     def case(self, rng: Rng, folder: Path) -> Case:
-        baselines = rng.random() < 0.35
-        path = folder / ("baselines.parquet" if baselines else "schedules.parquet")
-        what = _write(path, rng, baselines)
+        kind = str(rng.choice(["schedules", "baselines", "strategies"], p=[0.5, 0.25, 0.25]))
+        path = folder / f"{kind}.parquet"
+        what = _write(path, rng, kind)
         if rng.random() < 0.35:
             what, raw = damaged(path.read_bytes(), rng)
             path.write_bytes(raw)
 
         def read() -> Any:
+            from benchmarks.choices import read_choices
             from benchmarks.stored import read_baselines
             from omsdpm.dataset import ScheduleDataset
             from omsdpm.solvers import DDIMSpace
 
-            if baselines:
+            if kind == "baselines":
                 return read_baselines(path, DDIMSpace(MODELS, LENGTH), [1.0, 2.0, 4.0])
+            if kind == "strategies":
+                return read_choices(path, DDIMSpace(MODELS, LENGTH))
             return ScheduleDataset.read(path)
 
-        wrong: Callable[[Any], str | None] = _wrong_baselines(path) if baselines else _wrong_dataset(path)
-        return Case(f"{path.name}: {what}", path, read, wrong)
+        wrongs = {"schedules": _wrong_dataset, "baselines": _wrong_baselines, "strategies": _wrong_choices}
+        return Case(f"{path.name}: {what}", path, read, wrongs[kind](path))
 
 
-def _write(path: Path, rng: Rng, baselines: bool) -> str:
+def _write(path: Path, rng: Rng, kind: str) -> str:
     """A file with some damage that Parquet can hold."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -52,9 +55,13 @@ def _write(path: Path, rng: Rng, baselines: bool) -> str:
     X = rng.integers(0, MODELS + 1, (ROWS, LENGTH))
     X[:, 0] = np.maximum(X[:, 0], 1)
     columns: dict[str, Any] = {"schedule": X.tolist()}
-    if baselines:
+    if kind == "baselines":
         columns |= {"kind": ["single"] * ROWS, "name": [f"member {k}" for k in range(ROWS)]}
         columns["scores"] = rng.random((ROWS, 3)).tolist()
+    elif kind == "strategies":
+        columns |= {"strategy": ["single"] * ROWS, "name": [f"member {k}" for k in range(ROWS - 1)] + [None]}
+        columns |= {"budget_ms": [4.0] * ROWS, "labels": list(range(ROWS)), "score": rng.random(ROWS).tolist()}
+        columns |= {"scores": rng.random((ROWS, 3)).tolist(), "reason": [None] * (ROWS - 1) + ["nothing fits"]}
     else:
         columns |= {"score": rng.random(ROWS).tolist(), "split": ["train"] * ROWS, "design": ["a"] * ROWS}
     facts: Any = {"solver": "ddim", "num_models": MODELS, "length": LENGTH, "metric": "fd-digits", "extra": {"seed": 0}}
@@ -63,7 +70,7 @@ def _write(path: Path, rng: Rng, baselines: bool) -> str:
     act = rng.random()
     types: dict[str, Any] = {}
     what = "as it is"
-    if act < 0.1 and not baselines:
+    if act < 0.1 and kind == "schedules":
         what, facts = changed(facts, rng)
     elif act < 0.2:
         del columns[name]
@@ -166,6 +173,34 @@ def _wrong_dataset(path: Path) -> Callable[[Any], str | None]:
                     return f"{key} holds what is no word"
                 if [one or "" for one in said] != own.tolist():
                     return f"{key} was read otherwise"
+        return None
+
+    return wrong
+
+
+def _wrong_choices(path: Path) -> Callable[[Any], str | None]:
+    def wrong(got: Any) -> str | None:
+        import pyarrow.parquet as pq
+
+        rows = pq.ParquetFile(path).read().to_pylist()
+        if len(rows) != len(got):
+            return f"{len(rows)} rows in the file, {len(got)} accepted"
+        chosen = [row for row in rows if row["name"]]
+        X = np.array([one.schedule for one in got if one.schedule is not None], dtype=int).reshape(-1, LENGTH)
+        if fault := _slots_wrong([row["schedule"] for row in chosen], X, MODELS, LENGTH):
+            return fault
+        for row, one in zip(rows, got, strict=True):
+            said = (row["strategy"], row["budget_ms"], row["labels"], row["name"] or None, row["reason"] or None)
+            if said != (one.strategy, one.budget, one.labels, one.name, one.reason) or bool(one.name) == bool(
+                one.reason
+            ):
+                return "a row was read otherwise"
+            if not math.isfinite(one.budget) or one.budget <= 0 or one.labels < 0 or isinstance(row["labels"], bool):
+                return f"a budget of {one.budget} or {row['labels']} labels"
+            if one.name and (row["score"], row["scores"]) != (one.score, one.scores.tolist()):
+                return "scores were read otherwise"
+            if one.name and not all(map(math.isfinite, (one.score, *one.scores))):
+                return f"scores {row['scores']!r} are no numbers"
         return None
 
     return wrong
