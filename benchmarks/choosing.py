@@ -27,6 +27,9 @@ from omsdpm.solvers import Schedules
 SEED = 0
 """Of strategies that draw at random."""
 
+LABELS, CHOICES = "labels", "strategies"
+"""What shards are of: the first words of their folders' names."""
+
 DESIGN = "strategies"
 """What the labels' rows say they are from."""
 
@@ -68,30 +71,47 @@ def build_choices(
     before = read_choices(path, benchmark.space) if path.exists() else []
     if path.exists():
         check_measured(benchmark.folder, path.stem, measured_with)
-    wanted = strategies_of(benchmark)
-    lacking = [name for name in wanted if name not in {choice.strategy for choice in before}]
-    work = benchmark.folder / "build" / "strategies"
-    if not lacking:
-        put_away(work)  # of a build that was killed at their end
+    wanted = {(name, budget) for name in strategies_of(benchmark) for budget in benchmark.budgets}
+    if not (lacking := wanted - _asked(before)):
+        _clear(benchmark)  # of a build that was killed at their end
         return before
     with workers.open() as pool:
         asked = AskedLabels(benchmark, pool, shard_size, progress)
-        rows = compare_strategies(benchmark, names=lacking, seed=SEED, measure=asked)
+        names = [name for name in strategies_of(benchmark) if name in {strategy for strategy, _ in lacking}]
+        budgets = [budget for budget in benchmark.budgets if budget in {one for _, one in lacking}]
+        rows = compare_strategies(benchmark, budgets, names, SEED, measure=asked)
 
     def merged() -> bool:
-        return path.exists() and set(lacking) <= {choice.strategy for choice in read_choices(path, benchmark.space)}
+        return path.exists() and lacking <= _asked(read_choices(path, benchmark.space))
 
-    scores = _validated(benchmark, rows, workers, merged, work, shard_size, progress)
+    scores = _validated(benchmark, rows, workers, merged, shard_size, progress)
     if scores is None:
         return read_choices(path, benchmark.space)
     remember_measured(benchmark.folder, path.stem, measured_with)
     with locked(benchmark.folder / "build" / "merge.lock"):
         before = read_choices(path, benchmark.space) if path.exists() else []
-        there = {choice.strategy for choice in before}
-        new = [_choice(row, scores, benchmark) for row in rows if row.strategy not in there]
-        write_choices(path, before + new)
-    put_away(work)
-    return before + new
+        new = lacking - _asked(before)
+        after = before + [_choice(row, scores, benchmark) for row in rows if (row.strategy, row.budget) in new]
+        write_choices(path, after)
+    _clear(benchmark)
+    return after
+
+
+def _work(benchmark: Benchmark, what: str, X: Schedules) -> Path:
+    """The folder of the shards of these schedules: other strategies, asked after a kill, have another one."""
+    return benchmark.folder / "build" / f"{what}-{zlib.crc32(np.ascontiguousarray(X).tobytes()):08x}"
+
+
+def _clear(benchmark: Benchmark) -> None:
+    """Removes the folders of shards, once nothing is lacking."""
+    for what in (LABELS, CHOICES):
+        for folder in (benchmark.folder / "build").glob(f"{what}-*"):
+            put_away(folder)
+
+
+def _asked(choices: list[Choice]) -> set[tuple[str, float]]:
+    """The strategies and budgets that there is a row of."""
+    return {(choice.strategy, choice.budget) for choice in choices}
 
 
 def would_measure(benchmark: Benchmark) -> tuple[Schedules, Schedules]:
@@ -159,7 +179,7 @@ class AskedLabels:
         X = X[self._store.new(X)]
         if not self._store.path.exists():
             remember_measured(folder, self._store.path.stem, identity(measurement))
-        work = folder / "build" / f"labels-{zlib.crc32(np.ascontiguousarray(X).tobytes()):08x}"
+        work = _work(self.benchmark, LABELS, X)
         own_folder(work)
         before = len(self._store)
 
@@ -188,7 +208,6 @@ def _validated(
     rows: list[StrategyResult],
     workers: Workers,
     merged: Callable[[], bool],
-    work: Path,
     shard_size: int,
     progress: Progress | None,
 ) -> dict[bytes, NDArray[np.float64]] | None:
@@ -201,7 +220,8 @@ def _validated(
     if new:
         X = space.canonical(np.array(new))
         images, seeds = benchmark.validation
-        fresh = scores_on_seeds(benchmark, X, images, seeds, workers, "strategies", merged, work, shard_size, progress)
+        work = _work(benchmark, CHOICES, X)
+        fresh = scores_on_seeds(benchmark, X, images, seeds, workers, CHOICES, merged, work, shard_size, progress)
         if fresh is None:
             return None
         scores |= {x.tobytes(): y for x, y in zip(X, fresh, strict=True)}

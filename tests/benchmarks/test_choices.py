@@ -119,7 +119,7 @@ def test_labels_are_kept_in_the_datasets_format_without_what_the_dataset_holds(b
     assert np.isnan(built.stored_scores(labels.X)).all()
     assert len(np.unique(labels.space.canonical(labels.X), axis=0)) == len(labels)
     np.testing.assert_allclose(built.evaluate(labels.X[:5]), labels.y[:5], rtol=1e-5)
-    assert not list((built.folder / "build").glob("labels-*")) and not (built.folder / "build" / "strategies").exists()
+    assert not [path for path in (built.folder / "build").iterdir() if path.is_dir()]
 
 
 def test_building_again_measures_nothing(built, measured):
@@ -144,6 +144,13 @@ def test_a_strategy_that_comes_later_is_added_and_the_others_stay(fresh, built, 
     labels = [x for seed, x in measured if seed == 0]
     assert labels and len(set(labels)) == len(labels) and not known & set(labels)
     assert {tuple(x) for x in ScheduleDataset.read(fresh / LABELS_FILE).X[len(held) :].tolist()} == set(labels)
+
+
+def test_a_budget_that_comes_later_is_added(fresh, built):
+    wider = replace(Benchmark.read(fresh), budgets=[3.0, 5.0, 6.0])
+    choices = build_choices(wider, Workers())
+    assert [(c.strategy, c.budget) for c in choices[len(built.choices) :]] == [(name, 5.0) for name in ASKED]
+    assert build_choices(wider, Workers()) and len(read_choices(fresh / CHOICES_FILE, built.space)) == len(choices)
 
 
 def test_a_build_that_was_killed_goes_on_with_the_labels_that_it_has(tmp_path, tiny_zoo, measured, monkeypatch):

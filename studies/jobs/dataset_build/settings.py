@@ -13,7 +13,8 @@ class BuildSettings(Settings):
 
     A killed build goes on where it was, and several builds of one folder share the work.
     Rounds that the dataset holds already are left alone, so a round added later is
-    appended. Where the file names budgets, the baselines under them are validated too.
+    appended. Where the file names budgets, the baselines under them are validated too, and
+    strategies choose under each by labels of their own; 'dataset estimate' says what that costs.
     """
 
     words = ("dataset", "build")

@@ -29,7 +29,7 @@ class EstimateResult(Result):
     """The cost of each round and of all.
 
     Attributes:
-        rounds: in the file's order; then the repeat, the baselines, and those of reports.
+        rounds: in the file's order; then the repeat, the baselines, strategies' labels and choices, and reports.
         total: all of them together.
         loading: seconds until networks, metric and real images are loaded, which every process takes; ``None``
             where they cannot be loaded here, and in results of earlier formats.
