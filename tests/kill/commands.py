@@ -14,6 +14,7 @@ name = "little"
 summary = "three untrained networks"
 seed = 3
 budgets = [4, 8]
+strategies = ["ays", "anneal[labels=4]"]
 
 [measurement]
 zoo = "../zoo"

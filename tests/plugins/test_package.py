@@ -47,6 +47,7 @@ BENCHMARK = """
 name = "example"
 summary = "Everything is a plug-in."
 budgets = [4, 8]
+strategies = ["ramp"]
 
 [measurement]
 zoo = "zoo"

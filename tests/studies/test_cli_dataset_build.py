@@ -34,7 +34,7 @@ null = 0.5
 """
 
 # Before the tables, where TOML wants the keys of the file itself.
-BUDGETS = "budgets = [3]\n"
+BUDGETS = "budgets = [3]\nstrategies = []\n"
 
 VALIDATION = """
 [validation]

@@ -24,6 +24,7 @@ FILE = """
 name = "labeled"
 summary = "Two members that take labels."
 budgets = [8, 14]
+strategies = []
 
 [measurement]
 zoo = "zoo"

@@ -27,6 +27,7 @@ FILE = """
 name = "near"
 summary = "How near to member 3."
 budgets = [6, 12]
+strategies = []
 
 [measurement]
 zoo = {zoo}

@@ -16,6 +16,7 @@ RECIPE = """
 name = "own"
 summary = "three small networks"
 budgets = [3.0, 6.0]
+strategies = []
 [measurement]
 zoo = "zoo"
 solver = "ddim"

@@ -141,6 +141,7 @@ RECIPE = """
 name = "few"
 summary = "For a test."
 budgets = [8]
+strategies = []
 [measurement]
 zoo = {zoo}
 solver = "ddim"

@@ -281,7 +281,8 @@ def test_the_seeds_and_images_of_race_and_report_can_be_chosen(tiny, here):
     assert outcome.exit_code == 0, outcome.output
     result = json.loads((here / "out" / "result.json").read_text())
     assert result["validation"]["seeds"] == [103, 104, 105] and result["validation"]["images"] == 32
-    assert tiny.raced == [(result["winners"][0]["raced"], 40, (100, 101))] and result["winners"][0]["raced"] == 5
+    (winner,) = result["winners"]
+    assert winner["raced"] == 5 and tiny.raced == [(5 + 1, 40, (100, 101))]  # and the baseline
     assert "seeds 103 to 105" in " ".join(outcome.stdout.split())
 
 

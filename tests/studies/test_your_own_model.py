@@ -117,6 +117,7 @@ BENCHMARK = """
 name = "guided"
 summary = "Guided and unguided, against the guided member."
 budgets = [1000]
+strategies = []
 
 [measurement]
 zoo = "zoo"
