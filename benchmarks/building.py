@@ -1,4 +1,4 @@
-"""Building a benchmark's folder: its validated baselines, what strategies choose, its repeat."""
+"""Building a benchmark's folder: its validated baselines and its repeat."""
 
 from __future__ import annotations
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.stored import Baseline
+from benchmarks.stored import Baseline, finite_scores
 from benchmarks.strategies.base import Schedule
 from benchmarks.strategies.registry import strategy_names
-from omsdpm.dataset.parquet import lists_of, read_parquet, slots_of, words_of
+from omsdpm.dataset.parquet import read_parquet, slots_of, words_of
 from omsdpm.errors import InputError
 from omsdpm.files import reads, replacing
 from omsdpm.solvers import ScheduleSpace
@@ -64,9 +64,7 @@ def with_choices(
 
     A schedule that several strategies chose is the baseline of the one that spent the fewest labels.
     """
-    known = [
-        Baseline(b.kind, b.name, b.schedule, b.latency, b.scores, labels_of(b.kind, b.latency, choices)) for b in stored
-    ]
+    known = [replace(one, labels=labels_of(one.kind, one.latency, choices)) for one in stored]
     seen = {space.canonical(b.schedule)[0].tobytes() for b in known}
     for choice in sorted(choices, key=lambda choice: choice.labels):  # a stable sort
         if choice.schedule is None or choice.scores is None or choice.name is None:
@@ -101,9 +99,8 @@ def read_choices(path: Path, space: ScheduleSpace) -> list[Choice]:
         chosen = [row for row, name in enumerate(names) if name]
         X = slots_of(table["schedule"].take(chosen), space.length) if chosen else np.zeros((0, space.length), int)
         X = space.check(X) if len(X) else X
-        validated = lists_of(table["scores"].take(chosen), "scores") if chosen else []
         schedules = dict(zip(chosen, X, strict=True))
-        scores = {row: _finite(row, y, validated[0]) for row, y in zip(chosen, validated, strict=True)}
+        scores = dict(zip(chosen, finite_scores(table["scores"].take(chosen)) if chosen else [], strict=True))
         for row, strategy in enumerate(strategies):
             if not strategy or bool(names[row]) == bool(reasons[row]):
                 raise InputError(f"row {row} lacks its strategy, or has not one of a schedule and a reason")
@@ -129,14 +126,6 @@ def _check_numbers(row: int, budget: Any, labels: Any, score: Any) -> None:
     right = isinstance(budget, float) and 0 < budget < np.inf and isinstance(score, float) and np.isfinite(score)
     if not right or type(labels) is not int or labels < 0:
         raise InputError(f"row {row} has a budget of {budget} ms, {labels} labels and the score {score}")
-
-
-def _finite(row: int, scores: Any, first: Any) -> NDArray[np.float64]:
-    """Finite scores, as many as the first row has."""
-    y = np.array(scores or (), dtype=float)
-    if not len(y) or len(y) != len(first or ()) or not np.isfinite(y).all():
-        raise InputError(f"row {row} has the scores {y.tolist()}, expected finite numbers, as many in each row")
-    return y
 
 
 def write_choices(path: Path, choices: Sequence[Choice]) -> None:

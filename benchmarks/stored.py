@@ -62,7 +62,7 @@ def read_baselines(path: Path, space: ScheduleSpace, latency: Sequence[float]) -
         kinds, names = (words_of(table[column], column) for column in ("kind", "name"))
         X = slots_of(table["schedule"], space.length)
         X = space.check(X) if len(X) else X
-        scores = _baseline_scores(table["scores"])
+        scores = finite_scores(table["scores"])
         for row, words in enumerate(zip(kinds, names, strict=True)):
             if not all(words):
                 raise InputError(f"row {row} lacks its kind or name")
@@ -75,8 +75,12 @@ def read_baselines(path: Path, space: ScheduleSpace, latency: Sequence[float]) -
     ]
 
 
-def _baseline_scores(column: Any) -> list[NDArray[np.float64]]:
-    """Finite scores, as many in each row."""
+def finite_scores(column: Any) -> list[NDArray[np.float64]]:
+    """The rows of a column of scores.
+
+    Raises:
+        InputError: names the first row of scores that are not finite, or not as many as in the others.
+    """
     rows = [np.array(row or (), dtype=float) for row in lists_of(column, "scores")]
     for number, row in enumerate(rows):
         if not len(row) or len(row) != len(rows[0]) or not np.isfinite(row).all():
